@@ -1,0 +1,84 @@
+//! What may happen to a command, judged from its row and its arguments (always without the command's own name).
+
+use super::lookup::find_subcommand;
+use super::row::{Command, Effect, Flags, Hazard, Rank, Risk, Subcommand, Telltale};
+use super::rules;
+
+/// What sending this command a second time would mean. `None` stands for a command that the table does not know.
+///
+/// `EXEC` is `Rank::Never`: alone it is never sent again. The rank of a transaction is the highest one of the commands
+/// between `MULTI` and `EXEC`, without those two.
+pub fn hazard(command: Option<&Command>, arguments: &[&[u8]]) -> Hazard {
+    let Some(command) = command else { return Hazard::of(Rank::Never) };
+    match command.risk {
+        Risk::ReadOrSubcommand if arguments.is_empty() => Hazard::of(Rank::Read),
+        Risk::Subcommand | Risk::ReadOrSubcommand => match subcommand(command, arguments) {
+            Some(row) => judge(row.risk, &arguments[1..]),
+            None => Hazard::of(Rank::Never),
+        },
+        risk => judge(risk, arguments),
+    }
+}
+
+/// Whether the command, with these arguments, changes nothing. It may still have to go to a primary: see
+/// `may_use_replica`.
+pub fn is_read(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
+    hazard(command, arguments).rank == Rank::Read
+}
+
+/// Whether a replica serves the command. Stricter than `is_read`: a replica refuses `SORT` and `BITFIELD` even where
+/// they only read, and `INFO`, `WAIT` or `CONFIG GET` answer about the node that is asked.
+pub fn may_use_replica(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
+    let Some(command) = command else { return false };
+    command.flags.contains(Flags::READONLY)
+        || subcommand(command, arguments).is_some_and(|row| row.flags.contains(Flags::READONLY))
+}
+
+/// What the command changes on the connection that sends it. A command that the table does not know is taken for one
+/// that works on data, as those of modules do.
+pub fn effect(command: Option<&Command>, arguments: &[&[u8]]) -> Effect {
+    let Some(command) = command else { return Effect::None };
+    subcommand(command, arguments).map_or(command.effect, |row| row.effect)
+}
+
+fn subcommand(command: &Command, arguments: &[&[u8]]) -> Option<&'static Subcommand> {
+    find_subcommand(command, arguments.first()?)
+}
+
+fn judge(risk: Risk, arguments: &[&[u8]]) -> Hazard {
+    match risk {
+        Risk::Fixed(rank) => Hazard::of(rank),
+        Risk::Checked(telltale) => Hazard::checked(telltale),
+        Risk::AclLog => rules::acl_log(arguments),
+        Risk::BitField => rules::bitfield(arguments),
+        Risk::BitOp => rules::bitop(arguments),
+        Risk::Copy => rules::copy(arguments),
+        Risk::Expire => rules::expire(arguments),
+        Risk::FunctionLoad => rules::function_load(arguments),
+        Risk::FunctionRestore => rules::function_restore(arguments),
+        Risk::GeoRadius(before_options) => rules::georadius(arguments, usize::from(before_options)),
+        Risk::Restore => rules::restore(arguments),
+        Risk::Set => rules::set(arguments),
+        Risk::Sort => rules::sort(arguments),
+        Risk::StoreCounted => rules::store_counted(arguments),
+        Risk::StoreOne => rules::store_one(arguments),
+        Risk::StoreRest => rules::store_rest(arguments),
+        Risk::XAdd => rules::xadd(arguments),
+        Risk::ZAdd => rules::zadd(arguments),
+        // A subcommand has no subcommands of its own.
+        Risk::Subcommand | Risk::ReadOrSubcommand => Hazard::of(Rank::Never),
+    }
+}
+
+impl Hazard {
+    pub(super) const fn of(rank: Rank) -> Hazard {
+        Hazard { rank, telltale: Telltale::None }
+    }
+
+    pub(super) const fn checked(telltale: Telltale) -> Hazard {
+        Hazard { rank: Rank::Checked, telltale }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! The types a row of the table is made of.
+
+/// One command of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// The name on the wire, in upper case.
+    pub name: &'static str,
+    /// The PHP method that sends it, in lower case.
+    pub method: &'static str,
+    /// Number of words including the name; negative where that is a minimum.
+    pub arity: i8,
+    /// What the server says about the command.
+    pub flags: Flags,
+    /// Where its keys stand.
+    pub keys: KeyRange,
+    /// How dangerous a second application is.
+    pub risk: Risk,
+    /// Where its own timeout stands, if it blocks.
+    pub blocking: Blocking,
+    /// What it changes on the connection. In a container: what a subcommand that the table does not know may change.
+    pub effect: Effect,
+    /// How PHP arguments become words.
+    pub arguments: Arguments,
+    /// How the reply becomes a PHP value.
+    pub reply: Shape,
+    /// The subcommands of a container, sorted by name.
+    pub subcommands: &'static [Subcommand],
+}
+
+/// One subcommand of a container such as `CONFIG`.
+#[derive(Clone, Copy, Debug)]
+pub struct Subcommand {
+    /// The second word on the wire, in upper case.
+    pub name: &'static str,
+    /// What the server says about it.
+    pub flags: Flags,
+    /// Where its keys stand, counted from the container's name.
+    pub keys: KeyRange,
+    /// How dangerous a second application is.
+    pub risk: Risk,
+    /// What it changes on the connection.
+    pub effect: Effect,
+    /// How the reply becomes a PHP value.
+    pub reply: Shape,
+}
+
+/// Positions of keys among the words of a command, its name being word 0. A negative `last` counts from the end, a
+/// `first` of 0 means that there are none or that the server has to look at the arguments (`Flags::MOVABLE_KEYS`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// Position of the first key.
+    pub first: i16,
+    /// Position of the last key.
+    pub last: i16,
+    /// Distance from one key to the next.
+    pub step: i16,
+}
+
+/// A set of the flags that `COMMAND` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u32);
+
+macro_rules! flags {
+    ($($bit:literal $name:ident $says:literal)*) => {
+        impl Flags {
+            $(#[doc = $says] pub const $name: Flags = Flags(1 << $bit);)*
+        }
+    };
+}
+
+flags! {
+    0 WRITE "May change data; refused by replicas."
+    1 READONLY "Never changes data; served by replicas."
+    2 DENYOOM "Refused when the server is out of memory."
+    3 ADMIN "Administers the server."
+    4 PUBSUB "Belongs to publish and subscribe."
+    5 NOSCRIPT "Not allowed in scripts."
+    6 BLOCKING "May wait before it replies."
+    7 LOADING "Allowed while the data set is loaded."
+    8 STALE "Allowed on a replica that has lost its primary."
+    9 SKIP_MONITOR "Not shown to MONITOR."
+    10 SKIP_SLOWLOG "Not recorded as slow."
+    11 ASKING "Accepted for a slot that is being imported."
+    12 FAST "Constant or logarithmic time."
+    13 NO_AUTH "Allowed before authentication."
+    14 NO_MANDATORY_KEYS "May be called without any key."
+    15 NO_ASYNC_LOADING "Refused while a replica swaps in a new data set."
+    16 NO_MULTI "Not allowed in a transaction."
+    17 MOVABLE_KEYS "The position of the keys depends on the arguments."
+    18 ALLOW_BUSY "Allowed while a script has run for too long."
+}
+
+impl Flags {
+    /// No flag at all.
+    pub const NONE: Flags = Flags(0);
+
+    /// All flags of the list together.
+    pub const fn of(list: &[Flags]) -> Flags {
+        let (mut all, mut index) = (0, 0);
+        while index < list.len() {
+            all |= list[index].0;
+            index += 1;
+        }
+        Flags(all)
+    }
+
+    /// Whether every flag of `other` is set here.
+    pub const fn contains(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// How dangerous it is to send a command again whose first outcome is unknown; lowest risk first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// Changes nothing.
+    Read,
+    /// A second application changes nothing, but the reply shows that it was the second.
+    Checked,
+    /// A second application leaves the same data as the first.
+    LastWins,
+    /// A second application leaves other data, or its reply cannot be the first one's.
+    Accumulating,
+    /// Nobody can say what a second application does.
+    Never,
+}
+
+impl Rank {
+    /// The rank's name in options and documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Rank::Read => "read",
+            Rank::Checked => "checked",
+            Rank::LastWins => "last-wins",
+            Rank::Accumulating => "accumulating",
+            Rank::Never => "never",
+        }
+    }
+}
+
+/// The reply of a command sent again that depends on whether the first attempt had been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telltale {
+    /// No reply does.
+    None,
+    /// A nil.
+    Nil,
+    /// The integer 0.
+    Zero,
+    /// An error.
+    Error,
+}
+
+/// What sending a command again would mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hazard {
+    /// Whether it may be sent again.
+    pub rank: Rank,
+    /// Which reply to distrust if it was.
+    pub telltale: Telltale,
+}
+
+/// How the hazard of a command is found. What is not `Fixed` or `Checked` depends on the arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Risk {
+    /// Always this rank.
+    Fixed(Rank),
+    /// Always `Rank::Checked`, and this reply tells.
+    Checked(Telltale),
+    /// As the subcommand says.
+    Subcommand,
+    /// A container that, sent bare, only reads.
+    ReadOrSubcommand,
+    /// `ACL LOG`, which can also be told to forget.
+    AclLog,
+    /// `BITFIELD`, which may do nothing but read.
+    BitField,
+    /// `BITOP`: destination second, sources after it.
+    BitOp,
+    /// `COPY`, with or without `REPLACE`.
+    Copy,
+    /// `EXPIRE` and its kin, with or without a condition.
+    Expire,
+    /// `FUNCTION LOAD`, with or without `REPLACE`.
+    FunctionLoad,
+    /// `FUNCTION RESTORE` and its policy.
+    FunctionRestore,
+    /// `GEORADIUS` and its kin, which may store; the number of words before the options.
+    GeoRadius(u8),
+    /// `RESTORE`, with or without `REPLACE`.
+    Restore,
+    /// `SET` and its options.
+    Set,
+    /// `SORT`, which may store.
+    Sort,
+    /// Destination first, then a count of sources and the sources.
+    StoreCounted,
+    /// Destination first, then the one source.
+    StoreOne,
+    /// Destination first, all others are sources.
+    StoreRest,
+    /// `XADD`, which names an id or has one made.
+    XAdd,
+    /// `ZADD`, which may increment.
+    ZAdd,
+}
+
+/// Where a blocking command's own timeout stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocking {
+    /// It never blocks.
+    No,
+    /// Seconds, last argument.
+    LastArgument,
+    /// Seconds, first argument.
+    FirstArgument,
+    /// Milliseconds after the word `BLOCK`.
+    BlockOption,
+    /// Milliseconds, last argument of `WAIT`.
+    Wait,
+}
+
+/// What a command changes on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// The database.
+    Select,
+    /// The user.
+    Auth,
+    /// Opens a transaction.
+    Multi,
+    /// Runs the transaction, which also ends all watches.
+    Exec,
+    /// Drops the transaction, which also ends all watches.
+    Discard,
+    /// Watches keys.
+    Watch,
+    /// Ends all watches.
+    Unwatch,
+    /// Leaves other state behind.
+    Pin,
+    /// Has the server close the connection.
+    Quit,
+    /// Breaks request and reply or the connection's identity, so it cannot be sent as an ordinary command.
+    Refused,
+}
+
+/// How PHP arguments become words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// Scalars are words, a list stands for its elements.
+    Words,
+    /// An associative array stands for its keys and values in turn.
+    Pairs,
+}
+
+/// How a reply becomes a PHP value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// As it came.
+    Plain,
+    /// A flat list of pairs becomes an associative array.
+    Pairs,
+}

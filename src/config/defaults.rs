@@ -1,0 +1,229 @@
+//! What holds where the user says nothing: the built-in values, changed by php.ini and by the SAPI.
+
+use std::time::Duration;
+
+use super::error::ConfigurationError;
+use super::names;
+use super::numbers;
+use super::policy::{Ceiling, Policy, PoolLimits, ReadFrom, ReplyLimits, RetrySettings};
+use super::retry;
+use super::setting::Setting;
+
+/// The values of every option that can be tuned. [`Default`] gives those of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// The limit of one dial.
+    pub timeout: Duration,
+    /// The limit of one attempt's reply; none means no limit.
+    pub read_write_timeout: Option<Duration>,
+    /// The limit of a command with its retries; none means no limit. 10 s on the command line, 5 s elsewhere.
+    pub command_timeout: Option<Duration>,
+    /// How long a primary may be silent before others are asked.
+    pub suspect_after: Duration,
+    /// What is tried again, and at which pace.
+    pub retry: RetrySettings,
+    /// Where reads may go.
+    pub read_from: ReadFrom,
+    /// The most connections per node and process.
+    pub max_connections: usize,
+    /// An idle connection older than this is closed instead of used.
+    pub max_idle_time: Duration,
+    /// An idle connection older than this is checked before use.
+    pub check_idle_after: Duration,
+    /// The most bytes of one reply.
+    pub max_reply_size: u64,
+    /// The deepest nesting of arrays in one reply.
+    pub max_depth: usize,
+}
+
+impl Default for Defaults {
+    fn default() -> Defaults {
+        Defaults {
+            timeout: Duration::from_secs(1),
+            read_write_timeout: Some(Duration::from_secs(3)),
+            command_timeout: Some(Duration::from_secs(10)),
+            suspect_after: Duration::from_millis(250),
+            retry: RetrySettings {
+                ceiling: Ceiling::LastWins,
+                base: Duration::from_millis(8),
+                cap: Duration::from_millis(250),
+                max_attempts: None,
+            },
+            read_from: ReadFrom::Primary,
+            max_connections: 8,
+            max_idle_time: Duration::from_secs(240),
+            check_idle_after: Duration::from_secs(1),
+            max_reply_size: 512 << 20,
+            max_depth: 64,
+        }
+    }
+}
+
+/// The ini settings: name (below `resilient_redis.`), default as php.ini shows it, meaning. An empty text leaves the
+/// default. php.ini turns a bare `off` into an empty text, hence the quotes in `retry`'s meaning.
+pub const INI_NAMES: &[(&str, &str, &str)] = &[
+    ("timeout", "1.0", "limit of one dial, in seconds"),
+    ("read_write_timeout", "3.0", "limit of one attempt's reply, in seconds; 0 or less: no limit"),
+    ("command_timeout", "", "limit of a command with its retries, in seconds; 0: none; empty: 10 for CLI, 5 otherwise"),
+    ("suspect_after", "0.25", "silence of a primary after which other nodes are asked, in seconds"),
+    ("max_connections", "8", "connections per node and process"),
+    ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
+    ("check_idle_after", "1.0", "age from which an idle connection is checked before use, in seconds"),
+    ("max_reply_size", "512M", "largest reply, in bytes or with K, M or G"),
+    ("max_depth", "64", "deepest nesting of a reply"),
+    (
+        "retry",
+        "last-wins",
+        "ceiling of retries: read, checked, last-wins, accumulating; \"off\" (in quotes) or 0 for none",
+    ),
+];
+
+/// More connections than a server accepts serve nobody.
+const MOST_CONNECTIONS: u32 = 65_535;
+/// PHP frees nested arrays by recursion, so depth is bounded by its stack.
+const GREATEST_DEPTH: u32 = 1_024;
+
+impl Defaults {
+    /// Takes the ini setting `resilient_redis.NAME`; an empty text leaves what is there.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigurationError> {
+        let option = format!("resilient_redis.{name}");
+        let setting = Setting::Text(value.trim().to_owned());
+        let known: Vec<&str> = INI_NAMES.iter().map(|(name, _, _)| *name).collect();
+        if !known.contains(&name) {
+            return Err(names::unknown(&option, name, &setting, &[&known]));
+        }
+        if setting.is_absent() {
+            return Ok(());
+        }
+        match name {
+            "timeout" => self.timeout = numbers::positive_seconds(&option, &setting)?,
+            "read_write_timeout" => self.read_write_timeout = numbers::seconds_or_unlimited(&option, &setting)?,
+            "retry" => self.retry = retry::from_ini(&option, value, self.retry)?,
+            _ => {
+                self.tune(&option, name, &setting)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one of the options that are ours alone; false if `name` is none of them.
+    pub(super) fn tune(&mut self, option: &str, name: &str, value: &Setting) -> Result<bool, ConfigurationError> {
+        match name {
+            "command_timeout" => self.command_timeout = numbers::seconds_or_none(option, value)?,
+            "suspect_after" => self.suspect_after = numbers::positive_seconds(option, value)?,
+            "read_from" => self.read_from = read_from(option, value)?,
+            "max_connections" => {
+                self.max_connections = numbers::whole_between(option, value, 1, MOST_CONNECTIONS)? as usize;
+            }
+            "max_idle_time" => self.max_idle_time = numbers::positive_seconds(option, value)?,
+            "check_idle_after" => self.check_idle_after = numbers::seconds(option, value)?,
+            "max_reply_size" => self.max_reply_size = numbers::size(option, value)?,
+            "max_depth" => self.max_depth = numbers::whole_between(option, value, 1, GREATEST_DEPTH)? as usize,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            timeout: self.timeout,
+            read_write_timeout: self.read_write_timeout,
+            command_timeout: self.command_timeout,
+            suspect_after: self.suspect_after,
+            retry: self.retry,
+            read_from: self.read_from,
+        }
+    }
+
+    pub(super) fn pool(&self) -> PoolLimits {
+        PoolLimits {
+            max_connections: self.max_connections,
+            max_idle_time: self.max_idle_time,
+            check_idle_after: self.check_idle_after,
+        }
+    }
+
+    pub(super) fn limits(&self) -> ReplyLimits {
+        ReplyLimits { max_reply_size: self.max_reply_size, max_depth: self.max_depth }
+    }
+}
+
+fn read_from(option: &str, value: &Setting) -> Result<ReadFrom, ConfigurationError> {
+    match value {
+        Setting::Text(word) => ReadFrom::from_word(word.trim()),
+        _ => None,
+    }
+    .ok_or_else(|| ConfigurationError::about(option, value, ReadFrom::ACCEPTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shown_ini_defaults_are_the_defaults() {
+        let mut defaults = Defaults::default();
+        for (name, value, meaning) in INI_NAMES {
+            defaults.set(name, value).unwrap();
+            assert!(!meaning.is_empty());
+        }
+        assert_eq!(defaults, Defaults::default());
+    }
+
+    #[test]
+    fn every_ini_setting_changes_its_value() {
+        let values = [
+            ("timeout", "0.5"),
+            ("read_write_timeout", "-1"),
+            ("command_timeout", "0"),
+            ("suspect_after", "1"),
+            ("max_connections", "2"),
+            ("max_idle_time", "60"),
+            ("check_idle_after", "0"),
+            ("max_reply_size", "1G"),
+            ("max_depth", "8"),
+            ("retry", "off"),
+        ];
+        let mut defaults = Defaults::default();
+        for (name, value) in values {
+            defaults.set(name, value).unwrap();
+        }
+        let expected = Defaults {
+            timeout: Duration::from_millis(500),
+            read_write_timeout: None,
+            command_timeout: None,
+            suspect_after: Duration::from_secs(1),
+            retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
+            read_from: ReadFrom::Primary,
+            max_connections: 2,
+            max_idle_time: Duration::from_secs(60),
+            check_idle_after: Duration::ZERO,
+            max_reply_size: 1 << 30,
+            max_depth: 8,
+        };
+        assert_eq!(defaults, expected);
+        assert_eq!(values.len(), INI_NAMES.len());
+    }
+
+    #[test]
+    fn an_empty_ini_text_leaves_the_default() {
+        let mut defaults = Defaults::default();
+        for (name, _, _) in INI_NAMES {
+            defaults.set(name, "").unwrap();
+            defaults.set(name, "  ").unwrap();
+        }
+        assert_eq!(defaults, Defaults::default());
+    }
+
+    #[test]
+    fn bad_ini_values_name_the_setting_and_change_nothing() {
+        let mut defaults = Defaults::default();
+        for (name, _, _) in INI_NAMES {
+            let error = defaults.set(name, "soon").unwrap_err();
+            assert_eq!(error.option(), format!("resilient_redis.{name}"));
+            assert_eq!(error.given(), "string 'soon'");
+        }
+        assert!(defaults.set("time_out", "1").unwrap_err().accepted().contains("`timeout`"));
+        assert_eq!(defaults, Defaults::default());
+    }
+}

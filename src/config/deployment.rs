@@ -1,0 +1,161 @@
+//! From both arguments of the constructor to one configuration: the nodes, and what they have in common.
+
+use super::address::{DeclaredRole, Endpoint};
+use super::defaults::Defaults;
+use super::error::ConfigurationError;
+use super::node::NodeParameters;
+use super::options::Options;
+use super::policy::{Policy, PoolLimits, Protocol, ReplyLimits};
+use super::predis;
+use super::secret::Credentials;
+use super::setting::Setting;
+use super::uri;
+
+/// Everything a client needs to know, with nothing left to interpret.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Where the deployment can be reached, in the user's order without duplicates; at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// The endpoint behind which replicas stand.
+    pub reader: Option<Endpoint>,
+    /// Who the client says it is, on every node.
+    pub credentials: Credentials,
+    /// The database to select.
+    pub database: u32,
+    /// The protocol to ask for.
+    pub protocol: Protocol,
+    /// How long to wait for what, and what to try again.
+    pub policy: Policy,
+    /// How many connections are kept, and for how long.
+    pub pool: PoolLimits,
+    /// What a reply may cost.
+    pub limits: ReplyLimits,
+}
+
+/// Checks both arguments of the constructor and says what they mean. `defaults` holds where they say nothing.
+pub fn configure(
+    parameters: &Setting,
+    options: &Setting,
+    defaults: &Defaults,
+) -> Result<Configuration, ConfigurationError> {
+    let options = Options::read(options, defaults)?;
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut common: Option<NodeParameters> = None;
+    for (place, own) in nodes(parameters)? {
+        let (node, scheme) = options.complete(&own);
+        let endpoint = node.endpoint(&place, scheme)?;
+        match &common {
+            Some(first) => agree(&place, first, &node)?,
+            None => common = Some(node),
+        }
+        if !endpoints.iter().any(|known| known.address == endpoint.address) {
+            endpoints.push(endpoint);
+        }
+    }
+    let common = common.unwrap_or_default();
+    if let Some(asked) = options.cluster.as_ref().filter(|_| endpoints.len() > 1) {
+        return Err(predis::cluster_of_many(asked));
+    }
+    let reader = options.reader.as_ref().map(|value| reader(value, &options, &common)).transpose()?;
+
+    let mut tuned = options.tuned;
+    tuned.timeout = common.timeout.unwrap_or(tuned.timeout);
+    tuned.read_write_timeout = common.read_write_timeout.unwrap_or(tuned.read_write_timeout);
+    if let Some(retry) = &common.retry {
+        tuned.retry = retry.over(tuned.retry);
+        if let Some(deadline) = retry.deadline {
+            if options.has_command_timeout && deadline != tuned.command_timeout {
+                let accepted = "the same number as `command_timeout`, or one of both only";
+                return Err(ConfigurationError::new("retry.deadline", "another number", accepted));
+            }
+            tuned.command_timeout = deadline;
+        }
+    }
+    Ok(Configuration {
+        endpoints,
+        reader,
+        credentials: Credentials { username: common.username, password: common.password },
+        database: common.database.unwrap_or(0),
+        protocol: common.protocol.unwrap_or_default(),
+        policy: tuned.policy(),
+        pool: tuned.pool(),
+        limits: tuned.limits(),
+    })
+}
+
+/// The nodes of the first argument with the name of each in errors. Nothing is one node that says nothing itself.
+fn nodes(parameters: &Setting) -> Result<Vec<(String, NodeParameters)>, ConfigurationError> {
+    let Some(items) = parameters.items() else {
+        return Ok(vec![("parameters".to_owned(), one_node("parameters", parameters)?)]);
+    };
+    let nodes = items.into_iter().enumerate().map(|(position, item)| {
+        let place = format!("parameters[{position}]");
+        let node = if *item == Setting::Null { Err(not_a_node(&place, item)) } else { one_node(&place, item) }?;
+        Ok((place, node))
+    });
+    nodes.collect()
+}
+
+fn one_node(place: &str, value: &Setting) -> Result<NodeParameters, ConfigurationError> {
+    match value {
+        Setting::Null => Ok(NodeParameters::default()),
+        Setting::Text(text) => NodeParameters::read(place, &uri::parse(place, text)?),
+        _ => NodeParameters::read(place, value.entries().ok_or_else(|| not_a_node(place, value))?),
+    }
+}
+
+fn not_a_node(place: &str, value: &Setting) -> ConfigurationError {
+    let accepted = "a URI such as 'tcp://127.0.0.1:6379', 'host:port', an array of parameters, or a list of these";
+    ConfigurationError::about(place, value, accepted)
+}
+
+/// The endpoint of option `reader`. It belongs to the deployment, so what it does not say is as on the other nodes,
+/// but for the place, which it has to say itself.
+fn reader(value: &Setting, options: &Options, common: &NodeParameters) -> Result<Endpoint, ConfigurationError> {
+    if *value == Setting::Bool(false) || value.items().is_some() {
+        return Err(ConfigurationError::about("reader", value, "one endpoint, as a URI or an array of parameters"));
+    }
+    let own = one_node("reader", value)?;
+    if own.host.is_none() && own.path.is_none() {
+        return Err(ConfigurationError::new("reader.host", "nothing", "the host (or path) of the reader endpoint"));
+    }
+    if own.role == Some(DeclaredRole::Primary) {
+        return Err(ConfigurationError::new("reader.role", "the role of a primary", "'replica' or nothing"));
+    }
+    let (placed, scheme) = options.complete(&own);
+    let endpoint = placed.endpoint("reader", scheme)?;
+    agree("reader", common, &own.clone().or(common))?;
+    Ok(Endpoint { role: Some(DeclaredRole::Replica), alias: own.alias, ..endpoint })
+}
+
+/// Nodes of one deployment are asked by the same client in the same way: a difference is a mistake.
+fn agree(place: &str, first: &NodeParameters, node: &NodeParameters) -> Result<(), ConfigurationError> {
+    let same = [
+        ("username", first.username == node.username),
+        ("password", first.password == node.password),
+        // Who says nothing gets database 0 and RESP2, as does who says so.
+        ("database", first.database.unwrap_or(0) == node.database.unwrap_or(0)),
+        ("protocol", first.protocol.unwrap_or_default() == node.protocol.unwrap_or_default()),
+        ("timeout", first.timeout == node.timeout),
+        ("read_write_timeout", first.read_write_timeout == node.read_write_timeout),
+        ("retry", first.retry == node.retry),
+    ];
+    match same.into_iter().find(|(_, same)| !same) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let given = if name == "password" { "a secret that differs from the first node's" } else { DIFFERENT };
+            Err(ConfigurationError::new(
+                &format!("{place}.{name}"),
+                given,
+                "the same value on all nodes of a deployment",
+            ))
+        }
+    }
+}
+
+const DIFFERENT: &str = "another value than on the first node";
+
+#[cfg(test)]
+#[path = "deployment_tests.rs"]
+#[allow(clippy::needless_pass_by_value, reason = "the tests read better without borrows")]
+mod tests;

@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use super::super::address::NodeAddress;
+use super::super::policy::Ceiling;
+use super::*;
+
+fn text(value: &str) -> Setting {
+    Setting::Text(value.to_owned())
+}
+
+fn map(entries: &[(&str, Setting)]) -> Setting {
+    Setting::Map(entries.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+}
+
+fn list(items: &[&str]) -> Setting {
+    Setting::List(items.iter().map(|item| text(item)).collect())
+}
+
+fn configured(parameters: Setting, options: Setting) -> Configuration {
+    configure(&parameters, &options, &Defaults::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused(parameters: Setting, options: Setting) -> ConfigurationError {
+    match configure(&parameters, &options, &Defaults::default()) {
+        Err(error) => error,
+        Ok(configuration) => panic!("accepted: {configuration:?}"),
+    }
+}
+
+fn addresses(configuration: &Configuration) -> Vec<String> {
+    configuration.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect()
+}
+
+#[test]
+fn nothing_given_means_the_local_server_and_the_defaults() {
+    for nothing in [Setting::Null, Setting::List(vec![]), text(""), text("tcp://")] {
+        let configuration = configured(nothing, Setting::Null);
+        assert_eq!(addresses(&configuration), ["127.0.0.1:6379"]);
+        assert_eq!((configuration.database, configuration.protocol), (0, Protocol::Resp2));
+        assert_eq!(configuration.credentials, Credentials::default());
+        assert_eq!(configuration.policy, Defaults::default().policy());
+        assert!(configuration.reader.is_none());
+    }
+}
+
+#[test]
+fn without_a_first_argument_the_option_parameters_is_the_connection() {
+    let shared = map(&[("host", text("h")), ("port", text("6380")), ("password", text("hunter2"))]);
+    let configuration = configured(Setting::Null, map(&[("parameters", shared)]));
+    assert_eq!(addresses(&configuration), ["h:6380"]);
+    assert_eq!(configuration.credentials.password.unwrap().expose(), "hunter2");
+}
+
+#[test]
+fn the_first_argument_wins_over_the_option_parameters() {
+    let shared = map(&[("host", text("other")), ("port", Setting::Int(1)), ("database", Setting::Int(3))]);
+    let configuration = configured(text("h?database=2"), map(&[("parameters", shared)]));
+    assert_eq!((addresses(&configuration), configuration.database), (vec!["h:1".to_owned()], 2));
+}
+
+#[test]
+fn an_array_is_one_connection() {
+    let node = map(&[("host", text("h")), ("protocol", text("3")), ("username", text("app")), ("alias", text("a"))]);
+    let configuration = configured(node, Setting::Null);
+    assert_eq!(configuration.protocol, Protocol::Resp3);
+    assert_eq!(configuration.endpoints[0].alias.as_deref(), Some("a"));
+    assert_eq!(configuration.credentials.username.as_deref(), Some("app"));
+    let socket = configured(text("/run/redis.sock"), Setting::Null);
+    assert_eq!(socket.endpoints[0].address, NodeAddress::unix("/run/redis.sock"));
+}
+
+#[test]
+fn a_list_is_the_nodes_of_one_deployment_without_duplicates() {
+    let nodes = Setting::List(vec![
+        text("tcp://A:1?role=master"),
+        map(&[("host", text("b")), ("port", Setting::Int(1)), ("role", text("slave"))]),
+        text("a:1"),
+    ]);
+    let configuration = configured(nodes, map(&[("replication", text("predis"))]));
+    assert_eq!(addresses(&configuration), ["a:1", "b:1"]);
+    let roles: Vec<_> = configuration.endpoints.iter().map(|endpoint| endpoint.role).collect();
+    assert_eq!(roles, [Some(DeclaredRole::Primary), Some(DeclaredRole::Replica)]);
+}
+
+#[test]
+fn nodes_that_disagree_are_an_error_that_names_the_parameter() {
+    for (second, parameter) in [
+        ("b?password=other", "password"),
+        ("b", "password"),
+        ("b?password=hunter2&database=1", "database"),
+        ("b?password=hunter2&timeout=9", "timeout"),
+        ("b?password=hunter2&protocol=3", "protocol"),
+        ("b?password=hunter2&username=u", "username"),
+    ] {
+        let error = refused(list(&["a?password=hunter2&database=0", second]), Setting::Null);
+        assert_eq!(error.option(), format!("parameters[1].{parameter}"));
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn cluster_is_accepted_with_one_endpoint_only() {
+    let cluster = || map(&[("cluster", text("redis"))]);
+    assert_eq!(configured(text("h"), cluster()).endpoints.len(), 1);
+    assert_eq!(configured(list(&["h", "h:6379"]), cluster()).endpoints.len(), 1);
+    let error = refused(list(&["a", "b"]), cluster());
+    assert_eq!((error.option(), error.given()), ("cluster", "string 'redis' with several nodes"));
+    assert!(error.accepted().starts_with("not available yet: Redis Cluster and client-side sharding"));
+    assert_eq!(configured(list(&["a", "b"]), map(&[("cluster", Setting::Bool(false))])).endpoints.len(), 2);
+}
+
+#[test]
+fn errors_name_the_node_of_a_list() {
+    let error = refused(list(&["a", "b:99999"]), Setting::Null);
+    assert_eq!(
+        error.to_string(),
+        "option `parameters[1].port`: given string 'b:99999', accepted: a whole number from 1 to 65535"
+    );
+    let nodes = Setting::List(vec![map(&[("port", text("x"))])]);
+    assert_eq!(refused(nodes, Setting::Null).option(), "parameters[0].port");
+    assert_eq!(refused(Setting::List(vec![Setting::Null]), Setting::Null).option(), "parameters[0]");
+    let nested = Setting::List(vec![list(&["a"])]);
+    assert_eq!(refused(nested, Setting::Null).option(), "parameters[0]");
+    for wrong in [Setting::Int(6379), Setting::Bool(true), Setting::Other("closure".into())] {
+        assert_eq!(refused(wrong, Setting::Null).option(), "parameters");
+    }
+}
+
+#[test]
+fn the_reader_is_an_endpoint_of_the_same_deployment() {
+    let shared = map(&[("port", Setting::Int(6380)), ("password", text("hunter2"))]);
+    let options = |reader: Setting| map(&[("parameters", shared.clone()), ("reader", reader)]);
+    let reader = configured(text("h?database=1"), options(text("ro"))).reader.unwrap();
+    assert_eq!((reader.address.to_string(), reader.role), ("ro:6380".to_owned(), Some(DeclaredRole::Replica)));
+    let error = refused(text("h"), options(text("ro?password=other")));
+    assert_eq!(error.option(), "reader.password");
+    assert_eq!(refused(text("h"), options(map(&[("port", Setting::Int(1))]))).option(), "reader.host");
+    assert_eq!(refused(text("h"), options(list(&["ro"]))).option(), "reader");
+    assert_eq!(refused(text("h"), options(text("ro?role=master"))).option(), "reader.role");
+}
+
+#[test]
+fn the_deadline_of_retry_is_another_name_of_command_timeout() {
+    let deadline = map(&[("deadline", Setting::Int(7)), ("ceiling", text("read"))]);
+    let policy = configured(Setting::Null, map(&[("retry", deadline.clone())])).policy;
+    assert_eq!((policy.command_timeout, policy.retry.ceiling), (Some(Duration::from_secs(7)), Ceiling::Read));
+    let both = |seconds| map(&[("retry", deadline.clone()), ("command_timeout", Setting::Int(seconds))]);
+    assert_eq!(configured(Setting::Null, both(7)).policy.command_timeout, Some(Duration::from_secs(7)));
+    assert_eq!(refused(Setting::Null, both(8)).option(), "retry.deadline");
+}
+
+#[test]
+fn retry_may_stand_among_the_parameters_as_in_predis() {
+    let options = map(&[("parameters", map(&[("retry", Setting::Bool(false))]))]);
+    assert_eq!(configured(Setting::Null, options).policy.retry.max_attempts, Some(1));
+}
+
+#[test]
+fn a_configuration_never_shows_its_password() {
+    let configuration = configured(text("redis://app:hunter2@h"), Setting::Null);
+    let shown = format!("{configuration:?}");
+    assert!(shown.contains("app") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn defaults_hold_where_nothing_is_said() {
+    let defaults = Defaults { command_timeout: Some(Duration::from_secs(5)), max_depth: 7, ..Defaults::default() };
+    let configuration = configure(&Setting::Null, &Setting::Null, &defaults).unwrap();
+    assert_eq!(configuration.policy.command_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(configuration.limits.max_depth, 7);
+}

@@ -1,0 +1,35 @@
+//! What the user asked for, checked and made plain: endpoints, credentials, policy and limits.
+//!
+//! The room takes what the constructor got (as [`Setting`], free of PHP) and gives back one [`Configuration`] in
+//! which nothing is left to interpret, or a [`ConfigurationError`] that names the option, what was given and what is
+//! accepted. Everything a Predis user may write is either honoured, known to be without meaning here, or refused in
+//! words; nothing is dropped silently because it was misspelt. Seconds are floats outside and
+//! [`Duration`](std::time::Duration) inside.
+//!
+//! It may use `time` and `telemetry`, and needs neither. It knows nothing of PHP, sockets or Redis replies.
+
+mod address;
+mod defaults;
+mod deployment;
+mod error;
+mod names;
+mod node;
+mod numbers;
+mod options;
+mod policy;
+mod predis;
+mod retry;
+mod secret;
+mod setting;
+mod uri;
+
+pub use address::{DeclaredRole, Endpoint, NodeAddress};
+pub use defaults::{Defaults, INI_NAMES};
+pub use deployment::{Configuration, configure};
+pub use error::ConfigurationError;
+pub use policy::{Ceiling, Policy, PoolLimits, Protocol, ReadFrom, ReplyLimits, RetrySettings};
+pub use secret::{Credentials, Secret};
+pub use setting::Setting;
+
+#[cfg(test)]
+mod document;

@@ -1,0 +1,132 @@
+//! The constructor's second argument: every option is honoured, known to mean nothing here, or refused.
+
+use super::defaults::Defaults;
+use super::error::ConfigurationError;
+use super::names::{self, IGNORED_OPTIONS, IGNORED_PARAMETERS, LATER, PARAMETERS, PROMOTED};
+use super::node::{self, NodeParameters, Scheme};
+use super::predis;
+use super::setting::{Setting, is_integer_key};
+
+/// What the options say, sorted by what it is about.
+pub(super) struct Options {
+    /// Option `parameters`: for every node.
+    shared: NodeParameters,
+    /// Option `connections`: for nodes of a scheme, as far as `parameters` says nothing.
+    by_scheme: Vec<(Scheme, NodeParameters)>,
+    /// Parameters at top level: as far as nothing else is said.
+    promoted: NodeParameters,
+    /// The defaults with the options of our own.
+    pub tuned: Defaults,
+    /// Whether `command_timeout` was among them.
+    pub has_command_timeout: bool,
+    /// Option `reader`, not yet read: it needs what the nodes have in common.
+    pub reader: Option<Setting>,
+    /// Option `cluster`, if it asks for one.
+    pub cluster: Option<Setting>,
+}
+
+impl Options {
+    pub(super) fn read(options: &Setting, defaults: &Defaults) -> Result<Options, ConfigurationError> {
+        let mut read = Options {
+            shared: NodeParameters::default(),
+            by_scheme: Vec::new(),
+            promoted: NodeParameters::default(),
+            tuned: *defaults,
+            has_command_timeout: false,
+            reader: None,
+            cluster: None,
+        };
+        if *options == Setting::Null {
+            return Ok(read);
+        }
+        let accepted = "an array of option names and values, or null";
+        let entries = options.entries().ok_or_else(|| ConfigurationError::about("options", options, accepted))?;
+        let mut promoted = Vec::new();
+        for (name, value) in entries.iter().filter(|(_, value)| !value.is_absent()) {
+            if PROMOTED.contains(&name.as_str()) {
+                promoted.push((name.clone(), value.clone()));
+            } else {
+                read.option(name, value)?;
+            }
+        }
+        read.promoted = NodeParameters::read("", &promoted)?;
+        Ok(read)
+    }
+
+    /// The complete parameters of a node that says `own`, and the scheme by which they were found. Nearer wins: the
+    /// node's own, `parameters`, `connections[scheme]`, top level.
+    pub(super) fn complete(&self, own: &NodeParameters) -> (NodeParameters, Scheme) {
+        let scheme = own.scheme_over(&self.shared);
+        let mut complete = own.clone().or(&self.shared);
+        // `redis` is another word for `tcp`, so what is said for one holds for the other where that says nothing.
+        let synonym = match scheme {
+            Scheme::Tcp => Some(Scheme::Redis),
+            Scheme::Redis => Some(Scheme::Tcp),
+            Scheme::Unix => None,
+        };
+        for wanted in [Some(scheme), synonym].into_iter().flatten() {
+            for (_, layer) in self.by_scheme.iter().filter(|(known, _)| *known == wanted) {
+                complete = complete.or(layer);
+            }
+        }
+        (complete.or(&self.promoted), scheme)
+    }
+
+    fn option(&mut self, name: &str, value: &Setting) -> Result<(), ConfigurationError> {
+        match name {
+            "parameters" => self.shared = parameters(value)?,
+            "connections" => self.by_scheme = connections(value)?,
+            "cluster" => self.cluster = predis::cluster(value)?.then(|| value.clone()),
+            "replication" => predis::replication(value)?,
+            "service" => predis::service(value)?,
+            "autodiscovery" => predis::autodiscovery(value)?,
+            "exceptions" => predis::exceptions(value)?,
+            "commands" | "profile" => predis::commands(name, value)?,
+            "aggregate" | "prefix" => return Err(predis::not_available(name, value)),
+            "reader" => self.reader = Some(value.clone()),
+            _ if self.tuned.tune(name, name, value)? => self.has_command_timeout |= name == "command_timeout",
+            _ if IGNORED_OPTIONS.contains(&name) || IGNORED_PARAMETERS.contains(&name) => {}
+            _ if LATER.contains(&name) => return Err(predis::not_available(name, value)),
+            _ => return Err(names::unknown_option(name, name, value)),
+        }
+        Ok(())
+    }
+}
+
+/// Option `parameters`. Bare names, as in `['scheme', 'host', 'port']`, are a list of fields and say nothing.
+fn parameters(value: &Setting) -> Result<NodeParameters, ConfigurationError> {
+    let is_field_name = |item: &Setting| matches!(item, Setting::Text(name) if PARAMETERS.contains(&name.as_str()));
+    if value.items().is_some_and(|items| items.iter().all(|item| is_field_name(item))) {
+        return Ok(NodeParameters::default());
+    }
+    let accepted = "an array of parameter names and values";
+    let entries = value.entries().ok_or_else(|| ConfigurationError::about("parameters", value, accepted))?;
+    let named: Vec<_> =
+        entries.iter().filter(|(key, item)| !(is_integer_key(key) && is_field_name(item))).cloned().collect();
+    NodeParameters::read("parameters", &named)
+}
+
+/// Option `connections`: parameters per scheme. Predis has classes there.
+fn connections(value: &Setting) -> Result<Vec<(Scheme, NodeParameters)>, ConfigurationError> {
+    const CLASSES: &str = "an array of parameters per scheme, such as ['tcp' => ['timeout' => 2.5]] \
+                           (custom connection classes are not supported)";
+    if matches!(value, Setting::Text(word) if word == "default") {
+        return Ok(Vec::new());
+    }
+    let schemes = value.entries().ok_or_else(|| ConfigurationError::about("connections", value, CLASSES))?;
+    let mut layers = Vec::new();
+    for (scheme, layer) in schemes.iter().filter(|(_, layer)| !layer.is_absent()) {
+        let path = format!("connections.{scheme}");
+        let entries = layer.entries().ok_or_else(|| ConfigurationError::about(&path, layer, CLASSES))?;
+        let parameters = NodeParameters::read(&path, entries)?;
+        // Sections for TLS may stand beside the others in shared configuration files; no node can use them yet.
+        if !matches!(scheme.as_str(), "tls" | "rediss") {
+            layers.push((node::scheme(&path, &Setting::Text(scheme.clone()))?, parameters));
+        }
+    }
+    Ok(layers)
+}
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

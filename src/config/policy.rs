@@ -1,0 +1,151 @@
+//! The plain types of what a configuration says besides where to go.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The version of the Redis protocol to ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// RESP2, whose reply shapes Predis users know.
+    #[default]
+    Resp2,
+    /// RESP3.
+    Resp3,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Resp2 => "2",
+            Protocol::Resp3 => "3",
+        })
+    }
+}
+
+/// How long to wait for what, and what to do when it does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The limit of one dial.
+    pub timeout: Duration,
+    /// The limit of one attempt's reply; none means no limit.
+    pub read_write_timeout: Option<Duration>,
+    /// The limit of everything that one command does, retries included; none means no limit.
+    pub command_timeout: Option<Duration>,
+    /// How long a primary may be silent before others are asked.
+    pub suspect_after: Duration,
+    /// What is tried again, and at which pace.
+    pub retry: RetrySettings,
+    /// Where reads may go.
+    pub read_from: ReadFrom,
+}
+
+/// What is tried again, and at which pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetrySettings {
+    /// The highest rank that is sent again when the outcome of an attempt is unknown.
+    pub ceiling: Ceiling,
+    /// The bound of the first wait.
+    pub base: Duration,
+    /// The bound of every wait.
+    pub cap: Duration,
+    /// How many attempts a command has in all; none means as many as fit into its deadline.
+    pub max_attempts: Option<u32>,
+}
+
+/// Ranks of commands by what a second application does, lowest risk first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ceiling {
+    /// Commands that change nothing.
+    Read,
+    /// Commands that say themselves whether they were applied before, such as SETNX.
+    Checked,
+    /// Commands whose second application gives the same state, such as SET.
+    LastWins,
+    /// Commands whose second application adds up, such as INCR.
+    Accumulating,
+}
+
+impl Ceiling {
+    /// The words that users write, lowest rank first.
+    pub const WORDS: [(&'static str, Ceiling); 4] = [
+        ("read", Ceiling::Read),
+        ("checked", Ceiling::Checked),
+        ("last-wins", Ceiling::LastWins),
+        ("accumulating", Ceiling::Accumulating),
+    ];
+
+    pub(super) const ACCEPTED: &'static str = "'read', 'checked', 'last-wins', 'accumulating'";
+
+    /// The ceiling that `word` names.
+    pub fn from_word(word: &str) -> Option<Ceiling> {
+        Ceiling::WORDS.iter().find(|(known, _)| *known == word).map(|(_, ceiling)| *ceiling)
+    }
+}
+
+/// Where reads may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReadFrom {
+    /// Only the primary.
+    #[default]
+    Primary,
+    /// A replica where one is fit, else the primary.
+    PreferReplica,
+    /// Only replicas.
+    Replica,
+}
+
+impl ReadFrom {
+    pub(super) const ACCEPTED: &'static str = "'primary', 'prefer-replica', 'replica' ('nearest' is not available yet)";
+
+    /// The choice that `word` names.
+    pub fn from_word(word: &str) -> Option<ReadFrom> {
+        match word {
+            "primary" => Some(ReadFrom::Primary),
+            "prefer-replica" => Some(ReadFrom::PreferReplica),
+            "replica" => Some(ReadFrom::Replica),
+            _ => None,
+        }
+    }
+}
+
+/// How many connections are kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// The most connections per node and process.
+    pub max_connections: usize,
+    /// An idle connection older than this is closed instead of used.
+    pub max_idle_time: Duration,
+    /// An idle connection older than this is checked before use; zero checks always.
+    pub check_idle_after: Duration,
+}
+
+/// What a reply may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyLimits {
+    /// The most bytes of one reply.
+    pub max_reply_size: u64,
+    /// The deepest nesting of arrays in one reply.
+    pub max_depth: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ceilings_are_ordered_by_risk_and_named_by_their_words() {
+        assert!(Ceiling::Read < Ceiling::Checked && Ceiling::LastWins < Ceiling::Accumulating);
+        for (word, ceiling) in Ceiling::WORDS {
+            assert_eq!(Ceiling::from_word(word), Some(ceiling));
+            assert!(Ceiling::ACCEPTED.contains(word));
+        }
+        assert_eq!(Ceiling::from_word("never"), None);
+    }
+
+    #[test]
+    fn nearest_is_no_choice_yet() {
+        assert_eq!(ReadFrom::from_word("prefer-replica"), Some(ReadFrom::PreferReplica));
+        assert_eq!(ReadFrom::from_word("nearest"), None);
+        assert!(ReadFrom::ACCEPTED.contains("not available yet"));
+    }
+}

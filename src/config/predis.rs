@@ -1,0 +1,135 @@
+//! Predis' own options that choose implementations: there is one implementation here, which finds out what stands
+//! behind an endpoint, so they are checked and mostly mean nothing more.
+
+use super::error::ConfigurationError;
+use super::numbers;
+use super::setting::Setting;
+
+/// `cluster`: whether one was asked for.
+pub(super) fn cluster(value: &Setting) -> Result<bool, ConfigurationError> {
+    match value {
+        Setting::Bool(asked) => Ok(*asked),
+        Setting::Text(word) if matches!(word.as_str(), "redis" | "redis-cluster" | "predis" | "predis-cluster") => {
+            Ok(true)
+        }
+        _ => {
+            let accepted = "'redis', 'redis-cluster', 'predis', 'predis-cluster', true, false";
+            Err(ConfigurationError::about("cluster", value, accepted))
+        }
+    }
+}
+
+/// The error for `cluster` with several nodes.
+pub(super) fn cluster_of_many(value: &Setting) -> ConfigurationError {
+    let accepted = "not available yet: Redis Cluster and client-side sharding; accepted with one endpoint";
+    ConfigurationError::new("cluster", format!("{} with several nodes", value.describe()), accepted)
+}
+
+/// `replication`: replicas are looked for in any case.
+pub(super) fn replication(value: &Setting) -> Result<(), ConfigurationError> {
+    let accepted = match value {
+        Setting::Bool(_) => return Ok(()),
+        Setting::Text(word) if word == "predis" => return Ok(()),
+        Setting::Text(word) if word == "sentinel" || word == "redis-sentinel" => {
+            "true, false, 'predis' (Sentinel is not available yet)"
+        }
+        _ => "true, false, 'predis'",
+    };
+    Err(ConfigurationError::about("replication", value, accepted))
+}
+
+/// `service` names a Sentinel service and means nothing without one.
+pub(super) fn service(value: &Setting) -> Result<(), ConfigurationError> {
+    let fine = matches!(value, Setting::Text(_));
+    if fine { Ok(()) } else { Err(ConfigurationError::about("service", value, "the name of a Sentinel service")) }
+}
+
+/// `autodiscovery`: always on, whatever is said.
+pub(super) fn autodiscovery(value: &Setting) -> Result<(), ConfigurationError> {
+    match numbers::truth(value) {
+        Some(_) => Ok(()),
+        None => Err(ConfigurationError::about("autodiscovery", value, "true or false")),
+    }
+}
+
+/// `exceptions`: error replies are thrown.
+pub(super) fn exceptions(value: &Setting) -> Result<(), ConfigurationError> {
+    match numbers::truth(value) {
+        Some(true) => Ok(()),
+        _ => Err(ConfigurationError::about("exceptions", value, "true (false is not available in this version)")),
+    }
+}
+
+/// `commands` and the older `profile`: every command is known here.
+pub(super) fn commands(option: &str, value: &Setting) -> Result<(), ConfigurationError> {
+    let version = |text: &str| {
+        text.split('.').count() <= 3
+            && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let fine = match value {
+        Setting::Text(word) => matches!(word.as_str(), "default" | "predis" | "dev") || version(word),
+        Setting::Int(number) => *number >= 0,
+        Setting::Float(number) => number.is_finite() && *number >= 0.0,
+        Setting::List(items) => items.is_empty(),
+        _ => false,
+    };
+    if fine {
+        return Ok(());
+    }
+    let accepted = "'default', 'predis', or a version such as '3.2' (own command classes are not supported)";
+    Err(ConfigurationError::about(option, value, accepted))
+}
+
+/// Any option that this version does not have: refused, because ignoring it would change what the program does.
+pub(super) fn not_available(option: &str, value: &Setting) -> ConfigurationError {
+    ConfigurationError::new(option, value.kind(), "null; not available in this version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> Setting {
+        Setting::Text(value.to_owned())
+    }
+
+    #[test]
+    fn the_words_for_clusters_are_predis_words() {
+        for word in ["redis", "redis-cluster", "predis", "predis-cluster"] {
+            assert_eq!(cluster(&text(word)), Ok(true));
+        }
+        assert_eq!(cluster(&Setting::Bool(false)), Ok(false));
+        assert!(cluster(&text("rediss")).is_err() && cluster(&Setting::Other("closure".into())).is_err());
+    }
+
+    #[test]
+    fn sentinel_is_not_available_yet() {
+        assert!(replication(&Setting::Bool(true)).is_ok() && replication(&text("predis")).is_ok());
+        for word in ["sentinel", "redis-sentinel"] {
+            assert!(replication(&text(word)).unwrap_err().accepted().contains("not available yet"));
+        }
+        assert!(replication(&text("master")).is_err());
+    }
+
+    #[test]
+    fn command_sets_are_accepted_by_name_and_version_only() {
+        for value in [text("default"), text("3.2"), Setting::Int(5), Setting::Float(2.8), Setting::List(vec![])] {
+            assert!(commands("profile", &value).is_ok(), "{}", value.describe());
+        }
+        for value in [text("raw"), text("3."), Setting::Other("closure".into()), Setting::Bool(true)] {
+            assert_eq!(commands("profile", &value).unwrap_err().option(), "profile");
+        }
+    }
+
+    #[test]
+    fn error_replies_are_always_thrown() {
+        assert!(exceptions(&Setting::Bool(true)).is_ok() && exceptions(&text("1")).is_ok());
+        assert!(exceptions(&Setting::Bool(false)).is_err() && exceptions(&text("maybe")).is_err());
+    }
+
+    #[test]
+    fn service_and_autodiscovery_only_have_to_be_well_formed() {
+        assert!(service(&text("mymaster")).is_ok() && service(&Setting::Int(1)).is_err());
+        assert!(autodiscovery(&Setting::Bool(false)).is_ok() && autodiscovery(&text("x")).is_err());
+    }
+}

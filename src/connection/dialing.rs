@@ -1,0 +1,198 @@
+//! The opening of a connection as a state machine: it never waits, so that many can be opened side by side.
+
+use crate::config::NodeAddress;
+use crate::failover::{Cause, Lost, Phase};
+use crate::resp::{Limits, ProtocolError, ValueSink};
+use crate::telemetry::COUNTERS;
+
+use super::exchange::cause_of;
+use super::greeting::{Answer, Opening, Verdict, is_hello};
+use super::{
+    Connection, Greeting, Identity, Interest, Network, Patience, Pollable, Received, SocketOptions, Transport,
+};
+
+/// A connection on its way to being usable.
+pub struct Dialing {
+    state: State,
+    node: NodeAddress,
+    identity: Identity,
+    limits: Limits,
+}
+
+enum State {
+    Connecting(Box<dyn Transport>),
+    Asking(Asking),
+    /// Only between two states, and after the end.
+    Over,
+}
+
+/// How far the opening got.
+pub enum Progress {
+    /// It goes on when this is ready.
+    Wait(Interest),
+    /// The connection can be used.
+    Ready(Box<Connection>),
+    /// There will be none.
+    Failed(Lost),
+}
+
+impl Dialing {
+    /// Begins to open a connection to `node`.
+    ///
+    /// # Errors
+    /// It failed at once.
+    pub fn begin(
+        network: &dyn Network,
+        node: &NodeAddress,
+        identity: &Identity,
+        limits: Limits,
+        options: SocketOptions,
+    ) -> Result<Dialing, Lost> {
+        COUNTERS.dialed.increment();
+        let transport = network.dial(node, options).map_err(|error| Lost::before(Phase::Dial, cause_of(&error)))?;
+        Ok(Dialing { state: State::Connecting(transport), node: node.clone(), identity: identity.clone(), limits })
+    }
+
+    /// What one waits for to go on; `None` once the opening is over.
+    pub fn pollable(&self) -> Option<&dyn Pollable> {
+        match &self.state {
+            State::Connecting(transport) => Some(&**transport),
+            State::Asking(asking) => Some(asking.connection.pollable()),
+            State::Over => None,
+        }
+    }
+
+    /// Where the opening stands, for messages.
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Connecting(_) | State::Over => Phase::Dial,
+            State::Asking(_) => Phase::Auth,
+        }
+    }
+
+    /// Goes on as far as it goes without waiting.
+    pub fn step(&mut self) -> Progress {
+        loop {
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Connecting(mut transport) => match transport.finish_connect() {
+                    Ok(()) => {
+                        COUNTERS.opened.increment();
+                        let connection = Connection::new(transport, self.node.clone(), self.limits);
+                        self.state = State::Asking(Asking::new(Box::new(connection), Opening::new(&self.identity)));
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        self.state = State::Connecting(transport);
+                        return Progress::Wait(Interest::Write);
+                    }
+                    Err(error) => return Progress::Failed(Lost::before(Phase::Dial, cause_of(&error))),
+                },
+                State::Asking(mut asking) => match asking.step() {
+                    Asked::Wait(interest) => {
+                        self.state = State::Asking(asking);
+                        return Progress::Wait(interest);
+                    }
+                    Asked::Told(greeting) => {
+                        let mut connection = asking.connection;
+                        connection.set_greeting(greeting);
+                        return Progress::Ready(connection);
+                    }
+                    Asked::Failed(lost) => return Progress::Failed(lost),
+                },
+                State::Over => {
+                    let text = "the opening of this connection has ended before".to_owned();
+                    return Progress::Failed(Lost::before(Phase::Dial, Cause::Io(text)));
+                }
+            }
+        }
+    }
+}
+
+/// A connection with the questions that it is to answer: at its opening, or again in a search.
+pub struct Asking {
+    /// The connection; it can be used when the questions are answered.
+    pub connection: Box<Connection>,
+    opening: Opening,
+    written: usize,
+    sink: ValueSink,
+}
+
+/// How far the questions got.
+pub enum Asked {
+    /// They go on when this is ready.
+    Wait(Interest),
+    /// They are answered.
+    Told(Greeting),
+    /// They will not be.
+    Failed(Lost),
+}
+
+impl Asking {
+    fn new(connection: Box<Connection>, opening: Opening) -> Asking {
+        Asking { connection, opening, written: 0, sink: ValueSink::default() }
+    }
+
+    /// Asks a node that was greeted before who it is now.
+    pub fn again(connection: Box<Connection>, identity: &Identity) -> Asking {
+        Asking::new(connection, Opening::again(identity))
+    }
+
+    /// Goes on as far as it goes without waiting.
+    pub fn step(&mut self) -> Asked {
+        loop {
+            if self.written < self.opening.bytes().len() {
+                match self.connection.send(&self.opening.bytes()[self.written..], self.opening.replies()) {
+                    Ok(0) => return Asked::Wait(Interest::Write),
+                    Ok(sent) => {
+                        self.written += sent;
+                        if self.written == self.opening.bytes().len() {
+                            self.connection.sent_rest();
+                        }
+                        continue;
+                    }
+                    // A server that is full says so and closes: its word is worth more than the broken pipe.
+                    Err(lost) => return self.last_word(lost),
+                }
+            }
+            let answer = match self.connection.receive(&mut self.sink, Patience::None) {
+                Ok(Received::Value) => self.sink.take().ok_or_else(String::new),
+                Ok(Received::Error) => Err(String::from_utf8_lossy(self.connection.error_text()).into_owned()),
+                Ok(Received::More) => continue,
+                Ok(Received::Nothing) => return Asked::Wait(Interest::Read),
+                Err(lost) => return Asked::Failed(Lost { phase: Phase::Auth, sent: false, ..lost }),
+            };
+            if let Some(end) = self.take(answer) {
+                return end;
+            }
+        }
+    }
+
+    fn take(&mut self, answer: Answer) -> Option<Asked> {
+        if let Ok(value) = &answer
+            && self.opening.expects_hello()
+            && !is_hello(value)
+        {
+            let error = ProtocolError::Unexpected("the answer to HELLO is not one of a Redis server".to_owned());
+            return Some(Asked::Failed(Lost::before(Phase::Auth, Cause::Protocol(error))));
+        }
+        match self.opening.answer(answer)? {
+            Verdict::Welcome(greeting) => Some(Asked::Told(greeting)),
+            Verdict::Again(opening) => {
+                self.opening = opening;
+                self.written = 0;
+                None
+            }
+            Verdict::Turned(cause) => Some(Asked::Failed(Lost::before(Phase::Auth, cause))),
+        }
+    }
+
+    fn last_word(&mut self, lost: Lost) -> Asked {
+        match self.connection.receive(&mut self.sink, Patience::None) {
+            // Nothing was asked, so the reply breaks the count; but its text is there.
+            Err(_) if !self.connection.error_text().is_empty() => {
+                let text = String::from_utf8_lossy(self.connection.error_text()).into_owned();
+                Asked::Failed(Lost::before(Phase::Auth, Cause::Refused(text)))
+            }
+            _ => Asked::Failed(lost),
+        }
+    }
+}

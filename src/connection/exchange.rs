@@ -1,0 +1,212 @@
+//! A connection that has been let in: sends frames, receives replies, and counts the replies it is owed (P6).
+
+use std::io::ErrorKind;
+
+use crate::config::NodeAddress;
+use crate::failover::{Cause, Limit, Lost, Phase};
+use crate::resp::{Decoder, Limits, Progress, ProtocolError, ReadBuffer, Scalar, Sink, Space};
+use crate::telemetry::COUNTERS;
+
+use super::{Greeting, Patience, Pollable, Quiet, Transport};
+
+/// An open connection and everything that was read from it.
+pub struct Connection {
+    transport: Box<dyn Transport>,
+    input: ReadBuffer,
+    decoder: Decoder,
+    owed: u32,
+    broken: bool,
+    node: NodeAddress,
+    greeting: Greeting,
+}
+
+/// What a receive brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A whole reply is in the sink.
+    Value,
+    /// The reply is an error: see [`Connection::error_text`].
+    Error,
+    /// The reply is not complete, but bytes of it came.
+    More,
+    /// Nothing came.
+    Nothing,
+}
+
+impl Connection {
+    /// A connection over a transport that is connected; replies are owed as frames are sent.
+    pub fn new(transport: Box<dyn Transport>, node: NodeAddress, limits: Limits) -> Connection {
+        Connection {
+            transport,
+            input: ReadBuffer::default(),
+            decoder: Decoder::new(limits),
+            owed: 0,
+            broken: false,
+            node,
+            greeting: Greeting::default(),
+        }
+    }
+
+    /// The node at the other end.
+    pub fn node(&self) -> &NodeAddress {
+        &self.node
+    }
+
+    /// What the node said when the connection was opened.
+    pub fn greeting(&self) -> &Greeting {
+        &self.greeting
+    }
+
+    /// Keeps what the node said when it was asked (again) who it is.
+    pub fn set_greeting(&mut self, greeting: Greeting) {
+        self.greeting = greeting;
+    }
+
+    /// What one waits for to go on with this connection.
+    pub fn pollable(&self) -> &dyn Pollable {
+        &*self.transport
+    }
+
+    /// Bounds the replies from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.decoder.set_limits(limits);
+    }
+
+    /// Whether the connection may serve anybody: nothing is owed, nothing is half read, nothing has failed.
+    pub fn is_clean(&self) -> bool {
+        self.owed == 0 && !self.broken && self.input.is_empty() && self.decoder.is_idle()
+    }
+
+    /// Whether an idle connection is still as it was left. Bytes that nobody asked for are no good sign.
+    pub fn is_quiet(&mut self) -> bool {
+        self.transport.peek() == Quiet::Yes
+    }
+
+    /// Sends what the kernel takes of `frame`, which is owed `replies` replies once its last byte is sent. Gives how
+    /// many bytes went; 0 if the kernel takes none at the moment.
+    ///
+    /// # Errors
+    /// The connection is lost, before the whole frame was sent.
+    pub fn send(&mut self, frame: &[u8], replies: u32) -> Result<usize, Lost> {
+        loop {
+            match self.transport.send(frame) {
+                Ok(sent) => {
+                    if sent == frame.len() {
+                        self.owed += replies;
+                    } else {
+                        // Half a frame on the wire: whatever follows must be the rest of it.
+                        self.broken = true;
+                    }
+                    return Ok(sent);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Err(error) => {
+                    self.broken = true;
+                    return Err(Lost::before(Phase::Write, cause_of(&error)));
+                }
+            }
+        }
+    }
+
+    /// Says that a frame which had to be sent in parts is complete.
+    pub fn sent_rest(&mut self) {
+        self.broken = false;
+    }
+
+    /// Receives once from the transport (if bytes are missing) and decodes what came.
+    ///
+    /// A sink may leave this call by a jump that runs no destructors (P7): nothing here would miss them.
+    ///
+    /// # Errors
+    /// The connection is lost, or the peer does not speak RESP.
+    #[inline]
+    pub fn receive<S: Sink>(&mut self, sink: &mut S, patience: Patience) -> Result<Received, Lost> {
+        let mut asked = false;
+        loop {
+            let progress = self.decoder.advance(&mut self.input, sink);
+            let space = match progress {
+                Ok(Progress::Value) => {
+                    self.settle()?;
+                    return Ok(Received::Value);
+                }
+                Ok(Progress::Error) => {
+                    self.settle()?;
+                    return Ok(Received::Error);
+                }
+                Ok(Progress::Push) => continue,
+                _ if asked => {
+                    if let Err(error) = progress {
+                        return Err(self.fail(Cause::Protocol(error)));
+                    }
+                    return Ok(Received::More);
+                }
+                Ok(Progress::Starved) => Space::Used(self.input.space()),
+                Ok(Progress::Bulk) => sink.space(),
+                Err(error) => return Err(self.fail(Cause::Protocol(error))),
+            };
+            asked = true;
+            match self.transport.receive(space, patience) {
+                Ok(0) => return Err(self.fail(Cause::Closed)),
+                Ok(count) if progress == Ok(Progress::Bulk) => {
+                    sink.filled(count);
+                    self.decoder.bulk_filled(count);
+                }
+                Ok(count) => self.input.filled(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
+                Err(error) if error.kind() == ErrorKind::Interrupted => asked = false,
+                Err(error) => return Err(self.fail(cause_of(&error))),
+            }
+        }
+    }
+
+    /// The text of the error reply that [`Received::Error`] spoke of.
+    pub fn error_text(&self) -> &[u8] {
+        self.decoder.error_text()
+    }
+
+    /// Whether the last reply was a nil or a zero: what tells a second application from a first.
+    pub fn last_scalar(&self) -> Scalar {
+        self.decoder.last_scalar()
+    }
+
+    fn settle(&mut self) -> Result<(), Lost> {
+        if self.owed == 0 {
+            // A reply that nobody asked for: from here on no reply can be trusted.
+            let text = "a reply came that no command was waiting for".to_owned();
+            return Err(self.fail(Cause::Protocol(ProtocolError::Unexpected(text))));
+        }
+        self.owed -= 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn fail(&mut self, cause: Cause) -> Lost {
+        self.broken = true;
+        Lost::awaiting(cause)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        COUNTERS.closed.increment();
+    }
+}
+
+/// The words of the operating system, or that the peer has gone.
+pub(super) fn cause_of(error: &std::io::Error) -> Cause {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Cause::Closed,
+        ErrorKind::TimedOut if error.raw_os_error().is_none() => Cause::TimedOut(Limit::Timeout),
+        _ => Cause::Io(describe(error)),
+    }
+}
+
+/// `Connection refused` rather than `Connection refused (os error 111)`.
+fn describe(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,276 @@
+//! How a connection is opened: HELLO, AUTH, SELECT and what we want to know, in one write.
+
+use redis::{FromRedisValue, Value};
+
+use crate::config::{Credentials, Protocol};
+use crate::failover::{Cause, Refusal, judge};
+use crate::resp::{Frame, frame_of};
+use crate::topology::Report;
+
+/// The name that connections carry in `CLIENT LIST`.
+const CLIENT_NAME: &str = "resilient_redis";
+
+/// Who we are at a node. Two connections to one node with equal identities can stand in for each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Identity {
+    /// User and password.
+    pub credentials: Credentials,
+    /// The selected database.
+    pub database: u32,
+    /// The version of RESP.
+    pub protocol: Protocol,
+}
+
+/// What a node said when a connection to it was opened.
+#[derive(Clone, Debug, Default)]
+pub struct Greeting {
+    /// What it said of itself; `None` if it is too old for HELLO and would not answer INFO.
+    pub report: Option<Report>,
+}
+
+/// A question of the opening, so that each answer is read for what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Hello,
+    Auth,
+    Select,
+    /// Servers before 7.2 do not know CLIENT SETINFO; its answer never matters.
+    Courtesy,
+    Info,
+}
+
+/// The questions of one write, and their answers so far.
+pub struct Opening {
+    questions: Vec<Question>,
+    bytes: Vec<u8>,
+    answers: Vec<(Question, Answer)>,
+    identity: Identity,
+    /// Whether this is the second try, without HELLO.
+    legacy: bool,
+}
+
+impl std::fmt::Debug for Opening {
+    /// Without the bytes: the password is in them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").field("questions", &self.questions).field("answers", &self.answers.len()).finish()
+    }
+}
+
+/// A reply, or the text of an error.
+pub type Answer = Result<Value, String>;
+
+/// What the answers come to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The connection can be used.
+    Welcome(Greeting),
+    /// The server does not know HELLO: ask again, the old way.
+    Again(Opening),
+    /// The server would not let us in, or cannot at the moment.
+    Turned(Cause),
+}
+
+impl Opening {
+    /// The opening for Redis 6 and later.
+    pub fn new(identity: &Identity) -> Opening {
+        let mut opening = Opening::empty(identity, false);
+        let version = match identity.protocol {
+            Protocol::Resp2 => "2",
+            Protocol::Resp3 => "3",
+        };
+        let mut hello = vec!["HELLO", version];
+        let Credentials { username, password } = &identity.credentials;
+        if username.is_some() || password.is_some() {
+            // A user without a password is one that the server lets in with any.
+            let password = password.as_ref().map_or("", |password| password.expose());
+            hello.extend(["AUTH", username.as_deref().unwrap_or("default"), password]);
+        }
+        hello.extend(["SETNAME", CLIENT_NAME]);
+        opening.ask(Question::Hello, &frame_of(&hello));
+        opening.ask(Question::Courtesy, &frame_of(&["CLIENT", "SETINFO", "LIB-NAME", CLIENT_NAME]));
+        opening.ask(Question::Courtesy, &frame_of(&["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]));
+        opening.finish()
+    }
+
+    /// The opening for servers that know no HELLO.
+    fn legacy(identity: &Identity) -> Opening {
+        let mut opening = Opening::empty(identity, true);
+        if let Some(password) = &identity.credentials.password {
+            let mut auth = vec!["AUTH"];
+            auth.extend(identity.credentials.username.as_deref());
+            auth.push(password.expose());
+            opening.ask(Question::Auth, &frame_of(&auth));
+        }
+        opening.finish()
+    }
+
+    /// The question asked again of a node that was greeted before: who are you now?
+    pub fn again(identity: &Identity) -> Opening {
+        let mut opening = Opening::empty(identity, false);
+        opening.ask(Question::Hello, &frame_of(&["HELLO"]));
+        opening.ask(Question::Info, &frame_of(&["INFO", "replication"]));
+        opening
+    }
+
+    fn empty(identity: &Identity, legacy: bool) -> Opening {
+        Opening { questions: Vec::new(), bytes: Vec::new(), answers: Vec::new(), identity: identity.clone(), legacy }
+    }
+
+    fn finish(mut self) -> Opening {
+        if self.identity.database != 0 {
+            let database = self.identity.database.to_string();
+            self.ask(Question::Select, &frame_of(&["SELECT", &database]));
+        }
+        self.ask(Question::Info, &frame_of(&["INFO", "replication"]));
+        self
+    }
+
+    fn ask(&mut self, question: Question, frame: &Frame) {
+        self.questions.push(question);
+        self.bytes.extend_from_slice(frame.bytes());
+    }
+
+    /// What to send.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many replies are owed for it.
+    pub fn replies(&self) -> u32 {
+        u32::try_from(self.questions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the next answer is the one to HELLO.
+    pub fn expects_hello(&self) -> bool {
+        self.questions.get(self.answers.len()) == Some(&Question::Hello)
+    }
+
+    /// Takes the next answer. Gives the verdict once it is clear: with the last answer, or with one that ends it.
+    pub fn answer(&mut self, answer: Answer) -> Option<Verdict> {
+        let question = self.questions[self.answers.len()];
+        if let Err(text) = &answer
+            && let Some(cause) = self.objection(question, text)
+        {
+            return Some(Verdict::Turned(cause));
+        }
+        self.answers.push((question, answer));
+        (self.answers.len() == self.questions.len()).then(|| self.conclude())
+    }
+
+    fn conclude(&mut self) -> Verdict {
+        if self.find(Question::Hello).is_some_and(Result::is_err) && !self.legacy {
+            return Verdict::Again(Opening::legacy(&self.identity));
+        }
+        let value = |question| self.find(question).and_then(|answer| answer.as_ref().ok());
+        Verdict::Welcome(Greeting { report: Report::read(value(Question::Hello), value(Question::Info)) })
+    }
+
+    fn find(&self, wanted: Question) -> Option<&Answer> {
+        self.answers.iter().find(|(question, _)| *question == wanted).map(|(_, answer)| answer)
+    }
+
+    /// Why an error answer ends the opening; `None` if it goes on regardless.
+    fn objection(&self, question: Question, text: &str) -> Option<Cause> {
+        // `max number of clients` and a loading server answer any question with that.
+        if let Refusal::NotApplied(_) = judge("", text.as_bytes()) {
+            return (question != Question::Info).then(|| Cause::Refused(text.to_owned()));
+        }
+        let unknown = text.starts_with("ERR unknown command") || text.starts_with("ERR Unknown command");
+        match question {
+            Question::Hello if unknown && self.identity.protocol == Protocol::Resp3 => {
+                Some(Cause::NotSupported(format!("protocol 3 needs Redis 6 or later; the server said: {text}")))
+            }
+            Question::Hello if unknown => None,
+            // SELECT may fail because HELLO did: the second try will tell.
+            Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) => None,
+            Question::Hello | Question::Auth | Question::Select => Some(Cause::Denied(text.to_owned())),
+            Question::Courtesy | Question::Info => None,
+        }
+    }
+}
+
+/// Whether a reply to HELLO is of the right form at all. A server that answers otherwise is no Redis server.
+pub fn is_hello(value: &Value) -> bool {
+    value.as_map_iter().is_some_and(|mut pairs| {
+        pairs.any(|(field, _)| {
+            String::from_redis_value_ref(field).is_ok_and(|field| field == "server" || field == "role")
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn identity(database: u32, password: Option<&str>, protocol: Protocol) -> Identity {
+        let credentials = Credentials { username: None, password: password.map(Secret::new) };
+        Identity { credentials, database, protocol }
+    }
+
+    fn hello() -> Answer {
+        let words = ["server", "redis", "mode", "standalone", "role", "master"];
+        Ok(Value::Array(words.map(|word| Value::BulkString(word.into())).to_vec()))
+    }
+
+    fn sent(opening: &Opening) -> String {
+        String::from_utf8_lossy(opening.bytes()).replace("\r\n", " ")
+    }
+
+    #[test]
+    fn everything_is_asked_in_one_write() {
+        let opening = Opening::new(&identity(5, Some("pw"), Protocol::Resp3));
+        let text = sent(&opening);
+        assert!(text.starts_with("*7 $5 HELLO $1 3 $4 AUTH $7 default $2 pw $7 SETNAME"), "{text}");
+        assert!(text.contains("$6 SELECT $1 5") && text.ends_with("$4 INFO $11 replication "), "{text}");
+        assert_eq!(opening.replies(), 5);
+        assert_eq!(Opening::new(&identity(0, None, Protocol::Resp2)).replies(), 4);
+    }
+
+    #[test]
+    fn a_server_that_knows_no_hello_is_asked_again_the_old_way() {
+        let mut opening = Opening::new(&identity(2, Some("pw"), Protocol::Resp2));
+        let errors = ["ERR unknown command `HELLO`", "NOAUTH", "NOAUTH", "NOAUTH", "NOAUTH"];
+        let verdict = errors.map(|error| opening.answer(Err(error.into()))).into_iter().flatten().next();
+        let Some(Verdict::Again(mut second)) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(sent(&second), "*2 $4 AUTH $2 pw *2 $6 SELECT $1 2 *2 $4 INFO $11 replication ");
+        for _ in 0..2 {
+            assert!(second.answer(Ok(Value::Okay)).is_none());
+        }
+        let verdict = second.answer(Err("NOPERM".into()));
+        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: None }))), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_wrong_password_turns_us_away_at_once() {
+        let mut opening = Opening::new(&identity(0, Some("pw"), Protocol::Resp2));
+        let verdict = opening.answer(Err("WRONGPASS invalid username-password pair or user is disabled.".into()));
+        assert!(matches!(verdict, Some(Verdict::Turned(Cause::Denied(_)))), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_full_server_turns_us_away_for_the_moment_only() {
+        let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
+        let verdict = opening.answer(Err("ERR max number of clients reached".into()));
+        assert!(matches!(verdict, Some(Verdict::Turned(Cause::Refused(_)))), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_database_that_does_not_exist_turns_us_away() {
+        let mut opening = Opening::new(&identity(99, None, Protocol::Resp2));
+        let answers = [hello(), Err("ERR unknown subcommand".into()), Err("ERR".into())];
+        assert!(answers.into_iter().all(|answer| opening.answer(answer).is_none()));
+        let verdict = opening.answer(Err("ERR DB index is out of range".into()));
+        assert!(matches!(verdict, Some(Verdict::Turned(Cause::Denied(_)))), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_user_who_may_not_call_info_is_welcome() {
+        let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
+        assert!(
+            [hello(), Err("ERR".into()), Err("ERR".into())].into_iter().all(|answer| opening.answer(answer).is_none())
+        );
+        let verdict = opening.answer(Err("NOPERM this user has no permissions to run the 'info' command".into()));
+        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: Some(_) }))), "{verdict:?}");
+    }
+}

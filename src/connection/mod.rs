@@ -1,0 +1,21 @@
+//! One connection to one node: resolve its name, open it, be let in, exchange frames.
+//!
+//! Sockets, names and waiting stand behind [`Network`] and [`Transport`], so that every way in which a peer can
+//! misbehave has a test with the scripted network (`scripted.rs`) and no sleeping. Nothing here retries.
+//! May use `failover` (the words for what went wrong), `topology` (what a node says of itself), `resp`, `config`,
+//! `time` and `telemetry`.
+
+mod dialing;
+mod exchange;
+mod greeting;
+mod resolve;
+#[cfg(test)]
+pub mod scripted;
+mod sockets;
+mod transport;
+
+pub use dialing::{Asked, Asking, Dialing, Progress as DialProgress};
+pub use exchange::{Connection, Received};
+pub use greeting::{Greeting, Identity};
+pub use sockets::SystemNetwork;
+pub use transport::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};

@@ -1,0 +1,374 @@
+//! The network between the client and the small servers, and the script of what befalls them.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::super::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};
+use super::server::{Reaction, Server};
+use crate::config::NodeAddress;
+use crate::resp::{Limits, Space, decode_all};
+use crate::time::{Clock, FakeClock, Instant};
+
+type Happening = Box<dyn FnOnce(&mut State) + Send>;
+
+/// The network. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct ScriptedNetwork {
+    state: Arc<Mutex<State>>,
+    /// The clock that waits turn.
+    pub clock: Arc<FakeClock>,
+}
+
+/// Everything that there is.
+#[derive(Default)]
+pub struct State {
+    nodes: HashMap<NodeAddress, Node>,
+    names: HashMap<String, Vec<IpAddr>>,
+    pipes: Vec<Pipe>,
+    script: Vec<(Instant, Happening)>,
+    now: Instant,
+    /// How long a reply takes.
+    pub latency: Duration,
+    /// The most that one send takes, to cut frames in parts.
+    pub send_limit: Option<usize>,
+}
+
+#[derive(Default)]
+struct Node {
+    server: Server,
+    refuses: bool,
+    unreachable: bool,
+    frozen: bool,
+    dialed: usize,
+}
+
+/// One connection.
+struct Pipe {
+    node: NodeAddress,
+    connected: Result<bool, ErrorKind>,
+    arrived: Vec<u8>,
+    leaving: Vec<(Instant, Vec<u8>)>,
+    closed: bool,
+}
+
+impl ScriptedNetwork {
+    /// A network of the given servers on 10.0.0.1 ports 1, 2 and so on.
+    pub fn of(servers: Vec<Server>) -> ScriptedNetwork {
+        let mut state = State { latency: Duration::from_micros(100), ..State::default() };
+        for (index, server) in servers.into_iter().enumerate() {
+            state.nodes.insert(node(index + 1), Node { server, ..Node::default() });
+        }
+        ScriptedNetwork { state: Arc::new(Mutex::new(state)), clock: Arc::new(FakeClock::default()) }
+    }
+
+    /// Does something to the network now.
+    pub fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock();
+        state.now = self.clock.now();
+        change(&mut state)
+    }
+
+    /// Has something done to the network when the clock is at `delay` from now.
+    pub fn after(&self, delay: Duration, change: impl FnOnce(&mut State) + Send + 'static) {
+        let at = self.clock.now() + delay;
+        self.state.lock().script.push((at, Box::new(change)));
+    }
+
+    /// Looks at the server of node number `index`.
+    pub fn server<R>(&self, index: usize, look: impl FnOnce(&mut Server) -> R) -> R {
+        self.change(|state| look(state.server(index)))
+    }
+
+    /// How many connections to node number `index` were begun.
+    pub fn dialed(&self, index: usize) -> usize {
+        self.change(|state| state.nodes[&node(index)].dialed)
+    }
+
+    fn turn_to(&self, instant: Instant) {
+        self.clock.advance_to(instant);
+        self.settle();
+    }
+
+    /// Lets everything happen that is due.
+    fn settle(&self) {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        while let Some(index) = (0..state.script.len())
+            .filter(|index| state.script[*index].0 <= now)
+            .min_by_key(|index| state.script[*index].0)
+        {
+            let (at, happening) = state.script.remove(index);
+            state.now = at;
+            happening(&mut state);
+        }
+        state.now = now;
+        state.serve();
+    }
+
+    /// The next instant at which something happens by itself.
+    fn next_happening(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        let now = self.clock.now();
+        let replies = state.pipes.iter().flat_map(|pipe| pipe.leaving.iter().map(|(at, _)| *at)).filter(|at| *at > now);
+        state.script.iter().map(|(at, _)| *at).chain(replies).min()
+    }
+}
+
+/// The address of node number `index`.
+pub fn node(index: usize) -> NodeAddress {
+    NodeAddress::tcp("10.0.0.1", u16::try_from(index).unwrap())
+}
+
+impl State {
+    /// The server of node number `index`.
+    pub fn server(&mut self, index: usize) -> &mut Server {
+        &mut self.nodes.get_mut(&node(index)).expect("a node of this network").server
+    }
+
+    /// The process ends: connections are closed, new ones refused.
+    pub fn kill(&mut self, index: usize) {
+        self.nodes.get_mut(&node(index)).unwrap().refuses = true;
+        self.close_all(index);
+    }
+
+    /// The process is back.
+    pub fn restart(&mut self, index: usize) {
+        self.nodes.get_mut(&node(index)).unwrap().refuses = false;
+    }
+
+    /// The process stops (or goes on): the kernel still accepts connections, nobody answers.
+    pub fn freeze(&mut self, index: usize, frozen: bool) {
+        self.nodes.get_mut(&node(index)).unwrap().frozen = frozen;
+    }
+
+    /// Packets to the node vanish: connects never end.
+    pub fn cut_off(&mut self, index: usize) {
+        let node = self.nodes.get_mut(&node(index)).unwrap();
+        node.unreachable = true;
+        node.frozen = true;
+    }
+
+    /// The server closes all its connections.
+    pub fn close_all(&mut self, index: usize) {
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index)) {
+            pipe.closed = true;
+        }
+    }
+
+    /// The server pushes bytes into all its connections.
+    pub fn say_unasked(&mut self, index: usize, bytes: &[u8]) {
+        let now = self.now;
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index)) {
+            pipe.leaving.push((now, bytes.to_vec()));
+        }
+    }
+
+    /// The addresses that a name resolves to; none means that it does not resolve.
+    pub fn name(&mut self, name: &str, addresses: &[&str]) {
+        self.names.insert(name.to_owned(), addresses.iter().map(|address| address.parse().unwrap()).collect());
+    }
+
+    fn serve(&mut self) {
+        for pipe in &mut self.pipes {
+            let node = self.nodes.get_mut(&pipe.node).expect("pipes lead to nodes");
+            while !node.frozen && !pipe.closed {
+                let Some(length) = command_length(&pipe.arrived) else { break };
+                let frame: Vec<u8> = pipe.arrived.drain(..length).collect();
+                let at = self.now + self.latency;
+                match node.server.react(&words(&frame)) {
+                    Reaction::Reply(bytes) => pipe.leaving.push((at, bytes)),
+                    Reaction::ReplyAndClose(bytes) => {
+                        pipe.leaving.push((at, bytes));
+                        pipe.closed = true;
+                    }
+                    Reaction::Nothing => {}
+                }
+            }
+        }
+    }
+}
+
+fn words(frame: &[u8]) -> Vec<Vec<u8>> {
+    match decode_all(frame, Limits::default()).as_deref() {
+        Ok([redis::Value::Array(words)]) => words
+            .iter()
+            .map(|word| match word {
+                redis::Value::BulkString(bytes) => bytes.clone(),
+                other => panic!("a command has no {other:?}"),
+            })
+            .collect(),
+        other => panic!("no command: {other:?}"),
+    }
+}
+
+/// How many bytes the first whole command takes.
+fn command_length(bytes: &[u8]) -> Option<usize> {
+    (1..=bytes.len()).find(|length| {
+        bytes[..*length].ends_with(b"\r\n")
+            && decode_all(&bytes[..*length], Limits::default()).is_ok_and(|all| all.len() == 1)
+    })
+}
+
+impl Network for ScriptedNetwork {
+    fn dial(&self, address: &NodeAddress, options: SocketOptions) -> io::Result<Box<dyn Transport>> {
+        self.settle();
+        let mut state = self.state.lock();
+        let node = state.nodes.entry(address.clone()).or_insert_with(|| Node { refuses: true, ..Node::default() });
+        node.dialed += 1;
+        let connected = match (node.unreachable, node.refuses) {
+            (true, _) => Ok(false),
+            (_, true) => Err(ErrorKind::ConnectionRefused),
+            _ => Ok(true),
+        };
+        let pipe = Pipe { node: address.clone(), connected, arrived: Vec::new(), leaving: Vec::new(), closed: false };
+        state.pipes.push(pipe);
+        let token = state.pipes.len() - 1;
+        Ok(Box::new(ScriptedTransport { network: self.clone(), token, brief: options.brief }))
+    }
+
+    fn lookup(&self, host: &str) -> io::Result<Box<dyn Lookup>> {
+        self.settle();
+        let state = self.state.lock();
+        Ok(Box::new(ScriptedLookup(state.names.get(host).cloned().unwrap_or_default())))
+    }
+
+    fn wait(&self, waiters: &mut [Waiter<'_>], timeout: Option<Duration>) -> io::Result<()> {
+        let end = timeout.map(|timeout| self.clock.now() + timeout);
+        loop {
+            self.settle();
+            for waiter in waiters.iter_mut() {
+                waiter.ready = self.is_ready(waiter.what.token(), waiter.interest);
+            }
+            if waiters.iter().any(|waiter| waiter.ready) || end.is_some_and(|end| self.clock.now() >= end) {
+                return Ok(());
+            }
+            match (self.next_happening(), end) {
+                (Some(next), Some(end)) => self.turn_to(next.min(end)),
+                (Some(only), None) | (None, Some(only)) => self.turn_to(only),
+                (None, None) => panic!("this wait would never end"),
+            }
+        }
+    }
+}
+
+/// The token of everything that is always ready.
+const READY: usize = usize::MAX;
+
+impl ScriptedNetwork {
+    fn is_ready(&self, token: usize, interest: Interest) -> bool {
+        if token == READY {
+            return true;
+        }
+        let state = self.state.lock();
+        let pipe = &state.pipes[token];
+        match interest {
+            Interest::Write => pipe.connected != Ok(false),
+            Interest::Read => pipe.closed || pipe.leaving.iter().any(|(at, _)| *at <= self.clock.now()),
+        }
+    }
+}
+
+struct ScriptedTransport {
+    network: ScriptedNetwork,
+    token: usize,
+    brief: Duration,
+}
+
+impl Pollable for ScriptedTransport {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn token(&self) -> usize {
+        self.token
+    }
+}
+
+impl Transport for ScriptedTransport {
+    fn finish_connect(&mut self) -> io::Result<()> {
+        match self.network.state.lock().pipes[self.token].connected {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ErrorKind::WouldBlock.into()),
+            Err(kind) => Err(kind.into()),
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = {
+            let mut state = self.network.state.lock();
+            let count = state.send_limit.map_or(bytes.len(), |limit| limit.min(bytes.len()));
+            let pipe = &mut state.pipes[self.token];
+            if pipe.closed {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            pipe.arrived.extend_from_slice(&bytes[..count]);
+            count
+        };
+        self.network.settle();
+        Ok(count)
+    }
+
+    fn receive(&mut self, mut space: Space<'_>, patience: Patience) -> io::Result<usize> {
+        if patience == Patience::Brief {
+            let mut waiters = [Waiter { what: &*self, interest: Interest::Read, ready: false }];
+            self.network.wait(&mut waiters, Some(self.brief))?;
+        }
+        self.network.settle();
+        let mut state = self.network.state.lock();
+        let pipe = &mut state.pipes[self.token];
+        let now = self.network.clock.now();
+        let Some(index) = pipe.leaving.iter().position(|(at, bytes)| *at <= now && !bytes.is_empty()) else {
+            return if pipe.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
+        };
+        let bytes = &mut pipe.leaving[index].1;
+        let count = bytes.len().min(space.len());
+        for (slot, byte) in bytes.drain(..count).enumerate() {
+            match &mut space {
+                Space::Used(room) => room[slot] = byte,
+                Space::Fresh(room) => {
+                    room[slot].write(byte);
+                }
+            }
+        }
+        pipe.leaving.retain(|(_, bytes)| !bytes.is_empty());
+        Ok(count)
+    }
+
+    fn peek(&mut self) -> Quiet {
+        self.network.settle();
+        let state = self.network.state.lock();
+        let pipe = &state.pipes[self.token];
+        match (pipe.closed, pipe.leaving.iter().any(|(at, _)| *at <= self.network.clock.now())) {
+            (_, true) => Quiet::Bytes,
+            (true, false) => Quiet::Closed,
+            (false, false) => Quiet::Yes,
+        }
+    }
+}
+
+struct ScriptedLookup(Vec<IpAddr>);
+
+impl Pollable for ScriptedLookup {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn token(&self) -> usize {
+        READY
+    }
+}
+
+impl Lookup for ScriptedLookup {
+    fn poll(&mut self) -> Option<io::Result<Vec<IpAddr>>> {
+        if self.0.is_empty() {
+            return Some(Err(io::Error::other("Name or service not known")));
+        }
+        Some(Ok(self.0.clone()))
+    }
+}

@@ -1,0 +1,90 @@
+//! Names under resolution during a search: asked again and again, but never flooding the name server.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::config::NodeAddress;
+use crate::connection::{Lookup, Network};
+use crate::failover::{Cause, Lost, Phase};
+use crate::time::Instant;
+
+/// How often a name is asked for while a failover is fresh, and for how long it counts as fresh.
+const EAGER: Duration = Duration::from_millis(40);
+const EAGER_FOR: Duration = Duration::from_secs(2);
+/// How often after that.
+const PATIENT: Duration = Duration::from_millis(250);
+
+/// A configured endpoint that is a name.
+pub struct Name {
+    host: String,
+    port: u16,
+    lookup: Option<Box<dyn Lookup>>,
+    asked_at: Option<Instant>,
+    failure: Option<Lost>,
+}
+
+impl Name {
+    /// The name in `address`; `None` if it is no name but says itself where the node is.
+    pub fn of(address: &NodeAddress) -> Option<Name> {
+        match address {
+            NodeAddress::Tcp { host, port } if host.parse::<IpAddr>().is_err() => {
+                Some(Name { host: host.to_string(), port: *port, lookup: None, asked_at: None, failure: None })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `address` is this name.
+    pub fn is(&self, address: &NodeAddress) -> bool {
+        matches!(address, NodeAddress::Tcp { host, port } if **host == *self.host && *port == self.port)
+    }
+
+    /// Asks, if it is time to.
+    pub fn ask(&mut self, network: &dyn Network, started: Instant, now: Instant) {
+        if self.lookup.is_some() || self.next_at(started).is_some_and(|at| at > now) {
+            return;
+        }
+        self.asked_at = Some(now);
+        match network.lookup(&self.host) {
+            Ok(lookup) => self.lookup = Some(lookup),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// When to ask next; `None` while it was never asked.
+    pub fn next_at(&self, started: Instant) -> Option<Instant> {
+        self.asked_at.map(|at| at + if at.since(started) < EAGER_FOR { EAGER } else { PATIENT })
+    }
+
+    /// The nodes that it leads to, once the answer is there.
+    pub fn answer(&mut self) -> Option<Vec<NodeAddress>> {
+        let answer = self.lookup.as_mut()?.poll()?;
+        self.lookup = None;
+        match answer {
+            Ok(addresses) => {
+                self.failure = None;
+                Some(addresses.iter().map(|ip| NodeAddress::tcp(&ip.to_string(), self.port)).collect())
+            }
+            Err(error) => {
+                self.fail(&error);
+                None
+            }
+        }
+    }
+
+    /// The lookup that is awaited.
+    pub fn awaited(&self) -> Option<&dyn Lookup> {
+        self.lookup.as_deref()
+    }
+
+    /// Why the last answer was none.
+    pub fn failure(&self) -> Option<&Lost> {
+        self.failure.as_ref()
+    }
+
+    fn fail(&mut self, error: &std::io::Error) {
+        // The system's words are about getaddrinfo; users know the name.
+        let text = format!("cannot resolve {}: {error}", self.host);
+        self.failure = Some(Lost::before(Phase::Resolve, Cause::Io(text)));
+    }
+}

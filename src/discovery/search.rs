@@ -1,0 +1,384 @@
+//! The search for the primary.
+
+use std::time::Duration;
+
+use crate::config::NodeAddress;
+use crate::connection::{Connection, Interest, Network, Pollable, Waiter};
+use crate::failover::{Cause, Lost, Phase};
+use crate::pool::DeploymentKey;
+use crate::time::{Backoff, Clock, Deadline, Instant};
+use crate::topology::{Knowledge, Report, Role, Witness, elect};
+
+use super::names::Name;
+pub use super::target::ProbeSettings as SearchSettings;
+use super::target::Target;
+
+/// The pace of rounds while a failover is fresh: a promotion is seen within this.
+const EAGER_CAP: Duration = Duration::from_millis(25);
+const EAGER_FOR: Duration = Duration::from_secs(3);
+const PACE_BASE: Duration = Duration::from_millis(4);
+/// How long a node that says that it is primary waits for others to say the same.
+const GRACE: Duration = Duration::from_millis(10);
+/// A deployment has a handful of nodes; a name or a hostile server may claim more.
+const MOST_TARGETS: usize = 128;
+
+/// A search in progress.
+pub struct Search {
+    settings: SearchSettings,
+    targets: Vec<Target>,
+    names: Vec<Name>,
+    /// Where to look when the obvious place was not it.
+    others: Vec<NodeAddress>,
+    other_names: Vec<Name>,
+    started: Instant,
+    widen_at: Instant,
+    next_round: Instant,
+    pace: Backoff,
+    slow_cap: Duration,
+    rounds: u32,
+    claimed_at: Option<Instant>,
+}
+
+/// Where a search got to.
+pub enum Step {
+    /// It goes on: wait for it.
+    Searching,
+    /// A primary.
+    Found(Found),
+    /// No node can be it, and none is likely to become it: who asked wrongly gets an answer now.
+    Hopeless(NodeAddress, Lost),
+}
+
+/// The primary that a search found.
+pub struct Found {
+    /// Where it is.
+    pub node: NodeAddress,
+    /// What it said of itself.
+    pub report: Report,
+    /// The connection on which it said so, ready for a command.
+    pub connection: Box<Connection>,
+    /// The nodes that said that they are replicas.
+    pub replicas: Vec<NodeAddress>,
+}
+
+impl Search {
+    /// Looks where the primary is likely to be, and everywhere else after `suspect_after` or a disappointment.
+    pub fn narrow(
+        key: &DeploymentKey,
+        knowledge: &Knowledge,
+        settings: SearchSettings,
+        suspect_after: Duration,
+        cap: Duration,
+        now: Instant,
+    ) -> Search {
+        let mut search = Search::wide(key, knowledge, settings, cap, now);
+        search.widen_at = now + suspect_after;
+        let listed = key.endpoints.len() > 1;
+        let likely: Vec<NodeAddress> = match knowledge.primary() {
+            Some(primary) if listed => vec![primary.clone()],
+            // DNS is asked anew for every connection. A primary that was found elsewhere is asked beside it.
+            Some(primary) => vec![primary.clone(), key.endpoints[0].address.clone()],
+            None => key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
+        };
+        let likely = |address: &NodeAddress| likely.contains(address);
+        let endpoints: Vec<&NodeAddress> = key.endpoints.iter().map(|endpoint| &endpoint.address).collect();
+        let unlikely_targets = search.targets.extract_if(.., |target| !likely(&target.node));
+        search.others = unlikely_targets.map(|target| target.node).collect();
+        if listed && knowledge.primary().is_some() {
+            search.other_names = std::mem::take(&mut search.names);
+        } else {
+            // The reader endpoint never leads to the primary.
+            let names = std::mem::take(&mut search.names);
+            (search.names, search.other_names) =
+                names.into_iter().partition(|name| endpoints.iter().any(|endpoint| name.is(endpoint)));
+        }
+        search
+    }
+
+    /// Looks everywhere at once.
+    pub fn wide(
+        key: &DeploymentKey,
+        knowledge: &Knowledge,
+        settings: SearchSettings,
+        cap: Duration,
+        now: Instant,
+    ) -> Search {
+        let mut search = Search {
+            settings,
+            targets: Vec::new(),
+            names: Vec::new(),
+            others: Vec::new(),
+            other_names: Vec::new(),
+            started: now,
+            widen_at: Instant::FAR_FUTURE,
+            next_round: now,
+            pace: Backoff::new(PACE_BASE, EAGER_CAP.min(cap)),
+            slow_cap: cap,
+            rounds: 0,
+            claimed_at: None,
+        };
+        for endpoint in key.endpoints.iter().chain(&key.reader) {
+            match Name::of(&endpoint.address) {
+                Some(name) => search.names.push(name),
+                None => {
+                    search.add(endpoint.address.clone(), true);
+                }
+            }
+        }
+        for node in knowledge.primary().into_iter().chain(knowledge.replicas()) {
+            search.add_hinted(node);
+        }
+        search
+    }
+
+    /// How many rounds have begun.
+    pub fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Whether everything that was asked has been answered, one way or the other.
+    pub fn is_settled(&self) -> bool {
+        self.others.is_empty()
+            && self.other_names.is_empty()
+            && self.rounds > 0
+            && !self.targets.iter().any(Target::is_awaited)
+            && !self.names.iter().any(|name| name.awaited().is_some())
+    }
+
+    /// The role that a node gave when it was last asked.
+    pub fn role_of(&self, node: &NodeAddress) -> Option<Role> {
+        self.targets.iter().find(|target| target.node == *node)?.report().map(|report| report.role)
+    }
+
+    /// Goes on as far as it goes without waiting.
+    pub fn step(&mut self, network: &dyn Network, clock: &dyn Clock) -> Step {
+        let now = clock.now();
+        if now >= self.widen_at {
+            self.widen(now);
+        }
+        self.ask_names(network, now);
+        if now >= self.next_round {
+            self.begin_round(network, now);
+        }
+        for target in &mut self.targets {
+            target.step(now);
+        }
+        self.follow_hints(network, now);
+        if let Some(winner) = self.winner(now) {
+            return Step::Found(winner);
+        }
+        if self.widen_at != Instant::FAR_FUTURE && self.is_disappointed() {
+            self.widen(now);
+            return self.step(network, clock);
+        }
+        match self.hopeless() {
+            Some((node, lost)) => Step::Hopeless(node, lost),
+            None => Step::Searching,
+        }
+    }
+
+    /// Waits until a step would get further, `also` is readable, or `deadline` has passed.
+    pub fn wait(
+        &self,
+        network: &dyn Network,
+        clock: &dyn Clock,
+        also: Option<&dyn Pollable>,
+        deadline: Deadline,
+    ) -> bool {
+        let now = clock.now();
+        let mut until = deadline.instant().min(self.next_round).min(self.widen_at);
+        if let Some(claimed) = self.claimed_at {
+            until = until.min(claimed + GRACE);
+        }
+        let mut waiters: Vec<Waiter<'_>> = Vec::with_capacity(self.targets.len() + self.names.len() + 1);
+        waiters.extend(also.map(|what| Waiter { what, interest: Interest::Read, ready: false }));
+        for (what, interest, limit) in self.targets.iter().filter_map(Target::awaited) {
+            until = until.min(limit.instant());
+            waiters.push(Waiter { what, interest, ready: false });
+        }
+        for name in &self.names {
+            match (name.awaited(), name.next_at(self.started)) {
+                (Some(lookup), _) => waiters.push(Waiter { what: lookup, interest: Interest::Read, ready: false }),
+                (None, next) => until = until.min(next.unwrap_or(now)),
+            }
+        }
+        let timeout = (until != Instant::FAR_FUTURE).then(|| until.since(now));
+        // A poll that fails (no memory) is a short wait; the deadline still holds.
+        let waited = network.wait(&mut waiters, timeout);
+        waited.is_ok() && also.is_some() && waiters.first().is_some_and(|first| first.ready)
+    }
+
+    /// What stands in the way, for the message when the deadline has passed: the most telling failure first.
+    pub fn obstacle(&self) -> (Option<NodeAddress>, Lost) {
+        let of_names = self.names.iter().chain(&self.other_names).filter_map(|name| name.failure().cloned());
+        let of_targets = self.targets.iter().filter_map(|target| Some((Some(target.node.clone()), target.failure()?)));
+        let replicas =
+            self.targets.iter().filter(|target| target.report().is_some_and(|report| report.role == Role::Replica));
+        of_targets
+            .chain(of_names.map(|lost| (None, lost)))
+            .max_by_key(|(_, lost)| weight(&lost.cause))
+            .or_else(|| {
+                let node = replicas.map(|target| target.node.clone()).next();
+                node.map(|node| (Some(node), Lost::before(Phase::Dial, Cause::NotPrimary)))
+            })
+            .unwrap_or_else(|| {
+                let awaited = self.targets.iter().find(|target| target.is_awaited());
+                let lost = Lost::before(Phase::Dial, Cause::TimedOut(crate::failover::Limit::Timeout));
+                (awaited.map(|target| target.node.clone()), lost)
+            })
+    }
+
+    fn begin_round(&mut self, network: &dyn Network, now: Instant) {
+        self.rounds += 1;
+        for target in &mut self.targets {
+            target.ask(network, &self.settings, now);
+        }
+        if now.since(self.started) > EAGER_FOR {
+            self.pace.raise_cap(self.slow_cap);
+        }
+        // Never a busy loop, whatever the jitter draws.
+        self.next_round = now + self.pace.next_wait().max(PACE_BASE / 4);
+    }
+
+    fn ask_names(&mut self, network: &dyn Network, now: Instant) {
+        let mut found = Vec::new();
+        for name in &mut self.names {
+            name.ask(network, self.started, now);
+            found.extend(name.answer());
+        }
+        for nodes in found {
+            for node in nodes {
+                self.add(node, true);
+                let target = self.targets.last_mut().filter(|target| !target.is_awaited() && target.report().is_none());
+                if let Some(target) = target {
+                    target.ask(network, &self.settings, now);
+                    self.rounds = self.rounds.max(1);
+                }
+            }
+        }
+    }
+
+    /// A replica names its primary: the demoted node of a planned failover knows the promoted one.
+    fn follow_hints(&mut self, network: &dyn Network, now: Instant) {
+        let hints: Vec<NodeAddress> = self
+            .targets
+            .iter()
+            .filter_map(Target::report)
+            .flat_map(|report| report.primary.into_iter().chain(report.replicas))
+            .collect();
+        let narrow = self.widen_at != Instant::FAR_FUTURE;
+        for hint in hints {
+            if narrow {
+                if !self.others.contains(&hint) {
+                    self.others.push(hint);
+                }
+            } else if self.add_hinted(&hint)
+                && let Some(target) = self.targets.last_mut()
+            {
+                target.ask(network, &self.settings, now);
+                target.step(now);
+            }
+        }
+    }
+
+    /// Adds a node that another one named. A name (a server may announce one) is resolved first.
+    fn add_hinted(&mut self, node: &NodeAddress) -> bool {
+        match Name::of(node) {
+            None => self.add(node.clone(), false),
+            Some(name) => {
+                if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_TARGETS {
+                    self.names.push(name);
+                }
+                false
+            }
+        }
+    }
+
+    fn add(&mut self, node: NodeAddress, named: bool) -> bool {
+        if let Some(known) = self.targets.iter_mut().find(|target| target.node == node) {
+            known.named |= named;
+            return false;
+        }
+        if self.targets.len() >= MOST_TARGETS {
+            return false;
+        }
+        self.targets.push(Target::new(node, named));
+        true
+    }
+
+    fn widen(&mut self, now: Instant) {
+        self.widen_at = Instant::FAR_FUTURE;
+        self.names.append(&mut self.other_names);
+        for node in std::mem::take(&mut self.others) {
+            self.add_hinted(&node);
+        }
+        self.next_round = now;
+    }
+
+    /// Whether a likely place has turned out not to be it.
+    fn is_disappointed(&self) -> bool {
+        let target_let_us_down = self.targets.iter().any(|target| {
+            target.failure().is_some() || target.report().is_some_and(|report| report.role == Role::Replica)
+        });
+        target_let_us_down || self.names.iter().any(|name| name.failure().is_some())
+    }
+
+    fn winner(&mut self, now: Instant) -> Option<Found> {
+        let reports: Vec<(usize, Report)> = self
+            .targets
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| target.failure().is_none())
+            .filter_map(|(index, target)| Some((index, target.report()?)))
+            .collect();
+        let witnesses: Vec<Witness<'_>> = reports
+            .iter()
+            .map(|(index, report)| Witness {
+                address: &self.targets[*index].node,
+                report,
+                named: self.targets[*index].named,
+            })
+            .collect();
+        let Some(elected) = elect(&witnesses) else {
+            self.claimed_at = None;
+            return None;
+        };
+        let claimed_at = *self.claimed_at.get_or_insert(now);
+        let open =
+            self.targets.iter().any(Target::is_awaited) || self.names.iter().any(|name| name.awaited().is_some());
+        if open && now.since(claimed_at) < GRACE {
+            return None;
+        }
+        let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);
+        let replicas = replicas.map(|(index, _)| self.targets[*index].node.clone()).collect();
+        let (index, report) = reports[elected].clone();
+        let connection = self.targets[index].take_connection()?;
+        Some(Found { node: self.targets[index].node.clone(), report, connection, replicas })
+    }
+
+    /// Every node has answered, and every answer is one that time does not change.
+    fn hopeless(&self) -> Option<(NodeAddress, Lost)> {
+        if !self.is_settled() || self.targets.is_empty() || self.names.iter().any(|name| name.failure().is_some()) {
+            return None;
+        }
+        let mut failures = self.targets.iter().map(|target| target.failure().map(|lost| (target.node.clone(), lost)));
+        let first = failures.next()??;
+        let final_cause = |lost: &Lost| weight(&lost.cause) >= FINAL;
+        (final_cause(&first.1) && failures.all(|failure| failure.is_some_and(|(_, lost)| final_cause(&lost))))
+            .then_some(first)
+    }
+}
+
+const FINAL: u8 = 3;
+
+/// How much a cause tells the user; from `FINAL` on, time does not heal it.
+fn weight(cause: &Cause) -> u8 {
+    match cause {
+        Cause::NotSupported(_) => FINAL + 2,
+        Cause::Denied(_) => FINAL + 1,
+        Cause::Protocol(_) => FINAL,
+        Cause::Refused(_) => 2,
+        Cause::TimedOut(_) => 0,
+        _ => 1,
+    }
+}

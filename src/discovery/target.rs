@@ -1,0 +1,155 @@
+//! One node under probe.
+
+use crate::config::NodeAddress;
+use crate::connection::{
+    Asked, Asking, Connection, DialProgress, Dialing, Identity, Interest, Network, Pollable, SocketOptions,
+};
+use crate::failover::{Cause, Limit, Lost};
+use crate::resp::Limits;
+use crate::time::{Deadline, Instant};
+use crate::topology::{Mode, Report, Role};
+
+/// How connections for probes are made.
+#[derive(Clone, Debug)]
+pub struct ProbeSettings {
+    /// Who we are.
+    pub identity: Identity,
+    /// Bounds on replies.
+    pub limits: Limits,
+    /// How sockets are set up.
+    pub sockets: SocketOptions,
+    /// How long a probe may take.
+    pub timeout: std::time::Duration,
+}
+
+/// A node and how far its probe got.
+pub struct Target {
+    /// The node.
+    pub node: NodeAddress,
+    /// Whether a configured endpoint leads to it at the moment.
+    pub named: bool,
+    state: State,
+}
+
+enum State {
+    Idle,
+    Opening {
+        dialing: Box<Dialing>,
+        interest: Interest,
+        until: Deadline,
+    },
+    Asking {
+        asking: Box<Asking>,
+        interest: Interest,
+        until: Deadline,
+    },
+    /// It told who it is. `fresh` until it is asked again.
+    Told(Box<Connection>),
+    Failed(Lost),
+}
+
+impl Target {
+    /// A node that is not asked yet.
+    pub fn new(node: NodeAddress, named: bool) -> Target {
+        Target { node, named, state: State::Idle }
+    }
+
+    /// Asks the node who it is (again), on the connection that is open, or on a new one. Does nothing while an answer
+    /// is awaited.
+    pub fn ask(&mut self, network: &dyn Network, settings: &ProbeSettings, now: Instant) {
+        let until = Deadline::after(now, Some(settings.timeout));
+        self.state = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Idle | State::Failed(_) => {
+                match Dialing::begin(network, &self.node, &settings.identity, settings.limits, settings.sockets) {
+                    Ok(dialing) => State::Opening { dialing: Box::new(dialing), interest: Interest::Write, until },
+                    Err(lost) => State::Failed(lost),
+                }
+            }
+            State::Told(connection) => {
+                let asking = Box::new(Asking::again(connection, &settings.identity));
+                State::Asking { asking, interest: Interest::Write, until }
+            }
+            awaited => awaited,
+        };
+    }
+
+    /// Goes on as far as it goes without waiting.
+    pub fn step(&mut self, now: Instant) {
+        self.state = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Opening { mut dialing, until, .. } => match dialing.step() {
+                DialProgress::Ready(connection) => State::Told(connection),
+                DialProgress::Failed(lost) => State::Failed(lost),
+                DialProgress::Wait(_) if until.passed(now) => {
+                    State::Failed(Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout)))
+                }
+                DialProgress::Wait(interest) => State::Opening { dialing, interest, until },
+            },
+            State::Asking { mut asking, until, .. } => match asking.step() {
+                Asked::Told(greeting) => {
+                    let mut connection = asking.connection;
+                    connection.set_greeting(greeting);
+                    State::Told(connection)
+                }
+                Asked::Failed(lost) => State::Failed(lost),
+                Asked::Wait(_) if until.passed(now) => {
+                    State::Failed(Lost::before(crate::failover::Phase::Auth, Cause::TimedOut(Limit::Timeout)))
+                }
+                Asked::Wait(interest) => State::Asking { asking, interest, until },
+            },
+            settled => settled,
+        };
+    }
+
+    /// Whether an answer is awaited.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.state, State::Opening { .. } | State::Asking { .. })
+    }
+
+    /// What one waits for, and until when at the most.
+    pub fn awaited(&self) -> Option<(&dyn Pollable, Interest, Deadline)> {
+        match &self.state {
+            State::Opening { dialing, interest, until } => dialing.pollable().map(|what| (what, *interest, *until)),
+            State::Asking { asking, interest, until } => Some((asking.connection.pollable(), *interest, *until)),
+            _ => None,
+        }
+    }
+
+    /// What the node told, if it answered the last time it was asked. A node that is too old to say its role is
+    /// taken at its word that it lets us in.
+    pub fn report(&self) -> Option<Report> {
+        match &self.state {
+            State::Told(connection) => {
+                Some(connection.greeting().report.clone().unwrap_or_else(|| Report::silent(Role::Primary)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the node did not answer the last time.
+    pub fn failure(&self) -> Option<Lost> {
+        match &self.state {
+            State::Failed(lost) => Some(lost.clone()),
+            State::Told(connection) => {
+                let mode = connection.greeting().report.as_ref().map_or(Mode::Standalone, |report| report.mode);
+                let text = match mode {
+                    Mode::Standalone => return None,
+                    Mode::Cluster => "the server runs in cluster mode, which this version does not support yet",
+                    Mode::Sentinel => "the server is a Sentinel, which this version does not support yet",
+                };
+                Some(Lost::before(crate::failover::Phase::Auth, Cause::NotSupported(text.to_owned())))
+            }
+            _ => None,
+        }
+    }
+
+    /// The connection of a node that answered.
+    pub fn take_connection(&mut self) -> Option<Box<Connection>> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Told(connection) => Some(connection),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What stopped an attempt: in which phase, for which reason.
+
+use std::fmt;
+
+use crate::resp::ProtocolError;
+
+/// Where in an attempt something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// A name was being resolved.
+    Resolve,
+    /// A connection was being opened.
+    Dial,
+    /// The server was asked to let us in: HELLO, AUTH, SELECT.
+    Auth,
+    /// A connection was wanted from the pool.
+    Lease,
+    /// The command was being sent.
+    Write,
+    /// The reply was awaited.
+    Read,
+}
+
+impl Phase {
+    /// The word that exceptions give.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Resolve => "resolve",
+            Phase::Dial => "dial",
+            Phase::Auth => "auth",
+            Phase::Lease => "lease",
+            Phase::Write => "write",
+            Phase::Read => "read",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which limit ran out; the words are the names of the options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// One dial.
+    Timeout,
+    /// One attempt's reply.
+    ReadWriteTimeout,
+    /// Everything that a command does.
+    CommandTimeout,
+}
+
+impl Limit {
+    /// The option's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Limit::Timeout => "timeout",
+            Limit::ReadWriteTimeout => "read_write_timeout",
+            Limit::CommandTimeout => "command_timeout",
+        }
+    }
+}
+
+/// Why an attempt ended without a reply that could be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The operating system said so.
+    Io(String),
+    /// The server closed the connection.
+    Closed,
+    /// A limit ran out.
+    TimedOut(Limit),
+    /// What came was no RESP, or more than allowed.
+    Protocol(ProtocolError),
+    /// The server would not let us in. Trying again changes nothing until somebody changes the configuration.
+    Denied(String),
+    /// The server refused because of its own state, in these words.
+    Refused(String),
+    /// All connections that the pool may have are in use.
+    PoolExhausted(usize),
+    /// The server runs in a mode that this client cannot serve.
+    NotSupported(String),
+    /// The node still answers as a replica.
+    NotPrimary,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Io(text) | Cause::Denied(text) | Cause::Refused(text) | Cause::NotSupported(text) => {
+                f.write_str(text)
+            }
+            Cause::Closed => f.write_str("the server closed the connection"),
+            Cause::TimedOut(limit) => write!(f, "{} ran out", limit.as_str()),
+            Cause::Protocol(error) => write!(f, "{error}"),
+            Cause::PoolExhausted(most) => write!(f, "all {most} connections of max_connections are in use"),
+            Cause::NotPrimary => f.write_str("the node is a replica"),
+        }
+    }
+}
+
+/// An attempt that brought no reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Where it ended.
+    pub phase: Phase,
+    /// Why.
+    pub cause: Cause,
+    /// Whether the command's last byte had reached the kernel: then it may have been applied.
+    pub sent: bool,
+}
+
+impl Lost {
+    /// An attempt that ended before the command was sent whole.
+    pub fn before(phase: Phase, cause: Cause) -> Lost {
+        Lost { phase, cause, sent: false }
+    }
+
+    /// An attempt that ended while its reply was awaited.
+    pub fn awaiting(cause: Cause) -> Lost {
+        Lost { phase: Phase::Read, cause, sent: true }
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.cause)
+    }
+}

@@ -1,0 +1,72 @@
+//! One deployment as the whole process knows it: several client objects share what any of them finds out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol};
+use crate::topology::{Change, Knowledge, Report};
+
+/// What makes two configurations speak of the same deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeploymentKey {
+    /// The configured endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// The endpoint of replicas.
+    pub reader: Option<Endpoint>,
+    /// Findings under one user's rights say nothing about another's.
+    pub credentials: Credentials,
+    /// The version of RESP.
+    pub protocol: Protocol,
+}
+
+/// A deployment and what is known of it.
+#[derive(Debug)]
+pub struct Deployment {
+    key: DeploymentKey,
+    knowledge: Mutex<Knowledge>,
+    /// A copy of the knowledge's epoch, to be compared without a lock.
+    epoch: AtomicU64,
+}
+
+impl DeploymentKey {
+    /// The deployment that a configuration speaks of.
+    pub fn of(configuration: &Configuration) -> DeploymentKey {
+        DeploymentKey {
+            endpoints: configuration.endpoints.clone(),
+            reader: configuration.reader.clone(),
+            credentials: configuration.credentials.clone(),
+            protocol: configuration.protocol,
+        }
+    }
+}
+
+impl Deployment {
+    pub(super) fn new(key: DeploymentKey) -> Deployment {
+        Deployment { key, knowledge: Mutex::default(), epoch: AtomicU64::new(0) }
+    }
+
+    /// Where the user said that it is.
+    pub fn key(&self) -> &DeploymentKey {
+        &self.key
+    }
+
+    /// Counts the changes of who is primary; 0 while none was found.
+    #[inline]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What is known now.
+    pub fn knowledge(&self) -> Knowledge {
+        self.knowledge.lock().clone()
+    }
+
+    /// Learns from what a primary said of itself.
+    pub fn learn_primary(&self, address: &NodeAddress, report: &Report) -> Change {
+        let mut knowledge = self.knowledge.lock();
+        let change = knowledge.learn_primary(address, report);
+        self.epoch.store(knowledge.epoch(), Ordering::Release);
+        change
+    }
+}

@@ -1,0 +1,14 @@
+//! The process-wide registry: connections that outlive requests, and what is known of each deployment.
+//!
+//! A lease is a connection in use. It belongs to whoever took it until it is checked in clean; dropped, it closes.
+//! Nothing here dials or waits. May use `connection`, `failover`, `topology`, `resp`, `config`, `time`, `telemetry`.
+
+mod deployment;
+mod generation;
+mod node_pool;
+mod registry;
+
+pub use deployment::{Deployment, DeploymentKey};
+pub use generation::{current_generation, forked};
+pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
+pub use registry::Registry;

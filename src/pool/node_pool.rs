@@ -1,0 +1,202 @@
+//! The connections to one node under one identity: kept last in, first out, checked before they are trusted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::config::{NodeAddress, PoolLimits};
+use crate::connection::{Connection, Identity};
+use crate::time::Instant;
+
+use super::generation::current_generation;
+
+/// A connection that was idle for longer is asked whether it is alive: a NAT gateway may have forgotten it without a
+/// word to either side.
+const LONG_IDLE: Duration = Duration::from_secs(30);
+
+/// All connections of this process that can stand in for each other.
+#[derive(Debug)]
+pub struct NodePool {
+    node: NodeAddress,
+    identity: Identity,
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    generation: u64,
+    idle: Vec<Box<Lease>>,
+    leased: usize,
+}
+
+/// A connection in use, or waiting on its pool's shelf for the next.
+pub struct Lease {
+    /// The connection.
+    pub connection: Box<Connection>,
+    home: Arc<NodePool>,
+    idle_since: Instant,
+    generation: u64,
+    /// Whether it is on the shelf: then it does not count as leased.
+    shelved: bool,
+}
+
+/// What the pool has to give.
+#[derive(Debug)]
+pub enum Leased {
+    /// A connection that can be used.
+    Ready(Box<Lease>),
+    /// A connection that was idle for so long that it must be asked first.
+    Doubtful(Box<Lease>),
+    /// None is idle: open one, and have the pool adopt it.
+    Empty,
+    /// As many as are allowed are in use.
+    Exhausted,
+}
+
+/// Numbers for `stats()` and phpinfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The node.
+    pub node: NodeAddress,
+    /// The selected database.
+    pub database: u32,
+    /// Connections that wait.
+    pub idle: usize,
+    /// Connections in use.
+    pub leased: usize,
+}
+
+impl NodePool {
+    pub(super) fn new(node: NodeAddress, identity: Identity) -> NodePool {
+        NodePool { node, identity, shelf: Mutex::default() }
+    }
+
+    /// The node that all its connections lead to.
+    pub fn node(&self) -> &NodeAddress {
+        &self.node
+    }
+
+    /// Who we are on all its connections.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Takes the connection that was used last. Those that have been idle too long, that the peer has closed or that
+    /// belong to the parent process are closed on the way.
+    pub fn lease(&self, now: Instant, limits: &PoolLimits) -> Leased {
+        let mut shelf = self.shelf();
+        while let Some(mut lease) = shelf.idle.pop() {
+            let idle_for = now.since(lease.idle_since);
+            let expired = idle_for > limits.max_idle_time;
+            if expired || (idle_for >= limits.check_idle_after && !lease.connection.is_quiet()) {
+                continue;
+            }
+            lease.shelved = false;
+            shelf.leased += 1;
+            return if idle_for >= LONG_IDLE { Leased::Doubtful(lease) } else { Leased::Ready(lease) };
+        }
+        if shelf.leased >= limits.max_connections { Leased::Exhausted } else { Leased::Empty }
+    }
+
+    /// Counts a connection that was opened elsewhere as a lease of this pool.
+    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>) -> Box<Lease> {
+        let mut shelf = self.shelf();
+        shelf.leased += 1;
+        let generation = shelf.generation;
+        Box::new(Lease { connection, home: self.clone(), idle_since: Instant::default(), generation, shelved: false })
+    }
+
+    /// Takes a lease back. Only a clean connection is kept; any other is closed.
+    pub fn check_in(&self, mut lease: Box<Lease>, now: Instant) {
+        let clean = lease.connection.is_clean();
+        let mut shelf = self.shelf();
+        if lease.generation != shelf.generation {
+            return;
+        }
+        if clean {
+            shelf.leased -= 1;
+            lease.shelved = true;
+            lease.idle_since = now;
+            shelf.idle.push(lease);
+        } else {
+            // Its destructor takes the lock to count itself out.
+            drop(shelf);
+            drop(lease);
+        }
+    }
+
+    /// Closes what is idle. What is leased stays with its holder.
+    pub fn clear(&self) {
+        self.shelf().idle.clear();
+    }
+
+    /// The numbers of this moment.
+    pub fn status(&self) -> PoolStatus {
+        let shelf = self.shelf();
+        PoolStatus {
+            node: self.node.clone(),
+            database: self.identity.database,
+            idle: shelf.idle.len(),
+            leased: shelf.leased,
+        }
+    }
+
+    /// The shelf, emptied of what belongs to another generation: a child closes its copies of the parent's sockets
+    /// without a byte sent.
+    fn shelf(&self) -> parking_lot::MutexGuard<'_, Shelf> {
+        let mut shelf = self.shelf.lock();
+        let generation = current_generation();
+        if shelf.generation != generation {
+            shelf.idle.clear();
+            shelf.leased = 0;
+            shelf.generation = generation;
+        }
+        shelf
+    }
+}
+
+impl Lease {
+    /// The pool that it goes back to.
+    pub fn home(&self) -> &Arc<NodePool> {
+        &self.home
+    }
+
+    /// Checks the lease in at its own pool.
+    pub fn give_back(self: Box<Self>, now: Instant) {
+        let home = self.home.clone();
+        home.check_in(self, now);
+    }
+
+    /// Whether the connection belongs to this process, not to its parent.
+    pub fn is_ours(&self) -> bool {
+        self.generation == current_generation()
+    }
+
+    /// Moves the lease to another pool, after the connection's identity was changed on the server.
+    pub fn move_to(&mut self, home: &Arc<NodePool>) {
+        if self.is_ours() {
+            self.home.shelf().leased -= 1;
+            home.shelf().leased += 1;
+        }
+        self.home = home.clone();
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.shelved && self.is_ours() {
+            let mut shelf = self.home.shelf();
+            shelf.leased = shelf.leased.saturating_sub(1);
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease")
+            .field("node", self.home.node())
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,49 @@
+//! The registry itself: every pool and every deployment of the process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::config::NodeAddress;
+use crate::connection::Identity;
+
+use super::{Deployment, DeploymentKey, NodePool, PoolStatus};
+
+/// Every pool and deployment that this process has used.
+#[derive(Debug, Default)]
+pub struct Registry {
+    deployments: Mutex<HashMap<DeploymentKey, Arc<Deployment>>>,
+    pools: Mutex<HashMap<(NodeAddress, Identity), Arc<NodePool>>>,
+}
+
+impl Registry {
+    /// The deployment of that key, known to all who ask for it.
+    pub fn deployment(&self, key: DeploymentKey) -> Arc<Deployment> {
+        let mut deployments = self.deployments.lock();
+        deployments.entry(key.clone()).or_insert_with(|| Arc::new(Deployment::new(key))).clone()
+    }
+
+    /// The pool of connections to `node` under `identity`.
+    pub fn pool(&self, node: &NodeAddress, identity: &Identity) -> Arc<NodePool> {
+        let mut pools = self.pools.lock();
+        let key = (node.clone(), identity.clone());
+        pools.entry(key).or_insert_with(|| Arc::new(NodePool::new(node.clone(), identity.clone()))).clone()
+    }
+
+    /// Closes all idle connections and forgets all that was learned, as if the process had just started. Leases stay
+    /// with their holders and close when they are done.
+    pub fn reset(&self) {
+        self.deployments.lock().clear();
+        for (_, pool) in self.pools.lock().drain() {
+            pool.clear();
+        }
+    }
+
+    /// The numbers of all pools, in the order of their nodes.
+    pub fn status(&self) -> Vec<PoolStatus> {
+        let mut all: Vec<PoolStatus> = self.pools.lock().values().map(|pool| pool.status()).collect();
+        all.sort_by(|one, other| (&one.node, one.database).cmp(&(&other.node, other.database)));
+        all
+    }
+}

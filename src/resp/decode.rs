@@ -1,0 +1,455 @@
+//! The decoder: takes what has arrived, hands finished values to a sink, and says what it needs next.
+//!
+//! It never waits and it can stop after any byte, so that whoever drives it may wait for one socket or for many.
+//! RESP3's streamed types (`$?`, `*?`) are refused: no server sends them.
+
+use memchr::memchr;
+
+use super::limits::ELEMENT_COST;
+use super::{Aggregate, Limits, ProtocolError, ReadBuffer, Sink};
+
+/// What the decoder got to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The reply is complete and the sink has it.
+    Value,
+    /// The reply is complete and is an error: see [`Decoder::error_text`]. The sink was told of nothing.
+    Error,
+    /// A push was read and dropped. It is no reply: go on.
+    Push,
+    /// More bytes are needed in the read buffer.
+    Starved,
+    /// More bytes of the begun bulk string are needed, in the sink's `space`. The read buffer is empty.
+    Bulk,
+}
+
+/// The state between two calls: what is open, and how much may still come.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    open: Vec<Open>,
+    /// Bytes of the begun bulk string that are still to come, its line end not counted.
+    bulk: Option<usize>,
+    /// What the reply has cost so far, against `max_reply_size`.
+    cost: u64,
+    /// How many open aggregates there were when values ceased to go to the sink (inside a push or an attribute).
+    muted_at: Option<usize>,
+    error: Vec<u8>,
+    scalar: Scalar,
+}
+
+/// What a reply was, as far as a command that is sent again needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// Nil.
+    Nil,
+    /// The integer 0.
+    Zero,
+    /// Anything else.
+    Other,
+}
+
+/// An open aggregate.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    left: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Reply(Aggregate),
+    Push,
+    /// What comes before a value and belongs to no reply.
+    Attribute,
+}
+
+/// Whether a value was completed, or the bytes ran out.
+enum Step {
+    Completed,
+    Opened,
+    Starved,
+    NeedsBulk,
+}
+
+/// Bulk strings that fit into this much of the read buffer are taken from there whole.
+const WHOLE: usize = ReadBuffer::capacity() / 4;
+
+impl Decoder {
+    /// A decoder that is about to read its first reply.
+    pub fn new(limits: Limits) -> Decoder {
+        Decoder {
+            limits,
+            open: Vec::with_capacity(8),
+            bulk: None,
+            cost: 0,
+            muted_at: None,
+            error: Vec::new(),
+            scalar: Scalar::Other,
+        }
+    }
+
+    /// What the last value was.
+    pub fn last_scalar(&self) -> Scalar {
+        self.scalar
+    }
+
+    /// The limits in force from the next value on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Whether no reply is begun.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.bulk.is_none()
+    }
+
+    /// The text of the error reply that [`Progress::Error`] spoke of, without the `-`.
+    pub fn error_text(&self) -> &[u8] {
+        &self.error
+    }
+
+    /// Says that `count` bytes were written into the sink's `space`.
+    pub fn bulk_filled(&mut self, count: usize) {
+        if let Some(left) = &mut self.bulk {
+            *left -= count;
+        }
+    }
+
+    /// Decodes as far as the bytes in `input` go, at most to the end of one reply.
+    ///
+    /// # Errors
+    /// The bytes are no RESP or exceed the limits. The decoder is useless after that, and so is the connection.
+    pub fn advance<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Progress, ProtocolError> {
+        loop {
+            if self.bulk.is_some() {
+                match self.continue_bulk(input, sink)? {
+                    Step::Completed => {}
+                    Step::NeedsBulk => return Ok(Progress::Bulk),
+                    Step::Opened | Step::Starved => return Ok(Progress::Starved),
+                }
+            } else {
+                if self.open.is_empty() && self.muted_at.is_none() {
+                    // An error that is the whole reply is not the sink's business.
+                    if input.unread().first() == Some(&b'-') {
+                        let Some((line, consumed)) = next_line(input)? else { return Ok(Progress::Starved) };
+                        self.error.clear();
+                        self.error.extend_from_slice(line);
+                        input.consume(consumed);
+                        self.cost = 0;
+                        return Ok(Progress::Error);
+                    }
+                }
+                match self.next_value(input, sink)? {
+                    Step::Completed => {}
+                    Step::Opened => continue,
+                    Step::Starved => return Ok(Progress::Starved),
+                    Step::NeedsBulk => continue,
+                }
+            }
+            if let Some(progress) = self.close(sink) {
+                return Ok(progress);
+            }
+        }
+    }
+
+    /// Counts a completed value against what is open. Gives the progress if it completed a whole reply or push.
+    #[inline]
+    fn close<S: Sink>(&mut self, sink: &mut S) -> Option<Progress> {
+        while let Some(innermost) = self.open.last_mut() {
+            innermost.left -= 1;
+            if innermost.left > 0 {
+                return None;
+            }
+            let kind = innermost.kind;
+            self.open.pop();
+            self.scalar = Scalar::Other;
+            match kind {
+                Kind::Reply(_) => {
+                    if self.muted_at.is_none() {
+                        sink.end();
+                    }
+                }
+                Kind::Push => {
+                    self.muted_at = None;
+                    self.cost = 0;
+                    return Some(Progress::Push);
+                }
+                // The value that the attribute belongs to is still to come: nothing is completed by it.
+                Kind::Attribute => {
+                    if self.muted_at == Some(self.open.len()) {
+                        self.muted_at = None;
+                    }
+                    return None;
+                }
+            }
+        }
+        self.cost = 0;
+        Some(Progress::Value)
+    }
+
+    fn next_value<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Step, ProtocolError> {
+        let Some((line, consumed)) = next_line_with_type(input)? else { return Ok(Step::Starved) };
+        let (kind, text) = (line[0], &line[1..]);
+        let muted = self.muted_at.is_some();
+        self.scalar = Scalar::Other;
+        match kind {
+            b'$' | b'=' => {
+                let Some(length) = parse_length(text)? else {
+                    self.scalar = Scalar::Nil;
+                    self.charge(ELEMENT_COST)?;
+                    input.consume(consumed);
+                    if !muted {
+                        sink.nil();
+                    }
+                    return Ok(Step::Completed);
+                };
+                self.charge(ELEMENT_COST.saturating_add(length as u64))?;
+                return self.begin_bulk(kind == b'=', length, consumed, input, sink);
+            }
+            b':' => {
+                let value = parse_integer(text)?;
+                if value == 0 {
+                    self.scalar = Scalar::Zero;
+                }
+                input.consume(consumed);
+                self.charge(ELEMENT_COST)?;
+                if !muted {
+                    sink.integer(value);
+                }
+            }
+            b'*' | b'~' | b'%' | b'>' | b'|' => return self.begin_aggregate(kind, consumed, input, sink),
+            _ => {
+                self.charge(ELEMENT_COST + text.len() as u64)?;
+                if kind == b'_' {
+                    self.scalar = Scalar::Nil;
+                }
+                if !muted {
+                    scalar(kind, text, sink)?;
+                }
+                input.consume(consumed);
+            }
+        }
+        Ok(Step::Completed)
+    }
+
+    /// A bulk string: whole from the read buffer if it is small, otherwise piece by piece into the sink.
+    fn begin_bulk<S: Sink>(
+        &mut self,
+        verbatim: bool,
+        length: usize,
+        header: usize,
+        input: &mut ReadBuffer,
+        sink: &mut S,
+    ) -> Result<Step, ProtocolError> {
+        let rest = &input.unread()[header..];
+        if rest.len() >= length + 2 {
+            if &rest[length..length + 2] != b"\r\n" {
+                return Err(ProtocolError::BadBulkEnd);
+            }
+            if self.muted_at.is_none() {
+                // Verbatim strings say `txt:` or `mkd:` first.
+                let skip = if verbatim { 4.min(length) } else { 0 };
+                sink.bulk(&rest[skip..length]);
+            }
+            input.consume(header + length + 2);
+            return Ok(Step::Completed);
+        }
+        if length <= WHOLE || verbatim || self.muted_at.is_some() {
+            if header + length + 2 > ReadBuffer::capacity() {
+                return Err(ProtocolError::LineTooLong(ReadBuffer::capacity()));
+            }
+            // The charge comes again with the next call, when the value is read once more.
+            self.cost -= ELEMENT_COST + length as u64;
+            return Ok(Step::Starved);
+        }
+        sink.begin_bulk(length);
+        input.consume(header);
+        self.bulk = Some(length);
+        Ok(Step::NeedsBulk)
+    }
+
+    fn continue_bulk<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Step, ProtocolError> {
+        let left = self.bulk.unwrap_or(0);
+        let here = input.unread().len().min(left);
+        if here > 0 {
+            sink.append(&input.unread()[..here]);
+            input.consume(here);
+            self.bulk = Some(left - here);
+        }
+        if left > here {
+            return Ok(Step::NeedsBulk);
+        }
+        match input.unread() {
+            [b'\r', b'\n', ..] => {
+                input.consume(2);
+                self.bulk = None;
+                sink.end_bulk();
+                Ok(Step::Completed)
+            }
+            [] | [b'\r'] => Ok(Step::Starved),
+            _ => Err(ProtocolError::BadBulkEnd),
+        }
+    }
+
+    fn begin_aggregate<S: Sink>(
+        &mut self,
+        marker: u8,
+        consumed: usize,
+        input: &mut ReadBuffer,
+        sink: &mut S,
+    ) -> Result<Step, ProtocolError> {
+        let kind = match marker {
+            b'*' => Kind::Reply(Aggregate::Array),
+            b'~' => Kind::Reply(Aggregate::Set),
+            b'%' => Kind::Reply(Aggregate::Map),
+            b'>' => Kind::Push,
+            _ => Kind::Attribute,
+        };
+        let length = parse_length(&input.unread()[1..consumed - 2])?;
+        input.consume(consumed);
+        if kind == Kind::Push && !self.open.is_empty() {
+            return Err(ProtocolError::Unexpected("a push inside of another value".to_owned()));
+        }
+        let Some(length) = length else {
+            self.charge(ELEMENT_COST)?;
+            self.scalar = Scalar::Nil;
+            if self.muted_at.is_none() {
+                sink.nil();
+            }
+            return Ok(Step::Completed);
+        };
+        let pairs = matches!(kind, Kind::Attribute | Kind::Reply(Aggregate::Map));
+        let left = if pairs { length.saturating_mul(2) } else { length };
+        // The elements will be charged one by one; a claim beyond the limit is refused before the sink makes room.
+        let claimed = (left as u64).saturating_mul(ELEMENT_COST);
+        if self.cost.saturating_add(claimed) > self.limits.max_reply_size {
+            return Err(ProtocolError::TooLarge { limit: self.limits.max_reply_size });
+        }
+        self.charge(ELEMENT_COST)?;
+        if self.open.len() >= self.limits.max_depth {
+            return Err(ProtocolError::TooDeep { limit: self.limits.max_depth });
+        }
+        if self.muted_at.is_none() {
+            match kind {
+                Kind::Reply(aggregate) => sink.begin(aggregate, length),
+                Kind::Push | Kind::Attribute => self.muted_at = Some(self.open.len()),
+            }
+        }
+        if left == 0 {
+            return Ok(self.close_empty(kind, sink));
+        }
+        self.open.push(Open { left, kind });
+        Ok(Step::Opened)
+    }
+
+    fn close_empty<S: Sink>(&mut self, kind: Kind, sink: &mut S) -> Step {
+        match kind {
+            Kind::Reply(_) => {
+                if self.muted_at.is_none() {
+                    sink.end();
+                }
+                Step::Completed
+            }
+            Kind::Push | Kind::Attribute => {
+                if self.muted_at == Some(self.open.len()) {
+                    self.muted_at = None;
+                }
+                // Nothing was completed: go on with the value behind it.
+                Step::Opened
+            }
+        }
+    }
+
+    #[inline]
+    fn charge(&mut self, cost: u64) -> Result<(), ProtocolError> {
+        self.cost = self.cost.saturating_add(cost);
+        if self.cost > self.limits.max_reply_size {
+            return Err(ProtocolError::TooLarge { limit: self.limits.max_reply_size });
+        }
+        Ok(())
+    }
+}
+
+/// The types that are one line and not an integer.
+fn scalar<S: Sink>(kind: u8, text: &[u8], sink: &mut S) -> Result<(), ProtocolError> {
+    match kind {
+        b'+' => sink.status(text),
+        b'-' => sink.error(text),
+        b'_' => sink.nil(),
+        b',' => sink.double(parse_double(text)?),
+        b'#' => match text {
+            b"t" => sink.boolean(true),
+            b"f" => sink.boolean(false),
+            _ => return Err(ProtocolError::BadValue(lossy(text))),
+        },
+        b'(' => {
+            let digits = text.strip_prefix(b"-").unwrap_or(text);
+            if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+                return Err(ProtocolError::BadNumber(lossy(text)));
+            }
+            sink.big_number(text);
+        }
+        // A bulk error: its text follows as a bulk string. No command of any server replies with one.
+        _ => return Err(ProtocolError::UnknownType(kind)),
+    }
+    Ok(())
+}
+
+/// The next line without its end, and how many bytes it takes with it.
+fn next_line(input: &ReadBuffer) -> Result<Option<(&[u8], usize)>, ProtocolError> {
+    Ok(next_line_with_type(input)?.map(|(line, consumed)| (&line[1..], consumed)))
+}
+
+#[inline]
+fn next_line_with_type(input: &ReadBuffer) -> Result<Option<(&[u8], usize)>, ProtocolError> {
+    let unread = input.unread();
+    let Some(&kind) = unread.first() else { return Ok(None) };
+    if !b"$*:+-%~_,#(=>|".contains(&kind) {
+        return Err(ProtocolError::UnknownType(kind));
+    }
+    match memchr(b'\n', unread) {
+        Some(end) if unread[end - 1] == b'\r' => Ok(Some((&unread[..end - 1], end + 1))),
+        Some(end) => Err(ProtocolError::BadValue(lossy(&unread[..end]))),
+        None if unread.len() >= ReadBuffer::capacity() / 2 => Err(ProtocolError::LineTooLong(unread.len())),
+        None => Ok(None),
+    }
+}
+
+#[inline]
+fn parse_integer(text: &[u8]) -> Result<i64, ProtocolError> {
+    // Nearly all integers are short and positive.
+    if !text.is_empty() && text.len() <= 18 && text.iter().all(u8::is_ascii_digit) {
+        return Ok(text.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')));
+    }
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| ProtocolError::BadNumber(lossy(text)))
+}
+
+/// A length; `None` for the -1 of RESP2's nil.
+#[inline]
+fn parse_length(text: &[u8]) -> Result<Option<usize>, ProtocolError> {
+    match parse_integer(text)? {
+        -1 => Ok(None),
+        length => usize::try_from(length).map(Some).map_err(|_| ProtocolError::BadValue(lossy(text))),
+    }
+}
+
+fn parse_double(text: &[u8]) -> Result<f64, ProtocolError> {
+    // Rust's parser knows `inf`, `-inf` and `nan` as RESP3 writes them.
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| ProtocolError::BadNumber(lossy(text)))
+}
+
+/// Bytes of a broken reply for a message: shortened, since they may be anything.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(64)]).into_owned()
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -1,0 +1,146 @@
+//! The encoder: commands as arrays of bulk strings, written once into a buffer that is used again.
+//!
+//! A command's bytes stay in the frame until its outcome is known, so that a retry on another connection costs no
+//! second encoding, and so that its rank can be judged from what was sent.
+
+/// The bytes of one command, and where its words are in them.
+#[derive(Debug, Default)]
+pub struct Frame {
+    bytes: Vec<u8>,
+    words: usize,
+    /// Where the `*N` line ends: it is written last, when the number of words is known.
+    body: usize,
+}
+
+/// Room for `*` + up to 19 digits + line end in front of the body.
+const HEADER: usize = 22;
+
+/// A frame that has grown beyond this is given back to the allocator after use.
+const KEEP: usize = 1024 * 1024;
+
+impl Frame {
+    /// Empties the frame and begins a command. The words follow by [`Frame::word`].
+    #[inline]
+    pub fn begin(&mut self) {
+        if self.bytes.capacity() > KEEP {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&[0; HEADER]);
+        self.words = 0;
+        self.body = HEADER;
+    }
+
+    /// Adds a word: the command's name or an argument. Any bytes are allowed.
+    #[inline]
+    pub fn word(&mut self, word: &[u8]) {
+        let mut digits = itoa::Buffer::new();
+        let length = digits.format(word.len()).as_bytes();
+        self.bytes.reserve(length.len() + word.len() + 5);
+        self.bytes.push(b'$');
+        self.bytes.extend_from_slice(length);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.extend_from_slice(word);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.words += 1;
+    }
+
+    /// Adds an integer as a word.
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        self.word(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// Completes the command. The frame can be sent any number of times from now on.
+    #[inline]
+    pub fn end(&mut self) {
+        let mut digits = itoa::Buffer::new();
+        let count = digits.format(self.words).as_bytes();
+        let length = count.len() + 3;
+        self.body = HEADER - length;
+        let header = &mut self.bytes[self.body..HEADER];
+        header[0] = b'*';
+        header[1..=count.len()].copy_from_slice(count);
+        header[length - 2..].copy_from_slice(b"\r\n");
+    }
+
+    /// The encoded command, from `*` on.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.body..]
+    }
+
+    /// How many words the command has, its name included.
+    pub fn len(&self) -> usize {
+        self.words
+    }
+
+    /// Whether nothing was added since [`Frame::begin`].
+    pub fn is_empty(&self) -> bool {
+        self.words == 0
+    }
+
+    /// The words again, the command's name first. Costs a walk over the frame: for the cold paths.
+    pub fn words(&self) -> Vec<&[u8]> {
+        let mut words = Vec::with_capacity(self.words);
+        let mut rest = &self.bytes[HEADER..];
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let length: usize = std::str::from_utf8(&rest[1..end - 1])
+                .ok()
+                .and_then(|digits| digits.parse().ok())
+                .expect("the frame holds only what `word` wrote");
+            words.push(&rest[end + 1..end + 1 + length]);
+            rest = &rest[end + length + 3..];
+        }
+        words
+    }
+}
+
+/// A complete frame of `words`: for the commands that the house itself sends.
+pub fn frame_of<W: AsRef<[u8]>>(words: &[W]) -> Frame {
+    let mut frame = Frame::default();
+    frame.begin();
+    for word in words {
+        frame.word(word.as_ref());
+    }
+    frame.end();
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_an_array_of_bulk_strings() {
+        let frame = frame_of(&["SET", "k", ""]);
+        assert_eq!(frame.bytes(), b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n");
+    }
+
+    #[test]
+    fn words_come_back_as_they_were_written_even_if_they_look_like_protocol() {
+        let frame = frame_of(&[&b"APPEND"[..], b"$3\r\nfoo\r\n", b"\0\xff", b""]);
+        assert_eq!(frame.words(), [&b"APPEND"[..], b"$3\r\nfoo\r\n", b"\0\xff", b""]);
+        assert_eq!(frame.len(), 4);
+    }
+
+    #[test]
+    fn the_header_grows_with_the_number_of_words() {
+        let words = vec!["x"; 12_345];
+        assert!(frame_of(&words).bytes().starts_with(b"*12345\r\n$1\r\nx\r\n"));
+    }
+
+    #[test]
+    fn a_frame_is_used_again_and_a_huge_one_is_given_back() {
+        let mut frame = Frame::default();
+        frame.begin();
+        frame.word(&vec![b'x'; KEEP * 2]);
+        frame.end();
+        frame.begin();
+        frame.word(b"PING");
+        frame.integer(-12);
+        frame.end();
+        assert_eq!(frame.bytes(), b"*2\r\n$4\r\nPING\r\n$3\r\n-12\r\n");
+        assert!(frame.bytes.capacity() < KEEP);
+    }
+}

@@ -1,0 +1,19 @@
+//! The Redis serialisation protocol, RESP2 and RESP3: an encoder, and a decoder that writes into a sink.
+//!
+//! Nothing here waits or touches a socket. The decoder takes what has arrived, hands finished values to a [`Sink`],
+//! and says whether the reply is complete or what it needs next, so that one connection or many can be driven by
+//! whoever does the waiting. Uses nothing of the house.
+
+mod buffer;
+mod decode;
+mod encode;
+mod limits;
+mod sink;
+mod value;
+
+pub use buffer::ReadBuffer;
+pub use decode::{Decoder, Progress, Scalar};
+pub use encode::{Frame, frame_of};
+pub use limits::{Limits, ProtocolError};
+pub use sink::{Aggregate, Sink, Space};
+pub use value::{ValueSink, decode_all};

@@ -1,0 +1,119 @@
+//! The clock behind a trait, so that every timing rule has a test that does not sleep.
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A point on the monotonic clock: nanoseconds since an origin that means nothing by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The latest instant there is: what "no limit" compares against.
+    pub const FAR_FUTURE: Instant = Instant(u64::MAX);
+
+    /// The time from `earlier` to this instant, zero if `earlier` is later.
+    pub fn since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, duration: Duration) -> Instant {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Instant(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        self.since(earlier)
+    }
+}
+
+/// Where time comes from.
+pub trait Clock: Send + Sync {
+    /// The time, exact to the nanosecond as far as the kernel knows it.
+    fn now(&self) -> Instant;
+
+    /// The time as of the kernel's last tick (some milliseconds old): cheap enough for every command.
+    fn coarse(&self) -> Instant;
+}
+
+/// `CLOCK_MONOTONIC` of the kernel.
+#[derive(Debug, Default)]
+pub struct SystemClock;
+
+impl SystemClock {
+    fn read(id: ClockId) -> Instant {
+        let time = clock_gettime(id);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+        Instant(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Self::read(ClockId::Monotonic)
+    }
+
+    fn coarse(&self) -> Instant {
+        Self::read(ClockId::MonotonicCoarse)
+    }
+}
+
+/// A clock that stands still until a test (or the scripted network) turns it.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub struct FakeClock(std::sync::atomic::AtomicU64);
+
+#[cfg(test)]
+impl FakeClock {
+    /// Turns the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap();
+        self.0.fetch_add(nanos, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Turns the clock forward to `instant`; never back.
+    pub fn advance_to(&self, instant: Instant) {
+        self.0.fetch_max(instant.0, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+impl Clock for FakeClock {
+    fn now(&self) -> Instant {
+        Instant(self.0.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    fn coarse(&self) -> Instant {
+        self.now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_never_goes_below_zero_or_beyond_the_far_future() {
+        let start = Instant::default();
+        assert_eq!(start.since(Instant::FAR_FUTURE), Duration::ZERO);
+        assert_eq!(Instant::FAR_FUTURE + Duration::from_secs(1), Instant::FAR_FUTURE);
+    }
+
+    #[test]
+    fn the_coarse_clock_trails_the_exact_one_by_a_tick_at_most() {
+        let clock = SystemClock;
+        let coarse = clock.coarse();
+        let exact = clock.now();
+        assert!(exact >= coarse, "coarse {coarse:?} is ahead of exact {exact:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What is known of one deployment, and how reports change it.
+
+use crate::config::NodeAddress;
+
+use super::{Mode, Report, Role};
+
+/// Who is who, as far as is known. `epoch` counts changes of who is primary.
+#[derive(Clone, Debug, Default)]
+pub struct Knowledge {
+    epoch: u64,
+    primary: Option<NodeAddress>,
+    replicas: Vec<NodeAddress>,
+    mode: Mode,
+}
+
+/// What a report changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The same node is primary.
+    Confirmed,
+    /// Another node is primary now, or the first one was found.
+    Promoted,
+}
+
+impl Knowledge {
+    /// Counts the changes of who is primary.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The primary, if one is known.
+    pub fn primary(&self) -> Option<&NodeAddress> {
+        self.primary.as_ref()
+    }
+
+    /// The replicas that were seen. They are kept after their primary is gone: one of them is the next primary.
+    pub fn replicas(&self) -> &[NodeAddress] {
+        &self.replicas
+    }
+
+    /// How the primary was started.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Learns from the primary's own report.
+    pub fn learn_primary(&mut self, address: &NodeAddress, report: &Report) -> Change {
+        debug_assert_eq!(report.role, Role::Primary);
+        let change = if self.primary.as_ref() == Some(address) { Change::Confirmed } else { Change::Promoted };
+        if change == Change::Promoted {
+            // The former primary comes back as a replica in every planned failover, and often after others.
+            let former = self.primary.replace(address.clone());
+            self.epoch += 1;
+            self.replicas.retain(|replica| replica != address);
+            self.replicas.extend(former);
+        }
+        self.mode = report.mode;
+        if !report.replicas.is_empty() {
+            // A fresh list replaces the old one. A primary without replicas says nothing about where they are:
+            // right after a promotion none is attached yet, and the old addresses are the best there is.
+            self.replicas.clone_from(&report.replicas);
+        }
+        change
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(port: u16) -> NodeAddress {
+        NodeAddress::tcp("10.0.0.1", port)
+    }
+
+    fn primary_with(replicas: &[u16]) -> Report {
+        Report { replicas: replicas.iter().copied().map(node).collect(), ..Report::silent(Role::Primary) }
+    }
+
+    #[test]
+    fn a_promotion_counts_an_epoch_and_keeps_the_former_primary_as_a_candidate() {
+        let mut knowledge = Knowledge::default();
+        assert_eq!(knowledge.learn_primary(&node(1), &primary_with(&[2, 3])), Change::Promoted);
+        assert_eq!(knowledge.learn_primary(&node(1), &primary_with(&[2, 3])), Change::Confirmed);
+        assert_eq!(knowledge.epoch(), 1);
+        assert_eq!(knowledge.learn_primary(&node(2), &primary_with(&[])), Change::Promoted);
+        assert_eq!(knowledge.epoch(), 2);
+        assert_eq!(knowledge.primary(), Some(&node(2)));
+        assert_eq!(knowledge.replicas(), [node(3), node(1)]);
+    }
+
+    #[test]
+    fn replicas_that_the_primary_names_replace_what_was_known() {
+        let mut knowledge = Knowledge::default();
+        knowledge.learn_primary(&node(1), &primary_with(&[2, 3]));
+        knowledge.learn_primary(&node(1), &primary_with(&[4]));
+        assert_eq!(knowledge.replicas(), [node(4)]);
+        knowledge.learn_primary(&node(1), &primary_with(&[]));
+        assert_eq!(knowledge.replicas(), [node(4)]);
+    }
+}

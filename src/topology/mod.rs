@@ -1,0 +1,12 @@
+//! Knowledge of a deployment, without I/O: who is primary, who are its replicas, and whom to believe.
+//!
+//! What nodes say of themselves comes in as [`Report`]s, gathered by the rooms above; what comes out are addresses
+//! and judgements. May use `command`, `resp`, `config` and `time`.
+
+mod election;
+mod knowledge;
+mod report;
+
+pub use election::{Witness, elect};
+pub use knowledge::{Change, Knowledge};
+pub use report::{Lineage, Mode, Report, Role};

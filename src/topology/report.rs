@@ -1,0 +1,199 @@
+//! What a node says of itself: the facts in the replies to HELLO and INFO replication.
+
+use redis::{FromRedisValue, InfoDict, Value};
+
+use crate::config::NodeAddress;
+
+/// A node's part in replication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Accepts writes.
+    Primary,
+    /// Follows a primary.
+    Replica,
+}
+
+/// How a server was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Holds all keys.
+    #[default]
+    Standalone,
+    /// Holds some slots of a cluster.
+    Cluster,
+    /// Watches over others and holds no keys.
+    Sentinel,
+}
+
+/// Where a node's data comes from. Offsets can be compared only between nodes of one `id`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Lineage {
+    /// `master_replid`: the history that the node writes or follows now.
+    pub id: String,
+    /// `master_replid2`: the history that it followed before it was promoted; empty if it never was.
+    pub previous_id: String,
+    /// `master_repl_offset`: how far it got.
+    pub offset: u64,
+}
+
+/// What one node said, as of one exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Its role, by HELLO or INFO.
+    pub role: Role,
+    /// Its mode, by HELLO; standalone where the server is too old to say.
+    pub mode: Mode,
+    /// The server's version, empty where it is too old to say.
+    pub version: String,
+    /// Known only to users who may call INFO.
+    pub lineage: Option<Lineage>,
+    /// The replicas attached to it, by the addresses it knows them by.
+    pub replicas: Vec<NodeAddress>,
+    /// The primary it follows, if it is a replica.
+    pub primary: Option<NodeAddress>,
+    /// Whether a replica's link to its primary is up.
+    pub link_up: bool,
+}
+
+impl Report {
+    /// The report of a node of which nothing but its role is known.
+    pub fn silent(role: Role) -> Report {
+        Report {
+            role,
+            mode: Mode::Standalone,
+            version: String::new(),
+            lineage: None,
+            replicas: Vec::new(),
+            primary: None,
+            link_up: false,
+        }
+    }
+
+    /// Reads the replies to `HELLO` and `INFO replication`. Either may be missing: HELLO on a server before Redis 6,
+    /// INFO where the user may not call it. `None` if neither says the role.
+    pub fn read(hello: Option<&Value>, info: Option<&Value>) -> Option<Report> {
+        let mut report = Report::silent(Role::Primary);
+        let from_hello = hello.and_then(|hello| report.read_hello(hello));
+        let from_info = info.and_then(|info| report.read_info(info));
+        // INFO is the younger of the two: it was asked in the same write, but answered after HELLO.
+        report.role = from_info.or(from_hello)?;
+        Some(report)
+    }
+
+    fn read_hello(&mut self, hello: &Value) -> Option<Role> {
+        let mut role = None;
+        for (field, value) in hello.as_map_iter()? {
+            let Ok(field) = String::from_redis_value_ref(field) else { continue };
+            let Ok(text) = String::from_redis_value_ref(value) else { continue };
+            match field.as_str() {
+                "version" => self.version = text,
+                "mode" => {
+                    self.mode = match text.as_str() {
+                        "cluster" => Mode::Cluster,
+                        "sentinel" => Mode::Sentinel,
+                        _ => Mode::Standalone,
+                    };
+                }
+                "role" => role = parse_role(&text),
+                _ => {}
+            }
+        }
+        role
+    }
+
+    fn read_info(&mut self, info: &Value) -> Option<Role> {
+        let info = InfoDict::from_redis_value_ref(info).ok()?;
+        let text = |name: &str| info.get::<String>(name).unwrap_or_default();
+        let role = parse_role(&text("role"))?;
+        if let Some(id) = info.get::<String>("master_replid") {
+            let previous = text("master_replid2");
+            // A node that was never promoted says forty zeros.
+            let previous_id = if previous.bytes().all(|byte| byte == b'0') { String::new() } else { previous };
+            self.lineage = Some(Lineage { id, previous_id, offset: info.get("master_repl_offset").unwrap_or(0) });
+        }
+        for number in 0..info.get::<usize>("connected_slaves").unwrap_or(0).min(MAX_REPLICAS) {
+            self.replicas.extend(parse_replica(&text(&format!("slave{number}"))));
+        }
+        if role == Role::Replica {
+            let port = info.get::<u16>("master_port").unwrap_or(0);
+            let host = text("master_host");
+            self.primary = (port != 0 && !host.is_empty()).then(|| NodeAddress::tcp(&host, port));
+            self.link_up = text("master_link_status") == "up";
+        }
+        Some(role)
+    }
+}
+
+/// No deployment has more; a hostile server may claim so.
+const MAX_REPLICAS: usize = 512;
+
+fn parse_role(word: &str) -> Option<Role> {
+    match word {
+        "master" => Some(Role::Primary),
+        "slave" | "replica" => Some(Role::Replica),
+        _ => None,
+    }
+}
+
+/// `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0`
+fn parse_replica(line: &str) -> Option<NodeAddress> {
+    let mut host = None;
+    let mut port = None;
+    for field in line.split(',') {
+        match field.split_once('=') {
+            Some(("ip", value)) if !value.is_empty() => host = Some(value),
+            Some(("port", value)) => port = value.parse::<u16>().ok().filter(|port| *port != 0),
+            _ => {}
+        }
+    }
+    Some(NodeAddress::tcp(host?, port?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn hello(role: &str, mode: &str) -> Value {
+        Value::Array(["server", "redis", "version", "7.0.15", "mode", mode, "role", role].map(text).to_vec())
+    }
+
+    #[test]
+    fn a_primary_tells_its_replicas_and_lineage() {
+        let info = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
+                    slave0:ip=10.0.0.2,port=6379,state=online,offset=5,lag=0\r\n\
+                    slave1:ip=fd00::3,port=6380,state=wait_bgsave,offset=0,lag=0\r\n\
+                    master_replid:aa\r\nmaster_replid2:0000\r\nmaster_repl_offset:17\r\n";
+        let report = Report::read(Some(&hello("master", "standalone")), Some(&text(info))).unwrap();
+        assert_eq!(report.role, Role::Primary);
+        assert_eq!(report.version, "7.0.15");
+        assert_eq!(report.replicas, [NodeAddress::tcp("10.0.0.2", 6379), NodeAddress::tcp("fd00::3", 6380)]);
+        let lineage = Lineage { id: "aa".into(), previous_id: String::new(), offset: 17 };
+        assert_eq!(report.lineage, Some(lineage));
+    }
+
+    #[test]
+    fn a_replica_tells_its_primary() {
+        let info = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:up\r\n";
+        let report = Report::read(None, Some(&text(info))).unwrap();
+        assert_eq!(report.role, Role::Replica);
+        assert_eq!(report.primary, Some(NodeAddress::tcp("10.0.0.1", 6379)));
+        assert!(report.link_up);
+    }
+
+    #[test]
+    fn hello_alone_shows_role_and_mode_to_users_who_may_not_call_info() {
+        let report = Report::read(Some(&hello("replica", "cluster")), None).unwrap();
+        assert_eq!((report.role, report.mode), (Role::Replica, Mode::Cluster));
+        assert_eq!(report.lineage, None);
+    }
+
+    #[test]
+    fn answers_that_say_no_role_are_no_report() {
+        assert_eq!(Report::read(Some(&Value::Int(1)), Some(&text("nonsense"))), None);
+        assert_eq!(Report::read(None, None), None);
+    }
+}
