@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(feature = "php"), deny(unsafe_code))]
 
+pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;

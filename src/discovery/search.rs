@@ -131,6 +131,11 @@ impl Search {
         search
     }
 
+    /// When the search began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// How many rounds have begun.
     pub fn rounds(&self) -> u32 {
         self.rounds

@@ -72,6 +72,8 @@ pub enum Cause {
     Closed,
     /// A limit ran out.
     TimedOut(Limit),
+    /// `command_timeout` ran out; what stood in the way is told in these words.
+    Overdue(String),
     /// What came was no RESP, or more than allowed.
     Protocol(ProtocolError),
     /// The server would not let us in. Trying again changes nothing until somebody changes the configuration.
@@ -94,6 +96,7 @@ impl fmt::Display for Cause {
             }
             Cause::Closed => f.write_str("the server closed the connection"),
             Cause::TimedOut(limit) => write!(f, "{} ran out", limit.as_str()),
+            Cause::Overdue(obstacle) => write!(f, "command_timeout ran out; the last obstacle: {obstacle}"),
             Cause::Protocol(error) => write!(f, "{error}"),
             Cause::PoolExhausted(most) => write!(f, "all {most} connections of max_connections are in use"),
             Cause::NotPrimary => f.write_str("the node is a replica"),

@@ -42,6 +42,8 @@ impl Space<'_> {
 /// An implementation may leave by a non-local jump (PHP's memory limit does): the decoder keeps nothing on the stack
 /// that would be lost by it. A sink is told of nothing that belongs to pushes and attributes.
 pub trait Sink {
+    /// Forgets what came of a reply that will not be completed: the command is sent again.
+    fn reset(&mut self);
     /// Nil, in any of its three forms.
     fn nil(&mut self);
     /// An integer.

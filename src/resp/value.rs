@@ -32,6 +32,10 @@ impl ValueSink {
 }
 
 impl Sink for ValueSink {
+    fn reset(&mut self) {
+        *self = ValueSink::default();
+    }
+
     fn nil(&mut self) {
         self.put(Value::Nil);
     }

@@ -88,7 +88,7 @@ impl FakeClock {
 }
 
 #[cfg(test)]
-impl Clock for FakeClock {
+impl Clock for std::sync::Arc<FakeClock> {
     fn now(&self) -> Instant {
         Instant(self.0.load(std::sync::atomic::Ordering::SeqCst))
     }

@@ -101,7 +101,7 @@ impl Server {
     fn execute(&mut self, name: &str, arguments: &[String]) -> Vec<u8> {
         match name {
             "HELLO" => return self.hello(arguments),
-            "CLIENT" => return error("ERR unknown subcommand 'SETINFO'"),
+            "CLIENT" if arguments[0] == "SETINFO" => return error("ERR unknown subcommand 'SETINFO'"),
             "SELECT" => return b"+OK\r\n".to_vec(),
             "INFO" => return self.info(),
             _ => {}

@@ -1,0 +1,181 @@
+//! Waiting for a reply: at the price of one system call where it comes soon, and with open eyes where it does not.
+
+use std::time::Duration;
+
+use crate::config::NodeAddress;
+use crate::connection::{Connection, Interest, Network, Patience, Received, Waiter};
+use crate::discovery::{Search, Step};
+use crate::failover::{Cause, Limit, Lost, Phase};
+use crate::resp::Sink;
+use crate::time::{Clock, Deadline, Instant};
+
+use super::call::Call;
+use super::desk::Desk;
+use super::state::Client;
+
+/// While a command blocks by its own will its node is looked at this often.
+const BLOCKED_CHECK: Duration = Duration::from_secs(5);
+/// A node that is silent but was found alive is looked at less and less often, down to this.
+const LEAST_OFTEN: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Sends the frame on the desk's connection, whole.
+    #[inline]
+    pub(super) fn send(&self, desk: &mut Desk, call: &Call) -> Result<(), Lost> {
+        let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
+        let frame = desk.frame.bytes();
+        let sent = lease.connection.send(frame, 1)?;
+        if sent == frame.len() { Ok(()) } else { self.send_rest(&mut lease.connection, frame, sent, call) }
+    }
+
+    #[cold]
+    fn send_rest(&self, connection: &mut Connection, frame: &[u8], mut sent: usize, call: &Call) -> Result<(), Lost> {
+        let (network, clock) = (&*self.world.network, &*self.world.clock);
+        let (deadline, limit) = call.reply_deadline(clock.now(), &self.configuration.policy);
+        while sent < frame.len() {
+            let now = clock.now();
+            if deadline.passed(now) {
+                return Err(Lost::before(Phase::Write, Cause::TimedOut(limit)));
+            }
+            wait_for(network, connection, Interest::Write, deadline.remaining(now));
+            sent += connection.send(&frame[sent..], 1)?;
+        }
+        connection.sent_rest();
+        Ok(())
+    }
+
+    /// Receives the reply on the desk's connection.
+    #[inline]
+    pub(super) fn await_reply<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &Call,
+        begun: Instant,
+        sink: &mut S,
+    ) -> Result<Received, Lost> {
+        let (deadline, limit) = call.reply_deadline(begun, &self.configuration.policy);
+        // The socket's own patience is shorter than any limit; only what is left of the deadline may be shorter still.
+        let brief = self.configuration.policy.suspect_after;
+        let mut patience = match deadline.remaining(begun) {
+            Some(left) if left < brief => Patience::None,
+            _ => Patience::Brief,
+        };
+        loop {
+            let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
+            match lease.connection.receive(sink, patience)? {
+                Received::More => {
+                    let now = self.world.clock.coarse();
+                    if deadline.passed(now) {
+                        return Err(Lost::awaiting(Cause::TimedOut(limit)));
+                    }
+                    if deadline.remaining(now).is_some_and(|left| left < brief) {
+                        patience = Patience::None;
+                    }
+                }
+                Received::Nothing => {
+                    self.bide(desk, call, deadline, limit)?;
+                    patience = Patience::None;
+                }
+                done => return Ok(done),
+            }
+        }
+    }
+
+    /// Nothing came for a while: waits on, and looks meanwhile whether another node was promoted (P9). Ends when the
+    /// connection is readable.
+    #[cold]
+    fn bide(&mut self, desk: &mut Desk, call: &Call, deadline: Deadline, limit: Limit) -> Result<(), Lost> {
+        let mut calm = if call.is_blocking() { BLOCKED_CHECK } else { self.configuration.policy.suspect_after };
+        // Where the receive has not waited that long by itself yet, suspicion comes after it would have.
+        let mut suspect_at = self.world.clock.now() + if call.is_blocking() { calm } else { Duration::ZERO };
+        let node = desk.lease.as_ref().map(|lease| lease.connection.node().clone());
+        let outcome = loop {
+            let now = self.world.clock.now();
+            if deadline.passed(now) {
+                break Err(Lost::awaiting(Cause::TimedOut(limit)));
+            }
+            if desk.search.is_none() && now >= suspect_at {
+                desk.search = Some(Box::new(self.suspect(now)));
+            }
+            let Some(lease) = desk.lease.as_mut() else { break Err(no_lease()) };
+            let (network, clock) = (&*self.world.network, &*self.world.clock);
+            let Some(search) = desk.search.as_mut() else {
+                let left = deadline.min(Deadline::after(now, Some(suspect_at.since(now)))).remaining(now);
+                if wait_for(network, &lease.connection, Interest::Read, left) {
+                    break Ok(());
+                }
+                continue;
+            };
+            match search.step(network, clock) {
+                Step::Found(found) if Some(&found.node) != node.as_ref() => {
+                    let promoted = found.node.clone();
+                    self.report_silence(node.as_ref(), &promoted, search.started());
+                    self.keep_found(found);
+                    let text = format!("the node was silent and {promoted} was promoted");
+                    break Err(Lost::awaiting(Cause::Io(text)));
+                }
+                // It is primary still, and alive: its answer takes its time.
+                Step::Found(_) | Step::Hopeless(..) => {
+                    desk.search = None;
+                    calm = (calm * 2).min(LEAST_OFTEN.max(calm));
+                    suspect_at = clock.now() + calm;
+                }
+                Step::Searching => {
+                    if search.wait(network, clock, Some(lease.connection.pollable()), deadline) {
+                        break Ok(());
+                    }
+                }
+            }
+        };
+        desk.search = None;
+        outcome
+    }
+
+    fn suspect(&self, now: Instant) -> Search {
+        let knowledge = self.deployment.knowledge();
+        let cap = self.configuration.policy.retry.cap;
+        Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now)
+    }
+
+    fn report_silence(&mut self, from: Option<&NodeAddress>, to: &NodeAddress, started: Instant) {
+        use crate::telemetry::Event;
+        let from = from.map(ToString::to_string);
+        let cause = "no reply within suspect_after".to_owned();
+        self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
+        let duration = self.world.clock.now().since(started);
+        self.events.push(Event::FailoverCompleted { from, to: to.to_string(), cause, duration, promoted: true });
+    }
+}
+
+/// Receives one reply until a deadline, without suspicion: for the house's own small questions.
+pub fn within<S: Sink>(
+    network: &dyn Network,
+    clock: &dyn Clock,
+    connection: &mut Connection,
+    sink: &mut S,
+    deadline: Deadline,
+) -> Result<Received, Lost> {
+    loop {
+        match connection.receive(sink, Patience::None)? {
+            Received::Nothing => {
+                let now = clock.now();
+                if deadline.passed(now) {
+                    return Err(Lost::awaiting(Cause::TimedOut(Limit::Timeout)));
+                }
+                wait_for(network, connection, Interest::Read, deadline.remaining(now));
+            }
+            Received::More => {}
+            done => return Ok(done),
+        }
+    }
+}
+
+fn wait_for(network: &dyn Network, connection: &Connection, interest: Interest, limit: Option<Duration>) -> bool {
+    let mut waiters = [Waiter { what: connection.pollable(), interest, ready: false }];
+    // A poll that fails counts as a wait that ended: the receive or send that follows tells what is wrong.
+    network.wait(&mut waiters, limit).is_err() || waiters[0].ready
+}
+
+fn no_lease() -> Lost {
+    Lost::before(Phase::Lease, Cause::Io("no connection is at hand".to_owned()))
+}

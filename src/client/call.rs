@@ -1,0 +1,157 @@
+//! One command on its way: what it is, when it has to be over, and what has happened to it so far.
+
+use std::time::Duration;
+
+use crate::command::{self, BlockingTimeout, Command, Hazard};
+use crate::config::{NodeAddress, Policy};
+use crate::failover::{Limit, Lost, Phase, Retry};
+use crate::pool::Lease;
+use crate::resp::Frame;
+use crate::time::{Backoff, Deadline, Instant};
+
+use super::failure::{Failure, Kind, kind_of};
+
+/// A command on its way.
+pub struct Call {
+    /// Its row of the table; `None` for a command that the table does not have.
+    pub command: Option<&'static Command>,
+    /// When it began, by the coarse clock.
+    pub started: Instant,
+    /// When it has to be over.
+    pub deadline: Deadline,
+    /// How long its reply may take beyond `read_write_timeout`: `None` for ever.
+    pub blocks_for: Option<Duration>,
+    /// Its attempts.
+    pub retry: Retry,
+    /// The node of the last attempt.
+    pub node: Option<NodeAddress>,
+    /// Why the next attempt begins with a search.
+    pub recover: Option<Recovery>,
+    /// How often it had to recover.
+    pub recoveries: u32,
+    /// How often what came was no RESP.
+    pub garbled: u32,
+    backoff: Option<Backoff>,
+}
+
+/// A reason to look for the primary.
+pub struct Recovery {
+    /// What happened, for events.
+    pub cause: String,
+    /// The error text of a script that counts only if the node is then seen to be a replica.
+    pub only_if_replica: Option<String>,
+}
+
+impl Call {
+    /// A command that begins now.
+    pub fn new(command: Option<&'static Command>, frame: &Frame, policy: &Policy, now: Instant) -> Call {
+        let blocking = command.filter(|command| command.blocking != command::Blocking::No).and_then(|command| {
+            let words = frame.words();
+            command::blocking_timeout(command, &words[1..])
+        });
+        let blocks_for = match blocking {
+            None => Some(Duration::ZERO),
+            Some(BlockingTimeout::For(time)) => Some(time),
+            Some(BlockingTimeout::Forever) => None,
+        };
+        // The command's own timeout is time that the caller wanted to wait.
+        let limit = policy.command_timeout.zip(blocks_for).map(|(limit, blocks)| limit.saturating_add(blocks));
+        Call {
+            command,
+            started: now,
+            deadline: Deadline::after(now, limit),
+            blocks_for,
+            retry: Retry::new(policy.retry.ceiling, policy.retry.max_attempts),
+            node: None,
+            recover: None,
+            recoveries: 0,
+            garbled: 0,
+            backoff: None,
+        }
+    }
+
+    /// Remembers the node of the present attempt. Only failures ask for it, so only they note it.
+    pub fn note_node(&mut self, lease: Option<&Lease>) {
+        if let Some(lease) = lease {
+            self.node = Some(lease.connection.node().clone());
+        }
+    }
+
+    /// Whether the command waits on the server by its own will.
+    pub fn is_blocking(&self) -> bool {
+        self.blocks_for != Some(Duration::ZERO)
+    }
+
+    /// When the reply of an attempt that begins now has to be there, and which limit says so.
+    pub fn reply_deadline(&self, now: Instant, policy: &Policy) -> (Deadline, Limit) {
+        let reply = policy.read_write_timeout.zip(self.blocks_for).map(|(limit, blocks)| limit.saturating_add(blocks));
+        let reply = Deadline::after(now, reply);
+        if reply.instant() < self.deadline.instant() {
+            (reply, Limit::ReadWriteTimeout)
+        } else {
+            (self.deadline, Limit::CommandTimeout)
+        }
+    }
+
+    /// How dangerous a second application is.
+    pub fn hazard(&self, frame: &Frame) -> Hazard {
+        let words = frame.words();
+        command::hazard(self.command, &words[1..])
+    }
+
+    /// The command's name as it was sent.
+    pub fn name(&self, frame: &Frame) -> String {
+        match self.command {
+            Some(command) => command.name.to_owned(),
+            None => frame
+                .words()
+                .first()
+                .map_or_else(String::new, |name| String::from_utf8_lossy(name).to_ascii_uppercase()),
+        }
+    }
+
+    /// How long to wait before the next attempt.
+    pub fn next_wait(&mut self, policy: &Policy) -> Duration {
+        let backoff = self.backoff.get_or_insert_with(|| Backoff::new(policy.retry.base, policy.retry.cap));
+        backoff.next_wait()
+    }
+
+    /// The failure that `lost` comes to, now that nothing will be tried any more.
+    pub fn fail(&self, frame: &Frame, lost: &Lost, unknown: bool, now: Instant) -> Box<Failure> {
+        let name = self.name(frame);
+        let elapsed = now.since(self.started);
+        let place = self.node.as_ref().map_or_else(String::new, |node| format!(" [{node}]"));
+        let outcome = if unknown { "it may have been applied" } else { "it was not applied" };
+        let times = if self.retry.attempts() == 1 {
+            "1 attempt".to_owned()
+        } else {
+            format!("{} attempts", self.retry.attempts())
+        };
+        let subject = if name.is_empty() { "connect".to_owned() } else { format!("{name}: {outcome}") };
+        let message =
+            format!("{lost}{place} ({subject}, phase {}, {times}, {:.3} s)", lost.phase, elapsed.as_secs_f64());
+        Box::new(Failure {
+            kind: kind_of(lost, unknown),
+            message,
+            node: self.node.as_ref().map(ToString::to_string),
+            command: name,
+            attempts: self.retry.attempts(),
+            elapsed,
+            phase: Some(lost.phase),
+        })
+    }
+
+    /// The server's refusal as a failure.
+    pub fn refused(&self, frame: &Frame, text: &str, now: Instant) -> Box<Failure> {
+        let error_type = text.split(' ').next().unwrap_or_default().to_owned();
+        Box::new(Failure {
+            kind: Kind::Server(error_type),
+            message: text.to_owned(),
+            node: self.node.as_ref().map(ToString::to_string),
+            command: self.name(frame),
+            attempts: self.retry.attempts(),
+            elapsed: now.since(self.started),
+            phase: Some(Phase::Read),
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! What one thread has in hand while a command runs.
+
+use crate::discovery::Search;
+use crate::pool::Lease;
+use crate::resp::Frame;
+
+/// The working place of one thread. The next command, and the end of the request, clear away what a command that was
+/// left by a jump has left behind.
+#[derive(Default)]
+pub struct Desk {
+    /// The command being sent. The caller fills it before it runs the command.
+    pub frame: Frame,
+    /// The connection in use. Standing here means *in exchange*: found at another time, it is half used, and closed.
+    pub(super) lease: Option<Box<Lease>>,
+    /// The search that goes on beside an awaited reply.
+    pub(super) search: Option<Box<Search>>,
+}
+
+impl Desk {
+    /// Closes what was left behind. Touches no memory of PHP's.
+    pub fn sweep(&mut self) {
+        self.lease = None;
+        self.search = None;
+    }
+
+    /// Whether something was left behind.
+    pub fn is_littered(&self) -> bool {
+        self.lease.is_some() || self.search.is_some()
+    }
+}

@@ -1,0 +1,146 @@
+//! Commands that change the connection they run on: what they change is followed, and never leaks (P4, P6).
+
+use crate::command::Effect;
+use crate::config::Secret;
+use crate::connection::Received;
+use crate::failover::{Lost, Phase};
+use crate::resp::Sink;
+
+use super::call::Call;
+use super::desk::Desk;
+use super::failure::{Failure, Kind};
+use super::state::{Client, Pins};
+
+impl Client {
+    /// Runs a command that has an effect on its connection, or any command while a connection is pinned.
+    #[cold]
+    pub(super) fn run_with_state<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        effect: Effect,
+        sink: &mut S,
+    ) -> Result<(), Box<Failure>> {
+        let name = call.name(&desk.frame);
+        match effect {
+            Effect::Refused => {
+                let text =
+                    format!("{name} cannot be sent as a plain command: it would take its connection out of step");
+                return Err(Box::new(Failure::misuse(&name, text)));
+            }
+            Effect::Quit => {
+                self.disconnect(desk);
+                sink.status(b"OK");
+                return Ok(());
+            }
+            // Its effect would come with EXEC, or not at all.
+            Effect::Select | Effect::Auth | Effect::Pin if self.pins.multi => {
+                let text = format!("{name} is not possible between MULTI and EXEC");
+                return Err(Box::new(Failure::misuse(&name, text)));
+            }
+            _ => {}
+        }
+        if self.pins.any() {
+            self.run_pinned(desk, call, sink)?;
+        } else {
+            self.attempt_until_done(desk, call, sink)?;
+        }
+        self.follow(desk, effect);
+        self.settle(desk);
+        Ok(())
+    }
+
+    /// One try on the pinned connection. Its loss is never repaired by sending one command again elsewhere.
+    fn run_pinned<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<(), Box<Failure>> {
+        desk.lease = self.pinned.take().filter(|lease| lease.is_ours());
+        call.retry.begin();
+        let result = match desk.lease {
+            Some(_) => self.exchange(desk, call, sink),
+            // A jump out of PHP's memory limit, or a fork, took it away.
+            None => Err(Lost::before(Phase::Lease, crate::failover::Cause::Closed)),
+        };
+        let now = self.world.clock.now();
+        if !matches!(result, Ok(Received::Value)) {
+            call.note_node(desk.lease.as_deref());
+        }
+        match result {
+            Ok(Received::Value) => Ok(()),
+            Ok(_) => {
+                let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
+                if matches!(call.command, Some(command) if command.effect == Effect::Exec) {
+                    // Refused or aborted: either way the transaction and its watches are over.
+                    self.pins = Pins { multi: false, watch: false, ..self.pins };
+                }
+                self.settle(desk);
+                Err(call.refused(&desk.frame, &String::from_utf8_lossy(&text), now))
+            }
+            Err(lost) => {
+                desk.lease = None;
+                let pins = std::mem::take(&mut self.pins);
+                Err(self.lost_pinned(desk, call, &lost, pins))
+            }
+        }
+    }
+
+    fn lost_pinned(&self, desk: &Desk, call: &mut Call, lost: &Lost, pins: Pins) -> Box<Failure> {
+        let now = self.world.clock.now();
+        let is_exec = matches!(call.command, Some(command) if command.effect == Effect::Exec);
+        let hazard = call.hazard(&desk.frame);
+        // What was only queued was not applied: only EXEC applies it.
+        let applied = if pins.multi { is_exec } else { hazard.rank != crate::command::Rank::Read };
+        let mut failure = call.fail(&desk.frame, lost, lost.sent && applied, now);
+        if failure.is_outcome_unknown() {
+            crate::telemetry::COUNTERS.unknown.increment();
+        } else if pins.watch {
+            failure.kind = Kind::AbortedTransaction;
+            failure.message = format!("the connection that watched the keys was lost: {}", failure.message);
+        }
+        failure
+    }
+
+    /// Follows what a command changed, now that it was answered well.
+    fn follow(&mut self, desk: &mut Desk, effect: Effect) {
+        match effect {
+            Effect::Multi => self.pins.multi = true,
+            Effect::Watch => self.pins.watch = true,
+            Effect::Unwatch if !self.pins.multi => self.pins.watch = false,
+            Effect::Exec | Effect::Discard => self.pins = Pins { multi: false, watch: false, ..self.pins },
+            Effect::Pin => self.pins.state = true,
+            Effect::Select => {
+                let words = desk.frame.words();
+                let database = words.get(1).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+                self.identity.database = database.unwrap_or(self.identity.database);
+                self.change_identity(desk);
+            }
+            Effect::Auth => {
+                let words = desk.frame.words();
+                let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+                if let Some((password, rest)) = words[1..].split_last() {
+                    self.identity.credentials.username = rest.first().map(|user| text(user));
+                    self.identity.credentials.password = Some(Secret::new(text(password)));
+                }
+                self.change_identity(desk);
+            }
+            Effect::None | Effect::Unwatch | Effect::Quit | Effect::Refused => {}
+        }
+    }
+
+    /// The connection on the desk speaks for our new identity: it goes to that one's pool.
+    fn change_identity(&mut self, desk: &mut Desk) {
+        if let Some(lease) = desk.lease.as_mut() {
+            let pool = self.world.registry.pool(lease.connection.node(), &self.identity);
+            lease.move_to(&pool);
+        }
+        // The pool of the former identity is not ours any more.
+        self.primary = None;
+    }
+
+    /// Pins what is on the desk, or gives it back.
+    fn settle(&mut self, desk: &mut Desk) {
+        if self.pins.any() {
+            self.pinned = desk.lease.take();
+        } else {
+            self.put_back(desk);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! How a command failed, as a value that the PHP room turns into an exception.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::failover::{Cause, Limit, Lost, Phase};
+
+/// Which exception it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Out of reach or lost, and surely not applied.
+    Connection,
+    /// Sent, but no whole reply came: it may have been applied.
+    LostReply,
+    /// A limit ran out; the command was not applied.
+    Timeout(Limit),
+    /// A limit ran out, and the command may have been applied.
+    ReplyTimeout(Limit),
+    /// The server's error reply; the first word of it.
+    Server(String),
+    /// Misuse.
+    Client,
+    /// Impossible here.
+    NotSupported,
+    /// A watched transaction that lost its connection, and so its watch.
+    AbortedTransaction,
+    /// Bytes that are no RESP, in reply to a command that changed nothing.
+    Protocol,
+}
+
+/// A command that failed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct Failure {
+    /// Which exception it becomes.
+    pub kind: Kind,
+    /// What happened, for people.
+    pub message: String,
+    /// The node it happened at, if one was reached for.
+    pub node: Option<String>,
+    /// The command's name.
+    pub command: String,
+    /// How often the command was tried.
+    pub attempts: u32,
+    /// How long it took in all.
+    pub elapsed: Duration,
+    /// Where it ended.
+    pub phase: Option<Phase>,
+}
+
+impl Failure {
+    /// Misuse, found before anything was sent.
+    pub fn misuse(command: &str, message: impl Into<String>) -> Failure {
+        Failure {
+            kind: Kind::Client,
+            message: message.into(),
+            node: None,
+            command: command.to_owned(),
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            phase: None,
+        }
+    }
+
+    /// Whether the command may have been applied.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self.kind, Kind::LostReply | Kind::ReplyTimeout(_))
+    }
+}
+
+/// The kind of failure that `lost` is; `unknown` if the command may have been applied, by this attempt or one before.
+pub fn kind_of(lost: &Lost, unknown: bool) -> Kind {
+    match (&lost.cause, unknown) {
+        (Cause::TimedOut(limit), true) => Kind::ReplyTimeout(*limit),
+        (Cause::Overdue(_), true) => Kind::ReplyTimeout(Limit::CommandTimeout),
+        (_, true) => Kind::LostReply,
+        (Cause::TimedOut(limit), false) => Kind::Timeout(*limit),
+        (Cause::Overdue(_), false) => Kind::Timeout(Limit::CommandTimeout),
+        (Cause::Protocol(_), false) => Kind::Protocol,
+        (Cause::NotSupported(_), false) => Kind::NotSupported,
+        (_, false) => Kind::Connection,
+    }
+}

@@ -1,0 +1,22 @@
+//! One command in, one outcome out: route, lease, exchange, judge, retry.
+//!
+//! This is where the promises meet. The rooms below know how; this one decides what and when, within the command's
+//! deadline. While a reply is decoded PHP may leave by a jump that runs no destructors (P7): so whatever must not be
+//! lost then stands on the [`Desk`], which belongs to the thread, and never on the stack.
+//! May use every room below it.
+
+mod await_reply;
+mod call;
+mod desk;
+mod effects;
+mod failure;
+mod find;
+mod run;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use desk::Desk;
+pub use failure::{Failure, Kind};
+pub use state::{Client, World};

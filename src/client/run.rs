@@ -1,0 +1,247 @@
+//! The loop: lease, exchange, judge, and again where that is safe (P1, P2).
+
+use crate::command::{Command, Effect, Rank, Telltale, effect};
+use crate::connection::Received;
+use crate::failover::{Cause, Lost, Refusal, Remedy, Verdict, judge};
+use crate::resp::{Scalar, Sink};
+use crate::telemetry::COUNTERS;
+
+use super::call::{Call, Recovery};
+use super::desk::Desk;
+use super::failure::Failure;
+use super::state::Client;
+
+impl Client {
+    /// Runs the command in the desk's frame. Its reply is in the sink when this returns well.
+    ///
+    /// # Errors
+    /// What became of the command, with everything that an exception needs.
+    pub fn run<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        sink: &mut S,
+    ) -> Result<(), Box<Failure>> {
+        COUNTERS.commands.increment();
+        if desk.is_littered() {
+            desk.sweep();
+        }
+        let now = self.world.clock.coarse();
+        let mut call = Call::new(command, &desk.frame, &self.configuration.policy, now);
+        let effect = match command {
+            Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
+            _ => effect(command, &desk.frame.words()[1..]),
+        };
+        if self.pins.any() || effect != Effect::None {
+            return self.run_with_state(desk, &mut call, effect, sink);
+        }
+        self.attempt_until_done(desk, &mut call, sink)?;
+        self.put_back_at(desk, now);
+        Ok(())
+    }
+
+    /// Makes sure that a connection can be had.
+    ///
+    /// # Errors
+    /// None can.
+    pub fn connect(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+        desk.sweep();
+        desk.frame.begin();
+        desk.frame.end();
+        let now = self.world.clock.coarse();
+        let mut call = Call::new(None, &desk.frame, &self.configuration.policy, now);
+        if self.pinned.is_some() {
+            return Ok(());
+        }
+        loop {
+            call.retry.begin();
+            match self.acquire(desk, &mut call) {
+                Ok(()) => break,
+                Err(lost) => self.after_loss(desk, &mut call, lost)?,
+            }
+        }
+        self.attached = true;
+        self.put_back(desk);
+        Ok(())
+    }
+
+    /// Tries the command until there is a reply, or a reason to stop. The connection stays on the desk.
+    #[inline]
+    pub(super) fn attempt_until_done<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        sink: &mut S,
+    ) -> Result<(), Box<Failure>> {
+        loop {
+            call.retry.begin();
+            match self.attempt(desk, call, sink) {
+                Ok(Received::Value) if !call.retry.tainted() => return Ok(()),
+                Ok(Received::Value) => return self.check_telltale(desk, call, sink),
+                Ok(_) => self.after_error(desk, call)?,
+                Err(lost) => {
+                    call.note_node(desk.lease.take().as_deref());
+                    self.after_loss(desk, call, lost)?;
+                }
+            }
+            sink.reset();
+            COUNTERS.retries.increment();
+        }
+    }
+
+    #[inline]
+    fn attempt<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<Received, Lost> {
+        self.acquire(desk, call)?;
+        self.exchange(desk, call, sink)
+    }
+
+    /// Sends the frame and receives the reply on the connection that is on the desk.
+    #[inline]
+    pub(super) fn exchange<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        sink: &mut S,
+    ) -> Result<Received, Lost> {
+        let limits = self.limits();
+        if let Some(lease) = desk.lease.as_mut() {
+            lease.connection.set_limits(limits);
+        }
+        let begun = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
+        self.send(desk, call)?;
+        self.await_reply(desk, call, begun, sink)
+    }
+
+    /// A reply came after an attempt that may have been applied: it counts only if that attempt cannot have caused it.
+    #[cold]
+    fn check_telltale<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<(), Box<Failure>> {
+        let reply = match desk.lease.as_ref().map(|lease| lease.connection.last_scalar()) {
+            Some(Scalar::Nil) => Telltale::Nil,
+            Some(Scalar::Zero) => Telltale::Zero,
+            _ => Telltale::None,
+        };
+        if !call.retry.is_telltale(call.hazard(&desk.frame), reply) {
+            return Ok(());
+        }
+        call.note_node(desk.lease.as_deref());
+        self.put_back(desk);
+        sink.reset();
+        let text = "the reply to the second attempt may be due to the first, whose own reply was lost";
+        Err(self.unknown(desk, call, &Lost::awaiting(Cause::Io(text.to_owned()))))
+    }
+
+    /// What follows from an error reply: another attempt, or the end.
+    #[cold]
+    fn after_error(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
+        let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
+        call.note_node(desk.lease.as_deref());
+        let name = call.name(&desk.frame);
+        let said = String::from_utf8_lossy(&text).into_owned();
+        let now = self.world.clock.now();
+        let recovery = match judge(&name, &text) {
+            Refusal::Final => {
+                self.put_back(desk);
+                if call.retry.tainted() {
+                    // The first attempt may have been applied, and that may be why this one was refused.
+                    return Err(self.unknown(desk, call, &Lost::awaiting(Cause::Refused(said))));
+                }
+                return Err(call.refused(&desk.frame, &said, now));
+            }
+            Refusal::NotApplied(Remedy::Search) => {
+                // Clean, but it leads to a replica.
+                desk.lease = None;
+                Recovery { cause: said.clone(), only_if_replica: None }
+            }
+            Refusal::IfReplica => {
+                desk.lease = None;
+                Recovery { cause: said.clone(), only_if_replica: Some(said.clone()) }
+            }
+            Refusal::NotApplied(Remedy::Wait) => {
+                self.put_back(desk);
+                if call.retry.not_applied() == Verdict::Again && !call.deadline.passed(now) {
+                    self.pause(call);
+                }
+                Recovery { cause: said.clone(), only_if_replica: None }
+            }
+        };
+        if call.retry.not_applied() == Verdict::GiveUp {
+            return Err(self.give_up(desk, call, said, now));
+        }
+        if call.deadline.passed(self.world.clock.now()) {
+            let lost = Lost::before(crate::failover::Phase::Read, Cause::Overdue(said));
+            return Err(self.end(desk, call, &lost));
+        }
+        call.recover = Some(recovery);
+        Ok(())
+    }
+
+    /// What follows from an attempt without a reply: another attempt, or the end.
+    #[cold]
+    pub(super) fn after_loss(&mut self, desk: &mut Desk, call: &mut Call, lost: Lost) -> Result<(), Box<Failure>> {
+        let final_cause = match &lost.cause {
+            // A script's error that was the script's own after all.
+            Cause::Refused(text) if lost.sent => {
+                return Err(call.refused(&desk.frame, text, self.world.clock.now()));
+            }
+            Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
+            Cause::Protocol(_) => {
+                call.garbled += 1;
+                // Once may be a broken connection; twice is a peer that speaks something else.
+                call.garbled > 1 || !lost.sent
+            }
+            _ => false,
+        };
+        let verdict = match lost.sent {
+            true => call.retry.unknown(call.hazard(&desk.frame)),
+            false => call.retry.not_applied(),
+        };
+        if verdict == Verdict::Unknown {
+            return Err(self.unknown(desk, call, &lost));
+        }
+        if final_cause || verdict == Verdict::GiveUp {
+            return Err(self.end(desk, call, &lost));
+        }
+        if call.deadline.passed(self.world.clock.now()) {
+            let overdue = match &lost.cause {
+                Cause::TimedOut(_) => lost.clone(),
+                cause => Lost { cause: Cause::Overdue(cause.to_string()), ..lost.clone() },
+            };
+            return Err(self.end(desk, call, &overdue));
+        }
+        call.recover = Some(Recovery { cause: lost.cause.to_string(), only_if_replica: None });
+        Ok(())
+    }
+
+    /// The end without a reply. An earlier attempt may have been applied even if the last one was not.
+    fn end(&mut self, desk: &Desk, call: &Call, lost: &Lost) -> Box<Failure> {
+        if call.retry.tainted() {
+            return self.unknown(desk, call, lost);
+        }
+        call.fail(&desk.frame, lost, false, self.world.clock.now())
+    }
+
+    fn unknown(&self, desk: &Desk, call: &Call, lost: &Lost) -> Box<Failure> {
+        COUNTERS.unknown.increment();
+        debug_assert_ne!(call.hazard(&desk.frame).rank, Rank::Read);
+        call.fail(&desk.frame, lost, true, self.world.clock.now())
+    }
+
+    /// No attempt is left: the server's own words are the most that can be said.
+    fn give_up(&self, desk: &Desk, call: &Call, said: String, now: crate::time::Instant) -> Box<Failure> {
+        if call.retry.tainted() {
+            return self.unknown(desk, call, &Lost::awaiting(Cause::Refused(said)));
+        }
+        call.refused(&desk.frame, &said, now)
+    }
+
+    /// Checks in what is on the desk, as of the time that the command began: good enough, and free.
+    #[inline]
+    pub(super) fn put_back_at(&mut self, desk: &mut Desk, now: crate::time::Instant) {
+        if let Some(lease) = desk.lease.take() {
+            match &self.primary {
+                Some((_, pool)) if std::sync::Arc::ptr_eq(pool, lease.home()) => pool.check_in(lease, now),
+                _ => lease.give_back(now),
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! One client object: its configuration, its identity, and the connection that it has pinned, if any.
+
+use std::sync::Arc;
+
+use crate::config::Configuration;
+use crate::connection::{Identity, Network, SocketOptions};
+use crate::discovery::SearchSettings;
+use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
+use crate::resp::Limits;
+use crate::telemetry::{Event, EventQueue};
+use crate::time::Clock;
+
+use super::desk::Desk;
+
+/// What all clients of the process share.
+pub struct World {
+    /// Where connections come from.
+    pub network: Box<dyn Network>,
+    /// Where time comes from.
+    pub clock: Box<dyn Clock>,
+    /// The connections that outlive requests.
+    pub registry: Registry,
+}
+
+/// One client object.
+pub struct Client {
+    pub(super) world: Arc<World>,
+    pub(super) configuration: Configuration,
+    pub(super) deployment: Arc<Deployment>,
+    /// Who we are: the configuration says so at first, SELECT and AUTH change it.
+    pub(super) identity: Identity,
+    /// The pool of the primary, and the epoch in which it was.
+    pub(super) primary: Option<(u64, Arc<NodePool>)>,
+    /// The connection whose state belongs to this object.
+    pub(super) pinned: Option<Box<Lease>>,
+    pub(super) pins: Pins,
+    pub(super) attached: bool,
+    pub(super) events: EventQueue,
+}
+
+/// What pins a connection to a client object (P4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// MULTI was answered, EXEC not yet.
+    pub multi: bool,
+    /// Keys are watched.
+    pub watch: bool,
+    /// State that cannot be undone but by closing.
+    pub state: bool,
+}
+
+impl Pins {
+    /// Whether anything pins.
+    pub fn any(self) -> bool {
+        self.multi || self.watch || self.state
+    }
+}
+
+impl Client {
+    /// A client for `configuration`. Nothing is opened before it is needed.
+    pub fn new(world: Arc<World>, configuration: Configuration) -> Client {
+        let deployment = world.registry.deployment(DeploymentKey::of(&configuration));
+        let identity = Identity {
+            credentials: configuration.credentials.clone(),
+            database: configuration.database,
+            protocol: configuration.protocol,
+        };
+        Client {
+            world,
+            configuration,
+            deployment,
+            identity,
+            primary: None,
+            pinned: None,
+            pins: Pins::default(),
+            attached: false,
+            events: EventQueue::default(),
+        }
+    }
+
+    /// The configuration as it was given.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// What is known of the deployment.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The database that commands go to now.
+    pub fn database(&self) -> u32 {
+        self.identity.database
+    }
+
+    /// Whether the object has used a connection since it was made or disconnected.
+    pub fn is_connected(&self) -> bool {
+        self.attached
+    }
+
+    /// Takes the oldest event that was not delivered.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// Lets go of the pinned connection, which closes, and undoes what SELECT and AUTH changed.
+    pub fn disconnect(&mut self, desk: &mut Desk) {
+        desk.sweep();
+        self.pinned = None;
+        self.pins = Pins::default();
+        self.attached = false;
+        self.primary = None;
+        self.identity.database = self.configuration.database;
+        self.identity.credentials = self.configuration.credentials.clone();
+    }
+
+    /// The pool of `node` for this object.
+    pub(super) fn pool_of(&self, node: &crate::config::NodeAddress) -> Arc<NodePool> {
+        self.world.registry.pool(node, &self.identity)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        let limits = &self.configuration.limits;
+        Limits { max_reply_size: limits.max_reply_size, max_depth: limits.max_depth }
+    }
+
+    pub(super) fn search_settings(&self) -> SearchSettings {
+        let policy = &self.configuration.policy;
+        // One receive may wait for as long as silence is no reason for suspicion, and never past a limit.
+        let brief = [Some(policy.suspect_after), policy.read_write_timeout, policy.command_timeout];
+        let brief = brief.into_iter().flatten().min().unwrap_or(policy.suspect_after);
+        SearchSettings {
+            identity: self.identity.clone(),
+            limits: self.limits(),
+            sockets: SocketOptions { brief, unacknowledged: policy.read_write_timeout },
+            timeout: policy.timeout,
+        }
+    }
+}

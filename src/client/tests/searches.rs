@@ -1,0 +1,166 @@
+//! P9: the promoted primary is found, not waited for.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::*;
+use crate::client::Kind;
+use crate::config::Setting;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn promote_2(state: &mut crate::connection::scripted::State) {
+    state.server(2).promote();
+    state.server(3).follows = Some(node(2));
+}
+
+#[test]
+fn a_killed_primary_is_a_pause_that_ends_with_the_promotion() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.kill(1));
+    bench.network.after(SECOND, promote_2);
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    let elapsed = bench.elapsed();
+    assert!((1.0..1.05).contains(&elapsed), "the first write came {elapsed} s after the kill");
+    assert_eq!(bench.network.server(2, |server| server.count("SET")), 1);
+    let dialed: usize = (1..=3).map(|index| bench.network.dialed(index)).sum();
+    assert!(dialed <= 250, "{dialed} connection attempts");
+    assert_eq!(bench.events(), ["failover.started", "failover.completed"]);
+}
+
+#[test]
+fn a_silent_primary_is_left_when_another_is_promoted_and_not_before() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.freeze(1, true));
+    bench.network.after(SECOND, promote_2);
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    let elapsed = bench.elapsed();
+    assert!((1.0..1.1).contains(&elapsed), "{elapsed}");
+}
+
+#[test]
+fn an_incr_in_flight_at_a_node_that_hangs_is_reported_when_the_promotion_is_seen() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.freeze(1, true));
+    bench.network.after(SECOND, promote_2);
+    let failure = bench.run("INCR n").unwrap_err();
+    assert_eq!(failure.kind, Kind::LostReply, "{failure:?}");
+    assert_eq!(bench.run("INCR n"), Ok(Value::Int(1)), "the next goes to the promoted node at once");
+    assert!(bench.elapsed() < 1.1);
+}
+
+#[test]
+fn a_slow_answer_is_waited_for_although_others_are_asked_meanwhile() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.freeze(1, true));
+    bench.network.after(2 * SECOND, |state| state.freeze(1, false));
+    assert_eq!(bench.run("INCR n"), Ok(Value::Int(1)));
+    assert!((2.0..2.01).contains(&bench.elapsed()), "{}", bench.elapsed());
+    assert_eq!(bench.network.server(1, |server| server.count("INCR")), 1);
+}
+
+#[test]
+fn a_primary_that_vanishes_without_a_word_does_not_hold_up_the_search() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.cut_off(1));
+    bench.network.after(SECOND, promote_2);
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    assert!(bench.elapsed() < 1.1, "{}", bench.elapsed());
+    // New connections go straight to the promoted node, though the configured endpoint is still dead.
+    let before = bench.elapsed();
+    bench.network.change(|state| state.close_all(2));
+    assert_eq!(bench.run("SET k x"), Ok(Value::Okay));
+    assert!(bench.elapsed() - before < 0.05, "{}", bench.elapsed() - before);
+}
+
+#[test]
+fn users_who_may_not_call_info_fail_over_between_the_nodes_they_listed() {
+    let mut servers = replicated();
+    servers.iter_mut().for_each(|server| server.hides_info = true);
+    let mut bench = Bench::with(servers, &[1, 2, 3], &[]);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.kill(1));
+    bench.network.after(SECOND, promote_2);
+    assert_eq!(bench.run("INCR k2"), Ok(Value::Int(1)));
+    assert!(bench.elapsed() < 1.05);
+}
+
+#[test]
+fn in_a_list_the_primary_is_found_wherever_it_stands() {
+    let servers = vec![Server::replica(&node(3)), Server::replica(&node(3)), Server::primary(&[node(1), node(2)])];
+    let mut bench = Bench::with(servers, &[1, 2, 3], &[]);
+    assert_eq!(bench.run("SET k v"), Ok(Value::Okay));
+    assert_eq!(bench.client.deployment().knowledge().primary(), Some(&node(3)));
+}
+
+#[test]
+fn an_endpoint_that_leads_to_a_replica_leads_on_to_its_primary() {
+    let mut bench = Bench::with(replicated(), &[2], &[]);
+    assert_eq!(bench.run("SET k v"), Ok(Value::Okay));
+    assert_eq!(bench.network.server(1, |server| server.count("SET")), 1);
+}
+
+#[test]
+fn of_two_primaries_the_promoted_one_is_taken_though_the_endpoint_names_the_other() {
+    let mut bench = Bench::with(replicated(), &[1, 2, 3], &[]);
+    bench.network.change(promote_2);
+    assert_eq!(bench.run("SET k v"), Ok(Value::Okay));
+    assert_eq!(bench.network.server(2, |server| server.count("SET")), 1);
+}
+
+#[test]
+fn a_promoted_node_that_is_still_read_only_for_a_moment_is_asked_again() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.kill(1);
+        promote_2(state);
+        let text = "READONLY You can't write against a read only replica.".to_owned();
+        state.server(2).state = Some(text);
+    });
+    bench.network.after(Duration::from_millis(300), |state| state.server(2).state = None);
+    assert_eq!(bench.run("INCR k2"), Ok(Value::Int(1)));
+    assert!(bench.elapsed() < 0.6, "{}", bench.elapsed());
+    assert!(bench.network.dialed(2) < 60, "{} connections", bench.network.dialed(2));
+}
+
+#[test]
+fn dns_is_asked_anew_and_followed_where_no_node_is_known_besides() {
+    let servers = vec![Server::primary(&[]), Server::primary(&[])];
+    let mut bench = Bench::at(servers, &Setting::Text("primary.example:1".into()), &[]);
+    bench.network.change(|state| state.name("primary.example", &["10.0.0.1"]));
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.kill(1));
+    bench.network.after(SECOND, |state| {
+        state.restart(1);
+        state.server(1).data.clear();
+    });
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    assert!(bench.elapsed() < 1.06, "{}", bench.elapsed());
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_named_when_the_deadline_has_passed() {
+    let options = [("command_timeout", Setting::Float(0.5))];
+    let mut bench = Bench::at(vec![], &Setting::Text("nowhere.example:1".into()), &options);
+    let failure = bench.run("GET k").unwrap_err();
+    assert!(failure.message.contains("nowhere.example"), "{failure}");
+    assert_eq!(failure.phase.map(|phase| phase.as_str()), Some("resolve"));
+    assert!((0.5..0.6).contains(&bench.elapsed()), "{}", bench.elapsed());
+}
+
+#[test]
+fn a_wrong_password_is_told_at_once() {
+    let mut bench = Bench::of(vec![Server { password: Some("right".into()), ..Server::primary(&[]) }]);
+    let failure = bench.run("GET k").unwrap_err();
+    assert_eq!(failure.kind, Kind::Connection);
+    assert_eq!(failure.phase.map(|phase| phase.as_str()), Some("auth"));
+    assert!(failure.message.contains("WRONGPASS"), "{failure}");
+    assert!(bench.elapsed() < 0.1);
+}
