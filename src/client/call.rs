@@ -38,6 +38,8 @@ pub struct Call {
 pub struct Recovery {
     /// What happened, for events.
     pub cause: String,
+    /// Whether to wait a moment first, even at the first recovery: the server said that it needs time.
+    pub wait: bool,
     /// The error text of a script that counts only if the node is then seen to be a replica.
     pub only_if_replica: Option<String>,
 }

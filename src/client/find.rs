@@ -66,8 +66,8 @@ impl Client {
     /// Searches for the primary after one was lost or refused.
     fn recover(&mut self, desk: &mut Desk, call: &mut Call, recovery: Recovery) -> Result<(), Lost> {
         call.recoveries += 1;
-        if call.recoveries > 1 {
-            // The search found a primary and that one failed, too: no storm of searches.
+        if call.recoveries > 1 || recovery.wait {
+            // The last search found a primary and that one failed, too: no storm of searches.
             self.pause(call);
         }
         let knowledge = self.deployment.knowledge();

@@ -150,18 +150,15 @@ impl Client {
             Refusal::NotApplied(Remedy::Search) => {
                 // Clean, but it leads to a replica.
                 desk.lease = None;
-                Recovery { cause: said.clone(), only_if_replica: None }
+                Recovery { cause: said.clone(), wait: false, only_if_replica: None }
             }
             Refusal::IfReplica => {
                 desk.lease = None;
-                Recovery { cause: said.clone(), only_if_replica: Some(said.clone()) }
+                Recovery { cause: said.clone(), wait: false, only_if_replica: Some(said.clone()) }
             }
             Refusal::NotApplied(Remedy::Wait) => {
                 self.put_back(desk);
-                if call.retry.not_applied() == Verdict::Again && !call.deadline.passed(now) {
-                    self.pause(call);
-                }
-                Recovery { cause: said.clone(), only_if_replica: None }
+                Recovery { cause: said.clone(), wait: true, only_if_replica: None }
             }
         };
         if call.retry.not_applied() == Verdict::GiveUp {
@@ -208,7 +205,7 @@ impl Client {
             };
             return Err(self.end(desk, call, &overdue));
         }
-        call.recover = Some(Recovery { cause: lost.cause.to_string(), only_if_replica: None });
+        call.recover = Some(Recovery { cause: lost.cause.to_string(), wait: false, only_if_replica: None });
         Ok(())
     }
 
