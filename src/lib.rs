@@ -12,6 +12,8 @@ pub mod config;
 pub mod connection;
 pub mod discovery;
 pub mod failover;
+#[cfg(feature = "php")]
+pub mod php;
 pub mod pool;
 pub mod resp;
 pub mod telemetry;

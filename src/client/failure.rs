@@ -25,6 +25,8 @@ pub enum Kind {
     NotSupported,
     /// A watched transaction that lost its connection, and so its watch.
     AbortedTransaction,
+    /// PHP has no memory left for the reply, and reports that itself.
+    NoMemory,
     /// Bytes that are no RESP, in reply to a command that changed nothing.
     Protocol,
 }
@@ -72,6 +74,7 @@ impl Failure {
 /// The kind of failure that `lost` is; `unknown` if the command may have been applied, by this attempt or one before.
 pub fn kind_of(lost: &Lost, unknown: bool) -> Kind {
     match (&lost.cause, unknown) {
+        (Cause::NoMemory, _) => Kind::NoMemory,
         (Cause::TimedOut(limit), true) => Kind::ReplyTimeout(*limit),
         (Cause::Overdue(_), true) => Kind::ReplyTimeout(Limit::CommandTimeout),
         (_, true) => Kind::LostReply,

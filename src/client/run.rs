@@ -180,6 +180,7 @@ impl Client {
             Cause::Refused(text) if lost.sent => {
                 return Err(call.refused(&desk.frame, text, self.world.clock.now()));
             }
+            Cause::NoMemory => return Err(call.fail(&desk.frame, &lost, false, self.world.clock.now())),
             Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
             Cause::Protocol(_) => {
                 call.garbled += 1;

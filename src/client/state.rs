@@ -98,6 +98,12 @@ impl Client {
         self.attached
     }
 
+    /// Whether events wait for delivery.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Takes the oldest event that was not delivered.
     pub fn next_event(&mut self) -> Option<Event> {
         self.events.pop()

@@ -125,6 +125,9 @@ impl Connection {
         let mut asked = false;
         loop {
             let progress = self.decoder.advance(&mut self.input, sink);
+            if sink.is_full() {
+                return Err(self.fail(Cause::NoMemory));
+            }
             let space = match progress {
                 Ok(Progress::Value) => {
                     self.settle()?;

@@ -86,6 +86,8 @@ pub enum Cause {
     NotSupported(String),
     /// The node still answers as a replica.
     NotPrimary,
+    /// There is no memory left for the reply.
+    NoMemory,
 }
 
 impl fmt::Display for Cause {
@@ -99,6 +101,7 @@ impl fmt::Display for Cause {
             Cause::Overdue(obstacle) => write!(f, "command_timeout ran out; the last obstacle: {obstacle}"),
             Cause::Protocol(error) => write!(f, "{error}"),
             Cause::PoolExhausted(most) => write!(f, "all {most} connections of max_connections are in use"),
+            Cause::NoMemory => f.write_str("there is no memory left for the reply"),
             Cause::NotPrimary => f.write_str("the node is a replica"),
         }
     }

@@ -44,6 +44,11 @@ impl Space<'_> {
 pub trait Sink {
     /// Forgets what came of a reply that will not be completed: the command is sent again.
     fn reset(&mut self);
+    /// Whether there is no room for what has come: the reply cannot be had, and nothing more of it should be read.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// Nil, in any of its three forms.
     fn nil(&mut self);
     /// An integer.

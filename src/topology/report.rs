@@ -25,6 +25,17 @@ pub enum Mode {
     Sentinel,
 }
 
+impl Mode {
+    /// The server's own word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Standalone => "standalone",
+            Mode::Cluster => "cluster",
+            Mode::Sentinel => "sentinel",
+        }
+    }
+}
+
 /// Where a node's data comes from. Offsets can be compared only between nodes of one `id`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Lineage {

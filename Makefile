@@ -1,0 +1,127 @@
+# ResilientRedis: everything a user or a developer runs. `make help` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PHP        ?= php
+PHP_CONFIG ?= php-config
+PHPUNIT    ?= phpunit
+CARGO      ?= cargo
+PYTHON     ?= python3
+
+# The build wants paths, and only where somebody chose another PHP than the system's.
+ifneq ($(origin PHP),file)
+override PHP := $(or $(shell command -v $(PHP)),$(PHP))
+export PHP
+endif
+ifneq ($(origin PHP_CONFIG),file)
+override PHP_CONFIG := $(or $(shell command -v $(PHP_CONFIG)),$(PHP_CONFIG))
+export PHP_CONFIG
+endif
+
+NAME       := resilient_redis
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# The product, as an absolute path: PHP resolves a relative one against its extension directory.
+LIBRARY    := $(TARGET_DIR)/release/lib$(NAME).so
+
+# PHP with the freshly built extension. Should the extension be installed on this machine as well (`make install`),
+# its ini file is left out, so that what runs is always what was built.
+define with_extension
+scan='' ; \
+if $(PHP) -m 2>/dev/null | grep -x $(NAME) >/dev/null; then \
+    scan='build/php-ini'; rm -rf "$$scan"; mkdir -p "$$scan"; \
+    $(PHP) -r 'foreach (explode(",", (string) php_ini_scanned_files()) as $$file) { echo trim($$file), "\n"; }' \
+        | sed '/$(NAME)/d' | while read -r file; do [ -z "$$file" ] || ln -sf "$$file" "$$scan/"; done; \
+    export PHP_INI_SCAN_DIR="$$PWD/$$scan"; \
+fi; \
+$(PHP) -d extension=$(LIBRARY)
+endef
+
+# What needs rights asks for them; with DESTDIR nothing does.
+AS_ROOT := $(if $(DESTDIR),,$(shell [ "$$(id -u)" = 0 ] || command -v sudo || true))
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14 | sort
+
+.PHONY: setup
+setup: ## install what is missing: PHP, clang, Redis (Debian packages)
+	@.ci/setup
+
+.PHONY: build
+build: setup ## build the extension (release)
+	$(CARGO) rustc --release --lib --crate-type cdylib
+	@test -f $(LIBRARY) && echo "built: $(if $(CARGO_TARGET_DIR),$(LIBRARY),target/release/lib$(NAME).so)"
+
+.PHONY: demo
+demo: build ## watch a program go on while its primary is killed
+	@$(with_extension) examples/failover/run.php
+
+.PHONY: test
+test: setup lint table-check rust-tests php-tests ## run everything that checks the project
+
+.PHONY: lint
+lint: setup ## rustfmt and clippy, with and without the PHP room
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+
+.PHONY: table-check
+table-check: setup ## is the generated command table up to date?
+	$(PYTHON) src/command/generate.py --check
+
+.PHONY: rust-tests
+rust-tests: setup ## all that is below the PHP room
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    set -x; $(CARGO) nextest run --no-default-features; \
+	else \
+	    set -x; $(CARGO) test --no-default-features; \
+	fi
+
+.PHONY: php-tests
+php-tests: build ## PHPUnit against real servers; FILTER=name runs some
+	@$(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')
+
+.PHONY: table
+table: setup ## generate the command table again
+	$(PYTHON) src/command/generate.py
+
+# Where the system's PHP keeps its extensions and its ini files. With Debian's phpenmod the ini file is a module that
+# is switched on for every SAPI; elsewhere it goes to the directory that PHP scans.
+EXTENSION_DIR = $(shell $(PHP_CONFIG) --extension-dir)
+PHP_VERSION   = $(shell $(PHP) -n -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')
+MODULES       = /etc/php/$(PHP_VERSION)/mods-available
+HAS_PHPENMOD  = $(shell command -v phpenmod >/dev/null && [ -d $(MODULES) ] && echo yes)
+INI_DIR       = $(if $(HAS_PHPENMOD),$(MODULES),$(shell $(PHP_CONFIG) --ini-dir))
+INSTALLED_LIBRARY = $(DESTDIR)$(EXTENSION_DIR)/$(NAME).so
+INSTALLED_INI     = $(DESTDIR)$(INI_DIR)/$(NAME).ini
+
+.PHONY: install
+install: build ## install the extension for the system's PHP (DESTDIR is honoured)
+	@test -n "$(EXTENSION_DIR)" && test -n "$(INI_DIR)" || { echo "$(PHP_CONFIG) names no extension or ini directory" >&2; exit 1; }
+	$(AS_ROOT) install -D -m 0644 $(LIBRARY) "$(INSTALLED_LIBRARY)"
+	@ini="$$(mktemp)"; trap 'rm -f "$$ini"' EXIT; \
+	printf '; priority=30\nextension=%s.so\n' $(NAME) > "$$ini"; set -x; \
+	$(AS_ROOT) install -D -m 0644 "$$ini" "$(INSTALLED_INI)"
+ifeq ($(DESTDIR),)
+	$(if $(HAS_PHPENMOD),$(AS_ROOT) phpenmod -v $(PHP_VERSION) $(NAME))
+	@$(PHP) -m | grep -x $(NAME) >/dev/null && echo "$(NAME) is installed; running php-fpm services load it when they are restarted"
+else
+	$(if $(HAS_PHPENMOD),@echo "to switch it on there: phpenmod -v $(PHP_VERSION) $(NAME)")
+endif
+
+.PHONY: uninstall
+uninstall: ## undo `make install`
+ifeq ($(DESTDIR),)
+	$(if $(HAS_PHPENMOD),@for sapi in $$(phpquery -S -v $(PHP_VERSION)); do \
+	    $(AS_ROOT) phpdismod -p -v $(PHP_VERSION) -s "$$sapi" $(NAME); \
+	done)
+endif
+	$(AS_ROOT) rm -f "$(INSTALLED_INI)" "$(INSTALLED_LIBRARY)"
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf build

@@ -1,0 +1,50 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests;
+
+use Tests\Support\FpmMaster;
+use Tests\Support\RedisTestCase;
+use Tests\Support\Wait;
+
+/** Requests end in many ways, and in the middle of things; the next request of the worker must not notice. */
+final class RequestEndTest extends RedisTestCase
+{
+    /** @dataProvider endings */
+    public function test_the_next_request_is_clean(string $state, string $ending): void
+    {
+        self::shared()->command('SET', 'watched', 'before');
+        $fpm = $this->stoppedAtTheEnd(FpmMaster::start(__DIR__ . '/Fixtures/requests'));
+        $endpoint = self::shared()->endpoint();
+        $worker = $fpm->request('next.php', ['endpoint' => $endpoint, 'token' => 'first'])->json()['worker'];
+
+        $answer = $fpm->request('ending.php', ['endpoint' => $endpoint, 'state' => $state, 'ending' => $ending]);
+        self::assertStringContainsString("in $state", $answer->body, 'it got that far');
+        Wait::until(
+            'no connection is in MULTI',
+            static fn (): bool => array_diff(array_column(self::shared()->clients(), 'multi'), ['-1']) === [],
+        );
+        self::assertNull(self::shared()->command('GET', 'queued'), 'nothing of the transaction was applied');
+        // Were the WATCH still there, the next transaction on its connection would be aborted.
+        self::shared()->command('SET', 'watched', 'after');
+
+        foreach (['second', 'third'] as $token) {
+            self::assertSame(
+                ['worker' => $worker, 'token' => $token, 'transaction' => ['OK', $token], 'database' => 0, 'pong' => 'PONG'],
+                $fpm->request('next.php', ['endpoint' => $endpoint, 'token' => $token])->json(),
+            );
+        }
+        self::assertSame('', $fpm->crashes());
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function endings(): iterable
+    {
+        foreach (['MULTI', 'WATCH', 'WATCH and MULTI', 'another database'] as $state) {
+            foreach (['exit', 'fatal error', 'uncaught exception', 'memory limit', 'time limit'] as $ending) {
+                yield "$ending in $state" => [$state, $ending];
+            }
+        }
+    }
+}

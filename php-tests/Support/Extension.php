@@ -1,0 +1,39 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests\Support;
+
+/** The extension that this process has loaded, and how child processes get the very same one. */
+final class Extension
+{
+    public const NAME = 'resilient_redis';
+
+    /** The file that is mapped into this process, wherever it came from. */
+    public static function path(): string
+    {
+        foreach (file('/proc/self/maps') ?: [] as $mapping) {
+            if (preg_match('~ (/\S.*' . self::NAME . '\.so)$~', rtrim($mapping), $found) === 1) {
+                return $found[1];
+            }
+        }
+
+        throw new \RuntimeException('the extension ' . self::NAME . ' is not loaded, or its file has been replaced');
+    }
+
+    /**
+     * A command line for PHP with the extension and without the machine's ini files.
+     *
+     * @param array<string, string> $ini
+     * @return list<string>
+     */
+    public static function php(string $script, array $ini = [], string ...$arguments): array
+    {
+        $command = [PHP_BINARY, '-n', '-d', 'extension=' . self::path()];
+        foreach ($ini as $name => $value) {
+            array_push($command, '-d', "$name=$value");
+        }
+
+        return [...$command, $script, ...array_values($arguments)];
+    }
+}

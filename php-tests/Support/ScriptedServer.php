@@ -1,0 +1,71 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests\Support;
+
+/** A server that misbehaves as told: alone, or as a proxy in front of a real one. */
+final class ScriptedServer
+{
+    private readonly Process $process;
+
+    public readonly int $port;
+
+    private function __construct(string $script, string ...$arguments)
+    {
+        $this->process = new Process([PHP_BINARY, '-n', __DIR__ . "/bin/$script", ...$arguments]);
+        $lines = Wait::until('the scripted server listens', function (): ?array {
+            if (!$this->process->isRunning()) {
+                throw new \RuntimeException('the scripted server did not start: ' . $this->process->output() . $this->process->errors());
+            }
+
+            return $this->process->newLines() ?: null;
+        });
+        $this->port = (int) $lines[0];
+    }
+
+    /** @param string $mode silent, close-at-once, close-after-request, garbage or half: see bin/misbehaving-server.php */
+    public static function misbehaving(string $mode): self
+    {
+        return new self('misbehaving-server.php', $mode);
+    }
+
+    /**
+     * A proxy that does one kind of harm to one command.
+     *
+     * @param string $fault close, lose, swallow, late, half, half-close or garbage: see bin/fault-proxy.php
+     */
+    public static function before(RedisServer $server, string $command, string $fault, int $times = 1, float $seconds = 0.0): self
+    {
+        $rule = ['command' => strtoupper($command), 'fault' => $fault, 'times' => $times, 'seconds' => $seconds];
+
+        return new self('fault-proxy.php', (string) $server->port, json_encode([$rule], JSON_THROW_ON_ERROR));
+    }
+
+    public function endpoint(): string
+    {
+        return "tcp://127.0.0.1:$this->port";
+    }
+
+    public function address(): string
+    {
+        return "127.0.0.1:$this->port";
+    }
+
+    /** How often a command passed by. */
+    public function seen(string $command): int
+    {
+        return preg_match_all('/^' . strtoupper($command) . '$/m', $this->process->output());
+    }
+
+    /** How often a client was accepted; of servers that stand alone. */
+    public function connections(): int
+    {
+        return preg_match_all('/^connection$/m', $this->process->output());
+    }
+
+    public function stop(): void
+    {
+        $this->process->kill();
+    }
+}

@@ -1,0 +1,29 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests;
+
+use PHPUnit\Framework\TestCase;
+use ReflectionMethod;
+
+/** The commands that a Predis user can call and Redis 7.0 has. */
+final class TableTest extends TestCase
+{
+    public function test_every_command_of_predis_that_redis_7_has_is_a_method(): void
+    {
+        $names = file(__DIR__ . '/Fixtures/commands-of-predis.txt', FILE_IGNORE_NEW_LINES | FILE_SKIP_EMPTY_LINES) ?: [];
+        self::assertGreaterThan(200, count($names));
+        $missing = array_filter($names, static fn (string $name): bool => !method_exists(\ResilientRedis::class, $name));
+        self::assertSame([], array_values($missing), 'these are no methods');
+    }
+
+    public function test_command_methods_are_public_and_take_any_number_of_arguments(): void
+    {
+        foreach (['get', 'set', 'del', 'hset', 'eval', 'xadd', 'geosearch'] as $name) {
+            $method = new ReflectionMethod(\ResilientRedis::class, $name);
+            self::assertTrue($method->isPublic() && !$method->isStatic(), $name);
+            self::assertTrue($method->isVariadic(), "$name: " . $method);
+        }
+    }
+}

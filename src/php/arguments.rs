@@ -1,0 +1,158 @@
+//! PHP arguments as the words of a command, with Predis' casts: true is `1`, false and null are empty, floats as PHP
+//! writes them, arrays flatten.
+
+use ext_php_rs::ffi::ext_php_rs_zend_string_release;
+
+use crate::command::Arguments;
+use crate::resp::Frame;
+
+use super::zend::{self, Elements, Key, Value};
+
+/// Why arguments cannot become words.
+pub enum Unfit {
+    /// PHP code or PHP itself has thrown already.
+    Thrown,
+    /// The shape is wrong; this is what is accepted.
+    Shape(String),
+}
+
+/// Makes every argument something that converts to words without running PHP code: objects become their strings.
+/// After this no `__toString` can interfere with the frame.
+///
+/// # Errors
+/// An object has no string form, or its `__toString` has thrown.
+pub fn settle(arguments: &mut [Value]) -> Result<(), Unfit> {
+    for argument in arguments {
+        let simple = match zend::type_of(argument) {
+            zend::IS_OBJECT => false,
+            zend::IS_ARRAY | zend::IS_REFERENCE => !contains_object(zend::deref(argument)),
+            _ => true,
+        };
+        if !simple {
+            let former = std::mem::replace(argument, settled(zend::deref(argument), 0)?);
+            // SAFETY: the former value is ours now: argument slots belong to the callee.
+            unsafe { zend::release(former) };
+        }
+    }
+    Ok(())
+}
+
+/// Adds the words of the arguments to the frame. They have been settled.
+///
+/// # Errors
+/// An array has a shape that the command does not take.
+#[inline]
+pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Result<(), Unfit> {
+    for argument in arguments {
+        let argument = zend::deref(argument);
+        if zend::type_of(argument) == zend::IS_ARRAY { array(frame, argument, shape)? } else { scalar(frame, argument) }
+    }
+    Ok(())
+}
+
+#[inline]
+fn scalar(frame: &mut Frame, value: &Value) {
+    match zend::type_of(value) {
+        // SAFETY: the type says what the value is.
+        zend::IS_STRING => frame.word(unsafe { zend::bytes_of(value) }),
+        // SAFETY: as above.
+        zend::IS_LONG => frame.integer(unsafe { value.value.lval }),
+        zend::IS_TRUE => frame.word(b"1"),
+        zend::IS_NULL | zend::IS_FALSE | zend::IS_UNDEF => frame.word(b""),
+        _ => converted(frame, value),
+    }
+}
+
+/// Floats, and resources: by PHP's own rules.
+#[cold]
+fn converted(frame: &mut Frame, value: &Value) {
+    // SAFETY: neither kind runs PHP code; the string is released after its bytes are copied.
+    unsafe {
+        let text = zend::zval_get_string_func(std::ptr::from_ref(value).cast_mut().cast());
+        frame.word(zend::string_bytes(text));
+        ext_php_rs_zend_string_release(text);
+    }
+}
+
+fn array(frame: &mut Frame, value: &Value, shape: Arguments) -> Result<(), Unfit> {
+    // SAFETY: the type says that it is an array, and nothing changes it while we read it.
+    for (key, element) in unsafe { Elements::of(value) } {
+        match (shape, key) {
+            (Arguments::Pairs, Key::Index(index)) => frame.integer(index),
+            (Arguments::Pairs, Key::Name(name)) => frame.word(name),
+            (Arguments::Words, Key::Name(name)) => {
+                let name = String::from_utf8_lossy(name).into_owned();
+                return Err(Unfit::Shape(format!("an array with the key '{name}' was given where a list is accepted")));
+            }
+            (Arguments::Words, Key::Index(_)) => {}
+        }
+        if zend::type_of(element) == zend::IS_ARRAY {
+            let text = "an array inside of an array was given; accepted are strings, numbers, booleans and null";
+            return Err(Unfit::Shape(text.to_owned()));
+        }
+        scalar(frame, element);
+    }
+    Ok(())
+}
+
+fn contains_object(value: &Value) -> bool {
+    match zend::type_of(value) {
+        zend::IS_OBJECT => true,
+        // SAFETY: the type says that it is an array, and nothing changes it while we look. Deeper arrays are refused
+        // by `encode`, so their objects need no conversion.
+        zend::IS_ARRAY => unsafe { Elements::of(value) }.any(|(_, element)| zend::type_of(element) == zend::IS_OBJECT),
+        _ => false,
+    }
+}
+
+/// A copy in which objects are replaced by their strings. Runs PHP code.
+fn settled(value: &Value, depth: usize) -> Result<Value, Unfit> {
+    match zend::type_of(value) {
+        zend::IS_OBJECT => {
+            // SAFETY: the object is kept alive by the argument that it stands in.
+            let text = unsafe { zend::zval_get_string_func(std::ptr::from_ref(value).cast_mut().cast()) };
+            if zend::has_exception() {
+                // SAFETY: the string is ours, whatever it is.
+                unsafe { ext_php_rs_zend_string_release(text) };
+                return Err(Unfit::Thrown);
+            }
+            Ok(zend::owned_string(text))
+        }
+        zend::IS_ARRAY if depth == 0 => {
+            // SAFETY: Zend's allocator does not return on failure. The copy keeps the array from changing while its
+            // objects' code runs: arrays are values, and we hold a reference to this one.
+            unsafe {
+                let held = zend::hold(value);
+                let copy = ext_php_rs::ffi::_zend_new_array(8);
+                let whole = zend::owned_array(copy);
+                for (key, element) in Elements::of(&held) {
+                    let mut element = match settled(element, depth + 1) {
+                        Ok(element) => element,
+                        Err(unfit) => {
+                            zend::release(whole);
+                            zend::release(held);
+                            return Err(unfit);
+                        }
+                    };
+                    match key {
+                        Key::Index(index) => {
+                            ext_php_rs::ffi::zend_hash_index_update(copy, index.cast_unsigned(), element.as_zval());
+                        }
+                        Key::Name(name) => {
+                            ext_php_rs::ffi::zend_hash_str_update(
+                                copy,
+                                name.as_ptr().cast(),
+                                name.len(),
+                                element.as_zval(),
+                            );
+                        }
+                    }
+                }
+                zend::release(held);
+                Ok(whole)
+            }
+        }
+        // SAFETY: a plain copy with a reference of its own.
+        _ => Ok(unsafe { zend::hold(value) }),
+    }
+}

@@ -1,0 +1,226 @@
+//! The class `ResilientRedis`: its objects, its handlers, and the tables that Zend wants of a class.
+
+use std::ffi::CString;
+use std::mem::{MaybeUninit, offset_of};
+use std::ptr;
+use std::sync::OnceLock;
+
+use ext_php_rs::ffi::{
+    _ZEND_IS_VARIADIC_BIT, HashTable, MAY_BE_ANY, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc,
+    object_properties_init, std_object_handlers, zend_class_entry, zend_execute_data, zend_function_entry,
+    zend_internal_arg_info, zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init,
+    zend_register_internal_class_ex, zend_std_get_properties, zend_string_init_interned, zend_type, zval,
+};
+use ext_php_rs::flags::MethodFlags;
+
+use crate::client::Client;
+
+use super::zend::{self, Value};
+use super::{commands, methods};
+
+/// A method's handler, as Zend calls it.
+pub type Handler = extern "C" fn(*mut zend_execute_data, *mut zval);
+
+/// A method to be registered.
+pub struct Method {
+    name: &'static str,
+    handler: Handler,
+    parameters: &'static [Parameter],
+    flags: MethodFlags,
+}
+
+/// A parameter of a method, of type mixed.
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static std::ffi::CStr,
+    /// What sort of parameter it is.
+    pub sort: Sort,
+}
+
+/// The sorts of parameters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Must be given.
+    Required,
+    /// Null if it is not given.
+    Optional,
+    /// All the rest.
+    Variadic,
+}
+
+/// `mixed $name`
+pub const fn required(name: &'static std::ffi::CStr) -> Parameter {
+    Parameter { name, sort: Sort::Required }
+}
+
+/// `mixed $name = null`
+pub const fn optional(name: &'static std::ffi::CStr) -> Parameter {
+    Parameter { name, sort: Sort::Optional }
+}
+
+/// `mixed ...$name`
+pub const fn variadic(name: &'static std::ffi::CStr) -> Parameter {
+    Parameter { name, sort: Sort::Variadic }
+}
+
+impl Method {
+    /// A public method.
+    pub const fn new(name: &'static str, handler: Handler, parameters: &'static [Parameter]) -> Method {
+        Method { name, handler, parameters, flags: MethodFlags::Public }
+    }
+
+    /// The method, static.
+    pub fn on_class(self) -> Method {
+        Method { flags: MethodFlags::Public | MethodFlags::Static, ..self }
+    }
+}
+
+/// What stands in front of Zend's part of an object.
+#[repr(C)]
+pub struct ClientObject {
+    /// The client; `None` until the constructor has run.
+    pub client: Option<Box<Client>>,
+    /// What `onEvent` was given; undefined if nothing.
+    pub listener: Value,
+    std: zend_object,
+}
+
+struct Handlers(zend_object_handlers);
+
+// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
+unsafe impl Sync for Handlers {}
+// SAFETY: as above; the pointers in it are functions.
+unsafe impl Send for Handlers {}
+
+static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+
+/// Registers the class. Called once, while the module starts.
+pub fn register() {
+    HANDLERS.get_or_init(|| {
+        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
+        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
+        handlers.offset = i32::try_from(offset_of!(ClientObject, std)).expect("a small object");
+        handlers.free_obj = Some(free);
+        handlers.get_gc = Some(collectable);
+        // A copy of a client would share its pinned connection.
+        handlers.clone_obj = None;
+        Handlers(handlers)
+    });
+    let mut all = methods::table();
+    all.extend(commands::table());
+    // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+    unsafe {
+        let mut entry = new_entry("ResilientRedis");
+        entry.info.internal.builtin_functions = function_table(&all);
+        let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
+        (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
+        (*registered).__bindgen_anon_2.create_object = Some(create);
+    }
+}
+
+/// A class entry with nothing but its name.
+///
+/// # Safety
+/// The module is starting.
+pub unsafe fn new_entry(name: &str) -> zend_class_entry {
+    // SAFETY: a class entry is a C struct for which all zeros means empty; the name is interned for ever.
+    unsafe {
+        let mut entry: zend_class_entry = MaybeUninit::zeroed().assume_init();
+        let intern = zend_string_init_interned.expect("set when PHP starts");
+        entry.name = intern(name.as_ptr().cast(), name.len(), true);
+        entry
+    }
+}
+
+/// Zend's table of these methods. It keeps pointers into the parameters' descriptions for as long as it runs, so all
+/// of it is left to the process.
+pub fn function_table(methods: &[Method]) -> *const zend_function_entry {
+    // SAFETY: for these C structs all zeros means absent, and is the end of the table.
+    let end: zend_function_entry = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut table: Vec<zend_function_entry> = methods.iter().map(entry_of).collect();
+    table.push(end);
+    Box::leak(table.into_boxed_slice()).as_ptr()
+}
+
+fn entry_of(method: &Method) -> zend_function_entry {
+    let required = method.parameters.iter().filter(|parameter| parameter.sort == Sort::Required).count();
+    let typed = |mask: u32| zend_type { ptr: ptr::null_mut(), type_mask: mask };
+    let mut described = Vec::with_capacity(method.parameters.len() + 1);
+    // The first entry is about the return value; its name is the number of required parameters.
+    described.push(zend_internal_arg_info {
+        name: ptr::without_provenance(required),
+        type_: typed(MAY_BE_ANY),
+        default_value: ptr::null(),
+    });
+    for parameter in method.parameters {
+        let variadic = if parameter.sort == Sort::Variadic { _ZEND_IS_VARIADIC_BIT } else { 0 };
+        let default_value = if parameter.sort == Sort::Optional { c"null".as_ptr() } else { ptr::null() };
+        described.push(zend_internal_arg_info {
+            name: parameter.name.as_ptr(),
+            type_: typed(MAY_BE_ANY | variadic),
+            default_value,
+        });
+    }
+    // A constructor may declare no return type.
+    if method.name.starts_with("__construct") {
+        described[0].type_ = typed(0);
+    }
+    let name = CString::new(method.name).expect("method names have no NUL");
+    // SAFETY: all zeros means absent for what newer PHP versions have besides.
+    let mut entry: zend_function_entry = unsafe { MaybeUninit::zeroed().assume_init() };
+    entry.fname = name.into_raw();
+    // SAFETY: the same function by the name of the same calling convention.
+    entry.handler = Some(unsafe {
+        std::mem::transmute::<Handler, unsafe extern "C" fn(*mut zend_execute_data, *mut zval)>(method.handler)
+    });
+    entry.num_args = u32::try_from(method.parameters.len()).expect("a few parameters");
+    entry.flags = method.flags.bits();
+    entry.arg_info = Box::leak(described.into_boxed_slice()).as_ptr();
+    entry
+}
+
+/// Our part of an object of the class or of one that extends it.
+///
+/// # Safety
+/// The object is one of those, and live; no other reference to our part of it is in use.
+#[inline]
+pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut ClientObject {
+    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
+    unsafe { &mut *object.byte_sub(offset_of!(ClientObject, std)).cast::<ClientObject>() }
+}
+
+unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
+    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
+    // behind Zend's part, and every field of ours is written before anybody sees it.
+    unsafe {
+        let object = ext_php_rs_zend_object_alloc(size_of::<ClientObject>(), class).cast::<ClientObject>();
+        (&raw mut (*object).client).write(None);
+        (&raw mut (*object).listener).write(zend::null());
+        let std = &raw mut (*object).std;
+        zend_object_std_init(std, class);
+        object_properties_init(std, class);
+        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
+        std
+    }
+}
+
+unsafe extern "C" fn free(object: *mut zend_object) {
+    // SAFETY: Zend frees an object once, when nobody can reach it any more.
+    unsafe {
+        let ours = of(object);
+        ptr::drop_in_place(&raw mut ours.client);
+        ptr::write(&raw mut ours.client, None);
+        zend::release(std::mem::replace(&mut ours.listener, zend::null()));
+        zend_object_std_dtor(object);
+    }
+}
+
+/// Shows the garbage collector the listener, which may hold the client itself.
+unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
+    // SAFETY: Zend asks for what the object holds; the listener stays in place while the collector looks.
+    unsafe {
+        *table = of(object).listener.as_zval();
+        *count = 1;
+        zend_std_get_properties(object)
+    }
+}

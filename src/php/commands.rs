@@ -1,0 +1,205 @@
+//! One method per row of the command table, and one dispatch for all of them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ext_php_rs::ffi::{zend_execute_data, zval};
+
+use crate::command::{self, Arguments, Command, Shape};
+
+use super::arguments::{self, Unfit};
+use super::class::{self, Handler, Method, Parameter, variadic};
+use super::process::hands;
+use super::replies::PhpSink;
+use super::zend::{self, Value};
+use super::{events, exceptions};
+
+const PARAMETERS: &[Parameter] = &[variadic(c"arguments")];
+
+macro_rules! handlers {
+    ($($index:literal)*) => { [$(handle::<$index> as Handler),*] };
+}
+
+/// A handler per row: the row is part of the function, so that nothing is looked up when it is called.
+static HANDLERS: [Handler; command::COMMANDS.len()] = crate::command::with_command_indices!(handlers);
+
+/// The methods of the table.
+pub fn table() -> Vec<Method> {
+    let rows = command::all().iter().zip(HANDLERS);
+    rows.map(|(row, handler)| Method::new(row.method, handler, PARAMETERS)).collect()
+}
+
+extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_value: *mut zval) {
+    guarded(|| {
+        // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
+        unsafe {
+            let words = zend::arguments(call);
+            if zend::has_named_arguments(call) {
+                exceptions::throw_misuse(command::at(INDEX).name, "commands take no named arguments");
+                return;
+            }
+            dispatch(call, command::at(INDEX), words, return_value);
+        }
+    });
+}
+
+/// Runs a command of the table.
+///
+/// # Safety
+/// `call` is the frame of a method call on an object of our class; `words` are argument slots of it or values that
+/// stay alive and unchanged until this returns.
+#[inline]
+unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &mut [Value], return_value: *mut zval) {
+    if let Err(unfit) = arguments::settle(words) {
+        refuse(row.name, unfit);
+        return;
+    }
+    // SAFETY: by the caller. No PHP code runs from here to the end of the command, so nothing else takes the hands.
+    unsafe {
+        let frame = &mut hands().desk.frame;
+        frame.begin();
+        frame.word(row.name.as_bytes());
+        if let Err(unfit) = arguments::encode(frame, words, row.arguments) {
+            refuse(row.name, unfit);
+            return;
+        }
+        frame.end();
+        let shape = if row.subcommands.is_empty() { row.reply } else { shape_of(row, words) };
+        run(call, Some(row), shape, return_value);
+    }
+}
+
+/// Runs the command that stands in this thread's frame.
+///
+/// # Safety
+/// `call` is the frame of a method call on an object of our class; its return value is initialised.
+#[inline]
+pub unsafe fn run(call: *mut zend_execute_data, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
+    // SAFETY: by the caller. The object is kept alive by the call; PHP code does not run in the meantime.
+    unsafe {
+        let object = class::of(zend::this(call));
+        let Some(client) = object.client.as_deref_mut() else {
+            unconstructed();
+            return;
+        };
+        let hands = hands();
+        let mut sink = PhpSink::new(&mut hands.building, return_value.cast::<Value>(), shape);
+        let result = client.run(&mut hands.desk, row, &mut sink);
+        if let Err(failure) = result {
+            crate::resp::Sink::reset(&mut sink);
+            exceptions::throw(&failure);
+        }
+        events::deliver(zend::this(call));
+    }
+}
+
+/// The shape of a container's reply is its subcommand's.
+fn shape_of(row: &Command, words: &[Value]) -> Shape {
+    let Some(first) = words.first().map(zend::deref).filter(|word| zend::type_of(word) == zend::IS_STRING) else {
+        return row.reply;
+    };
+    // SAFETY: the type says that it is a string.
+    let name = unsafe { zend::bytes_of(first) };
+    command::find_subcommand(row, name).map_or(row.reply, |sub| sub.reply)
+}
+
+/// `__call`: commands that the table does not have.
+pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
+    guarded(|| {
+        // SAFETY: Zend calls `__call` with a name and an array of arguments.
+        unsafe {
+            let [name, list] = zend::arguments(call) else { return };
+            if zend::type_of(name) != zend::IS_STRING || zend::type_of(list) != zend::IS_ARRAY {
+                exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
+                return;
+            }
+            let name = zend::bytes_of(name).to_ascii_uppercase();
+            let label = String::from_utf8_lossy(&name).into_owned();
+            let arguments: Vec<Value> = zend::Elements::of(list).map(|(_, value)| *value).collect();
+            run_words(call, &name, &label, arguments, return_value);
+        }
+    });
+}
+
+/// `executeRaw`: a list of words, sent as they are.
+pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut zval) {
+    guarded(|| {
+        // SAFETY: Zend calls a method with its frame.
+        unsafe {
+            let words: Vec<Value> = match zend::arguments(call) {
+                [list] if zend::type_of(list) == zend::IS_ARRAY => {
+                    zend::Elements::of(list).map(|(_, value)| *value).collect()
+                }
+                _ => Vec::new(),
+            };
+            let Some((first, rest)) = words.split_first().filter(|(first, _)| zend::type_of(first) == zend::IS_STRING)
+            else {
+                let text = "executeRaw takes one list of words, of which the first is the command's name";
+                exceptions::throw_misuse("executeRaw", text);
+                return;
+            };
+            let name = zend::bytes_of(first).to_owned();
+            let label = String::from_utf8_lossy(&name).to_ascii_uppercase();
+            run_words(call, &name, &label, rest.to_vec(), return_value);
+        }
+    });
+}
+
+/// # Safety
+/// As for [`run`]; the values are kept alive by the call's own arguments.
+unsafe fn run_words(
+    call: *mut zend_execute_data,
+    name: &[u8],
+    label: &str,
+    mut words: Vec<Value>,
+    return_value: *mut zval,
+) {
+    // SAFETY: by the caller. `settle` replaces objects by strings and gives up the reference that it replaces, so
+    // each copy gets one of its own first. A jump out of here costs the memory of a few words.
+    unsafe {
+        for word in &mut words {
+            *word = zend::hold(word);
+        }
+        let row = command::find(name);
+        let settled = arguments::settle(&mut words);
+        let encoded = settled.and_then(|()| {
+            let frame = &mut hands().desk.frame;
+            frame.begin();
+            frame.word(name);
+            arguments::encode(frame, &words, row.map_or(Arguments::Words, |row| row.arguments))?;
+            frame.end();
+            Ok(())
+        });
+        words.drain(..).for_each(|word| zend::release(word));
+        drop(words);
+        match encoded {
+            Ok(()) => run(call, row, Shape::Plain, return_value),
+            Err(unfit) => refuse(label, unfit),
+        }
+    }
+}
+
+fn refuse(command: &str, unfit: Unfit) {
+    if let Unfit::Shape(text) = unfit {
+        exceptions::throw_misuse(command, &format!("{command}: {text}"));
+    }
+}
+
+/// A subclass has its own constructor and did not call ours.
+pub fn unconstructed() {
+    let text = "this ResilientRedis was not constructed: a subclass with a constructor of its own must call \
+                parent::__construct()";
+    exceptions::throw_misuse("", text);
+}
+
+/// Runs an entry from PHP. A panic must not unwind into Zend: it becomes an exception, and what was in hand is closed.
+#[inline]
+pub fn guarded(entry: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(entry)).is_err() {
+        // SAFETY: the entry has ended, so nobody uses the hands.
+        unsafe { hands().desk.sweep() };
+        exceptions::throw_misuse(
+            "",
+            "an internal error in resilient_redis: please report it with the text on standard error",
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! The exceptions: registered once, made in one place.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ext_php_rs::ffi::{
+    zend_ce_throwable, zend_class_entry, zend_declare_property, zend_do_implement_interface, zend_object,
+    zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface, zend_throw_exception_object,
+};
+use ext_php_rs::flags::{ClassFlags, PropertyFlags};
+
+use crate::client::{Failure, Kind};
+use crate::failover::Limit;
+
+use super::class::{self, Method};
+use super::zend::{self, Value};
+
+/// One class: what it is called and what it extends.
+struct Class {
+    name: &'static str,
+    entry: AtomicPtr<zend_class_entry>,
+}
+
+macro_rules! classes {
+    ($($constant:ident $name:literal)*) => {
+        $(static $constant: Class = Class {
+            name: concat!("ResilientRedis\\", $name),
+            entry: AtomicPtr::new(ptr::null_mut()),
+        };)*
+    };
+}
+
+classes! {
+    OUTCOME_UNKNOWN "OutcomeUnknown"
+    EXCEPTION "Exception"
+    CONNECTION "ConnectionException"
+    LOST_REPLY "LostReplyException"
+    TIMEOUT "TimeoutException"
+    REPLY_TIMEOUT "ReplyTimeoutException"
+    SERVER "ServerException"
+    CLIENT "ClientException"
+    NOT_SUPPORTED "NotSupportedException"
+    ABORTED "AbortedMultiExecException"
+    PROTOCOL "ProtocolException"
+    CONFIGURATION "ConfigurationException"
+}
+
+/// Registers all of them. Called once, while the module starts.
+pub fn register() {
+    // SAFETY: the module is starting: PHP's own exception classes are there, and nobody else registers classes now.
+    unsafe {
+        let mut entry = class::new_entry(OUTCOME_UNKNOWN.name);
+        let unknown = zend_register_internal_interface(&raw mut entry);
+        zend_do_implement_interface(unknown, zend_ce_throwable);
+        OUTCOME_UNKNOWN.entry.store(unknown, Ordering::Relaxed);
+        let accessors = [
+            Method::new("getNode", get::<0>, &[]),
+            Method::new("getCommand", get::<1>, &[]),
+            Method::new("getAttempts", get::<2>, &[]),
+            Method::new("getElapsed", get::<3>, &[]),
+            Method::new("getPhase", get::<4>, &[]),
+        ];
+        EXCEPTION.register(zend::spl_ce_RuntimeException, &accessors, ClassFlags::Abstract, &PROPERTIES[..5]);
+        let none = ClassFlags::empty();
+        CONNECTION.register(EXCEPTION.get(), &[], none, &[]);
+        LOST_REPLY.register(CONNECTION.get(), &[], none, &[]);
+        TIMEOUT.register(CONNECTION.get(), &[Method::new("getLimit", get::<5>, &[])], none, &PROPERTIES[5..6]);
+        REPLY_TIMEOUT.register(TIMEOUT.get(), &[], none, &[]);
+        SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<6>, &[])], none, &PROPERTIES[6..]);
+        CLIENT.register(EXCEPTION.get(), &[], none, &[]);
+        NOT_SUPPORTED.register(CLIENT.get(), &[], none, &[]);
+        ABORTED.register(CLIENT.get(), &[], none, &[]);
+        PROTOCOL.register(EXCEPTION.get(), &[], none, &[]);
+        CONFIGURATION.register(zend::spl_ce_InvalidArgumentException, &[], none, &[]);
+        zend_do_implement_interface(LOST_REPLY.get(), unknown);
+        zend_do_implement_interface(REPLY_TIMEOUT.get(), unknown);
+    }
+}
+
+/// The properties behind the accessors.
+const PROPERTIES: [&str; 7] = ["node", "command", "attempts", "elapsed", "phase", "limit", "errorType"];
+
+impl Class {
+    fn get(&self) -> *mut zend_class_entry {
+        self.entry.load(Ordering::Relaxed)
+    }
+
+    /// # Safety
+    /// The module is starting, and `parent` is registered.
+    unsafe fn register(
+        &self,
+        parent: *mut zend_class_entry,
+        methods: &[Method],
+        flags: ClassFlags,
+        properties: &[&str],
+    ) {
+        // SAFETY: by the caller. Null as a default needs no memory of its own.
+        unsafe {
+            let mut entry = class::new_entry(self.name);
+            entry.ce_flags |= flags.bits();
+            entry.info.internal.builtin_functions = class::function_table(methods);
+            let registered = zend_register_internal_class_ex(&raw mut entry, parent);
+            let protected = i32::try_from(PropertyFlags::Protected.bits()).expect("a flag in the low bits");
+            for property in properties {
+                let mut null = zend::null();
+                zend_declare_property(registered, property.as_ptr().cast(), property.len(), null.as_zval(), protected);
+            }
+            self.entry.store(registered, Ordering::Relaxed);
+        }
+    }
+}
+
+/// An accessor: gives the property of that number.
+extern "C" fn get<const PROPERTY: usize>(
+    call: *mut ext_php_rs::ffi::zend_execute_data,
+    return_value: *mut ext_php_rs::ffi::zval,
+) {
+    let name = PROPERTIES[PROPERTY];
+    let scope = match PROPERTY {
+        5 => TIMEOUT.get(),
+        6 => SERVER.get(),
+        _ => EXCEPTION.get(),
+    };
+    // SAFETY: the engine calls a method with its object; the property is read within its own class's scope, and what
+    // is returned gets a reference of its own.
+    unsafe {
+        let mut scratch = zend::null();
+        let object = zend::this(call);
+        let value = zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, scratch.as_zval());
+        if let Some(value) = value.cast::<Value>().as_ref() {
+            return_value.cast::<Value>().write(zend::hold(zend::deref(value)));
+        }
+    }
+}
+
+/// Throws what a command failed with.
+pub fn throw(failure: &Failure) {
+    let class = match &failure.kind {
+        Kind::Connection => &CONNECTION,
+        Kind::LostReply => &LOST_REPLY,
+        Kind::Timeout(_) => &TIMEOUT,
+        Kind::ReplyTimeout(_) => &REPLY_TIMEOUT,
+        Kind::Server(_) => &SERVER,
+        Kind::Client => &CLIENT,
+        Kind::NotSupported => &NOT_SUPPORTED,
+        Kind::AbortedTransaction => &ABORTED,
+        Kind::Protocol => &PROTOCOL,
+        // PHP's own fatal error follows as soon as we return.
+        Kind::NoMemory => return,
+    };
+    let made = Made::new(class, &failure.message);
+    made.text(&EXCEPTION, "node", failure.node.as_deref());
+    made.text(&EXCEPTION, "command", Some(&failure.command));
+    made.text(&EXCEPTION, "phase", failure.phase.map(crate::failover::Phase::as_str));
+    made.numbers(failure.attempts, failure.elapsed.as_secs_f64());
+    match &failure.kind {
+        Kind::Timeout(limit) | Kind::ReplyTimeout(limit) => made.text(&TIMEOUT, "limit", Some(Limit::as_str(*limit))),
+        Kind::Server(error_type) => made.text(&SERVER, "errorType", Some(error_type)),
+        _ => {}
+    }
+    made.throw();
+}
+
+/// Throws a ClientException: misuse.
+pub fn throw_misuse(command: &str, message: &str) {
+    throw(&Failure::misuse(command, message));
+}
+
+/// Throws a ConfigurationException.
+pub fn throw_configuration(message: &str) {
+    Made::new(&CONFIGURATION, message).throw();
+}
+
+/// A server's error inside another reply: the exception as a value, not thrown.
+pub fn server_error_value(text: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(text);
+    let made = Made::new(&SERVER, &text);
+    made.text(&SERVER, "errorType", text.split(' ').next());
+    zend::owned_object(made.object)
+}
+
+/// An exception that was made and not thrown yet.
+struct Made {
+    object: *mut zend_object,
+}
+
+impl Made {
+    fn new(class: &Class, message: &str) -> Made {
+        let mut value = zend::null();
+        // SAFETY: the class was registered; the new object is ours until it is thrown.
+        let object = unsafe {
+            zend::object_init_ex(value.as_zval(), class.get());
+            value.value.obj
+        };
+        let made = Made { object };
+        // SAFETY: an exception's message belongs to PHP's own base class.
+        let scope = unsafe { ext_php_rs::ffi::zend_ce_exception };
+        made.set_text(scope, "message", message);
+        made
+    }
+
+    fn text(&self, scope: &Class, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.set_text(scope.get(), name, value);
+        }
+    }
+
+    fn set_text(&self, scope: *mut zend_class_entry, name: &str, value: &str) {
+        // SAFETY: the object is live, the scope is a class of it, and the texts are copied.
+        unsafe {
+            zend::zend_update_property_stringl(
+                scope,
+                self.object,
+                name.as_ptr().cast::<c_char>(),
+                name.len(),
+                value.as_ptr().cast::<c_char>(),
+                value.len(),
+            );
+        }
+    }
+
+    fn numbers(&self, attempts: u32, elapsed: f64) {
+        let scope = EXCEPTION.get();
+        // SAFETY: as in `set_text`.
+        unsafe {
+            zend::zend_update_property_long(scope, self.object, c"attempts".as_ptr(), 8, i64::from(attempts));
+            zend::zend_update_property_double(scope, self.object, c"elapsed".as_ptr(), 7, elapsed);
+        }
+    }
+
+    fn throw(self) {
+        let mut value = zend::owned_object(self.object);
+        // SAFETY: Zend takes the object over.
+        unsafe { zend_throw_exception_object(value.as_zval()) };
+    }
+}

@@ -1,0 +1,208 @@
+//! The methods that are no commands.
+
+use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zval};
+
+use crate::client::Client;
+use crate::config::{Setting, configure};
+use crate::telemetry::COUNTERS;
+
+use super::class::{self, Method, optional, required};
+use super::commands::{self, guarded, unconstructed};
+use super::process::{hands, world};
+use super::values::{self, ArrayBuilder, count, list};
+use super::zend::{self, Elements, Key, Value};
+use super::{events, exceptions, ini, settings};
+
+/// The methods.
+pub fn table() -> Vec<Method> {
+    vec![
+        Method::new("__construct", construct, const { &[optional(c"parameters"), optional(c"options")] }),
+        Method::new("__call", commands::call, const { &[required(c"name"), required(c"arguments")] }),
+        Method::new("executeRaw", commands::execute_raw, const { &[required(c"words")] }),
+        Method::new("connect", connect, &[]),
+        Method::new("disconnect", disconnect, &[]),
+        Method::new("isConnected", is_connected, &[]),
+        Method::new("onEvent", on_event, const { &[required(c"listener")] }),
+        Method::new("stats", stats, &[]),
+        Method::new("topology", topology, &[]),
+        Method::new("resetPools", reset_pools, &[]).on_class(),
+    ]
+}
+
+extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
+    guarded(|| {
+        // SAFETY: Zend calls a constructor with its frame. No PHP code runs in here.
+        unsafe {
+            let object = class::of(zend::this(call));
+            if object.client.is_some() {
+                exceptions::throw_misuse("", "this ResilientRedis is constructed already");
+                return;
+            }
+            let arguments = zend::arguments(call);
+            let setting = |index: usize| arguments.get(index).map_or(Setting::Null, settings::read);
+            let (parameters, options) = (setting(0), setting(1));
+            let listener = arguments.get(1).and_then(|options| find(options, b"on_event"));
+            let listener = match listener {
+                Some(listener) if !is_callable(listener) => {
+                    exceptions::throw_configuration(
+                        "option `on_event`: given a value that cannot be called, accepted: a callable",
+                    );
+                    return;
+                }
+                other => other.copied(),
+            };
+            let configured = ini::defaults().and_then(|defaults| configure(&parameters, &options, &defaults));
+            match configured {
+                Ok(configuration) => {
+                    object.client = Some(Box::new(Client::new(world().clone(), configuration)));
+                    if let Some(listener) = listener {
+                        object.listener = zend::hold(&listener);
+                    }
+                }
+                Err(error) => exceptions::throw_configuration(&error.to_string()),
+            }
+        }
+    });
+}
+
+/// The element of an array value under a name.
+fn find<'a>(array: &'a Value, wanted: &[u8]) -> Option<&'a Value> {
+    let array = zend::deref(array);
+    if zend::type_of(array) != zend::IS_ARRAY {
+        return None;
+    }
+    // SAFETY: the type says that it is an array, and nothing changes it while we look.
+    let mut elements = unsafe { Elements::of(array) };
+    elements
+        .find(|(key, _)| *key == Key::Name(wanted))
+        .map(|(_, value)| value)
+        .filter(|value| zend::type_of(value) != zend::IS_NULL)
+}
+
+fn is_callable(value: &Value) -> bool {
+    let mut value = *value;
+    // SAFETY: Zend looks at the value and leaves it as it is.
+    unsafe { zend_is_callable(value.as_zval(), 0, std::ptr::null_mut()) }
+}
+
+/// Runs `body` with the client of the called object, if it was constructed.
+///
+/// # Safety
+/// `call` is the frame of a call to a method of our class.
+unsafe fn with_client<R>(call: *mut zend_execute_data, body: impl FnOnce(&mut Client) -> R) -> Option<R> {
+    // SAFETY: by the caller; the object is kept alive by the call.
+    let object = unsafe { class::of(zend::this(call)) };
+    match object.client.as_deref_mut() {
+        Some(client) => Some(body(client)),
+        None => {
+            unconstructed();
+            None
+        }
+    }
+}
+
+extern "C" fn connect(call: *mut zend_execute_data, _: *mut zval) {
+    guarded(|| {
+        // SAFETY: Zend calls a method with its frame; no PHP code runs before the events.
+        unsafe {
+            if let Some(Err(failure)) = with_client(call, |client| client.connect(&mut hands().desk)) {
+                exceptions::throw(&failure);
+            }
+            events::deliver(zend::this(call));
+        }
+    });
+}
+
+extern "C" fn disconnect(call: *mut zend_execute_data, _: *mut zval) {
+    // SAFETY: as in `connect`.
+    guarded(|| unsafe {
+        with_client(call, |client| client.disconnect(&mut hands().desk));
+    });
+}
+
+extern "C" fn is_connected(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `connect`; the return value is initialised and holds nothing.
+    guarded(|| unsafe {
+        if let Some(connected) = with_client(call, |client| client.is_connected()) {
+            return_value.cast::<Value>().write(zend::boolean(connected));
+        }
+    });
+}
+
+extern "C" fn on_event(call: *mut zend_execute_data, _: *mut zval) {
+    // SAFETY: as in `connect`; the former listener is given up after the new one stands in its place, since giving
+    // it up may run PHP code.
+    guarded(|| unsafe {
+        let Some(listener) = zend::arguments(call).first().map(|value| *zend::deref(value)) else {
+            exceptions::throw_misuse("onEvent", "onEvent takes a callable, or null to end it");
+            return;
+        };
+        if zend::type_of(&listener) != zend::IS_NULL && !is_callable(&listener) {
+            exceptions::throw_misuse("onEvent", "onEvent takes a callable, or null to end it");
+            return;
+        }
+        let object = class::of(zend::this(call));
+        let former = std::mem::replace(&mut object.listener, zend::hold(&listener));
+        zend::release(former);
+    });
+}
+
+extern "C" fn stats(_: *mut zend_execute_data, return_value: *mut zval) {
+    guarded(|| {
+        let pools = world().registry.status();
+        let (idle, leased) = pools.iter().fold((0, 0), |sum, pool| (sum.0 + pool.idle, sum.1 + pool.leased));
+        let mut connections = ArrayBuilder::new();
+        connections
+            .set("dialed", count(COUNTERS.dialed.get()))
+            .set("opened", count(COUNTERS.opened.get()))
+            .set("closed", count(COUNTERS.closed.get()))
+            .set("idle", count(idle as u64))
+            .set("leased", count(leased as u64));
+        let mut listed = ArrayBuilder::new();
+        for pool in &pools {
+            let mut one = ArrayBuilder::new();
+            one.set("node", zend::string(pool.node.to_string().as_bytes()))
+                .set("database", count(u64::from(pool.database)))
+                .set("idle", count(pool.idle as u64))
+                .set("leased", count(pool.leased as u64));
+            listed.push(one.build());
+        }
+        let mut all = ArrayBuilder::new();
+        all.set("commands", count(COUNTERS.commands.get()))
+            .set("retries", count(COUNTERS.retries.get()))
+            .set("failovers", count(COUNTERS.failovers.get()))
+            .set("unknown", count(COUNTERS.unknown.get()))
+            .set("connections", connections.build())
+            .set("pools", listed.build());
+        // SAFETY: the return value is initialised and holds nothing.
+        unsafe { return_value.cast::<Value>().write(all.build()) };
+    });
+}
+
+extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `is_connected`.
+    guarded(|| unsafe {
+        let built = with_client(call, |client| {
+            let knowledge = client.deployment().knowledge();
+            let endpoints: Vec<String> =
+                client.configuration().endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+            let primary = knowledge.primary().map(ToString::to_string);
+            let mode = knowledge.primary().map(|_| knowledge.mode().as_str());
+            let mut array = ArrayBuilder::new();
+            array
+                .set("mode", values::optional(mode))
+                .set("primary", values::optional(primary.as_deref()))
+                .set("replicas", list(knowledge.replicas()))
+                .set("endpoints", list(&endpoints))
+                .set("epoch", count(knowledge.epoch()));
+            array.build()
+        });
+        if let Some(array) = built {
+            return_value.cast::<Value>().write(array);
+        }
+    });
+}
+
+extern "C" fn reset_pools(_: *mut zend_execute_data, _: *mut zval) {
+    guarded(|| world().registry.reset());
+}

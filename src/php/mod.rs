@@ -1,0 +1,23 @@
+//! Everything that knows PHP: the module, its classes, and the way from PHP values to commands and back.
+//!
+//! Zend may leave any call into it by a jump that runs no destructors (P7). So between our dispatch and a Zend call
+//! nothing stands on the stack whose destructor matters: connections and searches stand on the thread's desk, the
+//! command's bytes in its frame, the half-built reply in PHP's own memory. May use every room.
+
+mod arguments;
+mod class;
+mod commands;
+mod events;
+mod exceptions;
+mod info;
+mod ini;
+mod memory;
+mod methods;
+mod module;
+mod process;
+mod replies;
+mod settings;
+mod values;
+mod zend;
+
+pub use module::get_module;

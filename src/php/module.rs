@@ -1,0 +1,51 @@
+//! The module as PHP loads it: what happens when it starts, after each request, and when it ends.
+
+use std::ffi::c_int;
+
+use ext_php_rs::builders::ModuleBuilder;
+use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
+
+use super::process::{hands, watch_forks, world};
+use super::{class, exceptions, info, ini, memory};
+
+/// The name that PHP knows the module by.
+const NAME: &str = "resilient_redis";
+
+/// What PHP calls when it has loaded the library.
+#[unsafe(no_mangle)]
+pub extern "C" fn get_module() -> *mut ModuleEntry {
+    static MODULE: StaticModuleEntry = StaticModuleEntry::new();
+    MODULE.get_or_init(|| {
+        let builder = ModuleBuilder::new(NAME, env!("CARGO_PKG_VERSION"))
+            .startup_function(start)
+            .shutdown_function(end)
+            .post_deactivate_function(after_request)
+            .info_function(info::print);
+        let (entry, _, owned) = builder.try_into().expect("a name and a version without NUL");
+        (entry, owned)
+    })
+}
+
+extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
+    memory::detect();
+    ini::register(module_number);
+    exceptions::register();
+    class::register();
+    watch_forks();
+    0
+}
+
+/// The very end of a request: PHP's memory is gone, so only our own is touched. What a command left behind that never
+/// came back is closed.
+unsafe extern "C" fn after_request() -> c_int {
+    // SAFETY: no PHP code runs any more, so nobody uses the hands.
+    unsafe { hands() }.desk.sweep();
+    0
+}
+
+extern "C" fn end(_: c_int, _: c_int) -> c_int {
+    // SAFETY: as in `after_request`.
+    unsafe { hands() }.desk.sweep();
+    world().registry.reset();
+    0
+}

@@ -1,0 +1,60 @@
+//! What belongs to the process and to its threads: the world, and each thread's desk.
+
+use std::cell::UnsafeCell;
+use std::sync::{Arc, Once};
+
+use once_cell::sync::Lazy;
+
+use crate::client::{Desk, World};
+use crate::connection::SystemNetwork;
+use crate::pool::{Registry, forked};
+use crate::time::SystemClock;
+
+use super::replies::Building;
+
+static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
+    Arc::new(World { network: Box::new(SystemNetwork), clock: Box::new(SystemClock), registry: Registry::default() })
+});
+
+/// The network, the clock and the connections of this process.
+pub fn world() -> &'static Arc<World> {
+    &WORLD
+}
+
+/// What a thread has in hand. It is reached by raw pointer, since a jump out of PHP would leave any guard locked.
+#[derive(Default)]
+pub struct Hands {
+    /// The command on its way.
+    pub desk: Desk,
+    /// The reply under construction.
+    pub building: Building,
+}
+
+thread_local! {
+    static HANDS: UnsafeCell<Hands> = UnsafeCell::default();
+}
+
+/// This thread's hands.
+///
+/// # Safety
+/// No other reference to them is used while this one is: so it is taken anew by each entry from PHP, and not used
+/// again after a call into PHP code (a `__toString`, a listener) which may have entered here itself.
+#[inline]
+pub unsafe fn hands<'a>() -> &'a mut Hands {
+    // SAFETY: by the caller. The memory lives as long as the thread, and only this thread reaches it.
+    HANDS.with(|hands| unsafe { &mut *hands.get() })
+}
+
+/// Has every child of a fork count itself as a new process (P8). Once, however often the module starts.
+pub fn watch_forks() {
+    extern "C" fn child() {
+        forked();
+    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handler only adds to an atomic number, which is allowed in the child of any fork. It stays
+        // valid: the library is not unloaded before the process ends.
+        let installed = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+        assert_eq!(installed, 0, "pthread_atfork fails only without memory");
+    });
+}

@@ -1,0 +1,288 @@
+//! Replies as PHP values, built straight from the read buffer; long strings are received into their zend_string.
+//!
+//! When PHP has no memory left the sink is full: it takes nothing more, and the reply is given up (see `memory`).
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use ext_php_rs::ffi::{
+    _zend_new_array, HashTable, ext_php_rs_zend_string_release, zend_hash_index_update, zend_hash_next_index_insert,
+    zend_hash_update, zend_string,
+};
+
+use crate::command::Shape;
+use crate::resp::{Aggregate, Sink, Space};
+
+use super::memory::Pending;
+use super::zend::Value;
+use super::{exceptions, memory, zend};
+
+/// Room is made for no more elements than this before they come.
+const MOST_FORESEEN: usize = 64 * 1024;
+
+/// The open arrays of a reply. The memory is the thread's and is used again; the arrays are PHP's.
+#[derive(Default)]
+pub struct Building {
+    open: Vec<Open>,
+    begun: Option<Begun>,
+    pending: Option<Pending>,
+}
+
+/// An array that is not complete. It stands in its parent already, so that the root reaches all that was built.
+struct Open {
+    array: *mut HashTable,
+    pairs: bool,
+    key: Value,
+    has_key: bool,
+}
+
+/// A long string that is not complete.
+struct Begun {
+    string: *mut zend_string,
+    length: usize,
+    received: usize,
+}
+
+/// Builds one reply into PHP's return value.
+pub struct PhpSink<'a> {
+    building: &'a mut Building,
+    root: *mut Value,
+    shape: Shape,
+    pending: Pending,
+    full: bool,
+}
+
+impl<'a> PhpSink<'a> {
+    /// A sink that builds into `root`.
+    ///
+    /// # Safety
+    /// `root` is an initialised zval that holds nothing counted, and stays in place while the sink is used.
+    pub unsafe fn new(building: &'a mut Building, root: *mut Value, shape: Shape) -> PhpSink<'a> {
+        building.open.clear();
+        building.begun = None;
+        let pending = *building.pending.get_or_insert_with(Pending::of_this_thread);
+        PhpSink { building, root, shape, pending, full: false }
+    }
+
+    /// A string where there is memory for it.
+    #[inline]
+    fn put_string(&mut self, bytes: &[u8]) {
+        if self.full {
+            return;
+        }
+        if bytes.is_empty() {
+            self.put(zend::string(b""));
+            return;
+        }
+        match memory::allocate_string(bytes.len()) {
+            Some(string) => {
+                // SAFETY: the allocation has room for exactly these bytes, and it is new, so they cannot overlap.
+                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), zend::string_start(string), bytes.len()) };
+                self.put(zend::owned_string(string));
+            }
+            None => self.full = true,
+        }
+    }
+
+    /// Puts a finished value where it belongs, and takes over its reference.
+    #[inline]
+    fn put(&mut self, mut value: Value) {
+        if self.full || self.pending.is_set() {
+            self.full = true;
+            // SAFETY: nobody else has the value.
+            unsafe { zend::release(value) };
+            return;
+        }
+        let Some(open) = self.building.open.last_mut() else {
+            // SAFETY: `new` promised the place.
+            unsafe { self.root.write(value) };
+            return;
+        };
+        // SAFETY: the array is reached by nobody but the root that we build. Zend may leave these calls by a jump:
+        // then all of it is freed with the request.
+        unsafe {
+            if !memory::make_room(open.array) {
+                self.full = true;
+                zend::release(value);
+            } else if !open.pairs {
+                zend_hash_next_index_insert(open.array, value.as_zval());
+            } else if open.has_key {
+                open.has_key = false;
+                insert(open.array, &mut open.key, &mut value);
+            } else {
+                open.key = value;
+                open.has_key = true;
+            }
+        }
+    }
+}
+
+/// Sets `key` to `value` as PHP's own arrays would: a key that is a decimal integer becomes one.
+///
+/// # Safety
+/// `array` is a live array that is ours alone; key and value are taken over.
+unsafe fn insert(array: *mut HashTable, key: &mut Value, value: &mut Value) {
+    // SAFETY: the type is looked at before the value is; the rest is by the caller.
+    unsafe {
+        match zend::type_of(key) {
+            zend::IS_STRING => {
+                let name = zend::bytes_of(key);
+                let mut index = 0;
+                let numeric = name.first().is_some_and(|first| *first == b'-' || first.is_ascii_digit())
+                    && zend::_zend_handle_numeric_str_ex(name.as_ptr().cast::<c_char>(), name.len(), &raw mut index);
+                if numeric {
+                    zend_hash_index_update(array, index, value.as_zval());
+                } else {
+                    zend_hash_update(array, key.value.str_, value.as_zval());
+                }
+                zend::release(*key);
+            }
+            zend::IS_LONG => {
+                zend_hash_index_update(array, key.value.lval.cast_unsigned(), value.as_zval());
+            }
+            // RESP3 allows any key; PHP's arrays do not.
+            _ => {
+                let name = zend::zval_get_string_func(key.as_zval());
+                zend_hash_update(array, name, value.as_zval());
+                ext_php_rs_zend_string_release(name);
+                zend::release(*key);
+            }
+        }
+    }
+}
+
+impl Sink for PhpSink<'_> {
+    fn reset(&mut self) {
+        self.full = false;
+        for open in self.building.open.drain(..).filter(|open| open.has_key) {
+            // SAFETY: a pending key is ours and stands in no array yet.
+            unsafe { zend::release(open.key) };
+        }
+        if let Some(begun) = self.building.begun.take() {
+            // SAFETY: a begun string is ours and stands in no array yet.
+            unsafe { ext_php_rs_zend_string_release(begun.string) };
+        }
+        // SAFETY: the root holds a value that we built, or null.
+        unsafe {
+            zend::release(*self.root);
+            self.root.write(zend::null());
+        }
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.full
+    }
+
+    #[inline]
+    fn nil(&mut self) {
+        self.put(zend::null());
+    }
+
+    #[inline]
+    fn integer(&mut self, value: i64) {
+        self.put(zend::long(value));
+    }
+
+    fn double(&mut self, value: f64) {
+        self.put(zend::double(value));
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.put(zend::boolean(value));
+    }
+
+    fn status(&mut self, text: &[u8]) {
+        self.put_string(text);
+    }
+
+    #[inline]
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.put_string(bytes);
+    }
+
+    fn big_number(&mut self, digits: &[u8]) {
+        // Beyond PHP's integers the digits are worth more than a rounded float.
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+        self.put(number.map_or_else(|| zend::string(digits), zend::long));
+    }
+
+    fn error(&mut self, text: &[u8]) {
+        self.put(exceptions::server_error_value(text));
+    }
+
+    fn begin(&mut self, kind: Aggregate, length: usize) {
+        if self.full {
+            // What is open is not closed any more either.
+            return;
+        }
+        let top = self.building.open.is_empty();
+        let pairs = kind == Aggregate::Map || (top && kind == Aggregate::Array && self.shape == Shape::Pairs);
+        let array = if length == 0 {
+            self.put(zend::empty_array());
+            std::ptr::null_mut()
+        } else {
+            let elements = if kind == Aggregate::Array && pairs { length / 2 } else { length };
+            let foreseen = u32::try_from(elements.min(MOST_FORESEEN)).unwrap_or(u32::MAX);
+            // SAFETY: Zend's allocator does not return on failure.
+            let array = unsafe { _zend_new_array(foreseen) };
+            self.put(zend::owned_array(array));
+            array
+        };
+        self.building.open.push(Open { array, pairs, key: zend::null(), has_key: false });
+    }
+
+    fn end(&mut self) {
+        if self.full {
+            return;
+        }
+        if let Some(mut open) = self.building.open.pop()
+            && open.has_key
+        {
+            // A flat list of pairs with an odd end: what is left over has no value.
+            // SAFETY: a pending key is ours and stands in no array yet.
+            unsafe { insert(open.array, &mut open.key, &mut zend::null()) };
+        }
+    }
+
+    fn begin_bulk(&mut self, length: usize) {
+        match memory::allocate_string(length) {
+            Some(string) if !self.full => self.building.begun = Some(Begun { string, length, received: 0 }),
+            _ => self.full = true,
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if let Some(begun) = &mut self.building.begun {
+            let count = bytes.len().min(begun.length - begun.received);
+            // SAFETY: the string has `length` bytes of room, of which `received` are filled; `count` is within the rest.
+            unsafe {
+                let end = zend::string_start(begun.string).add(begun.received);
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), end, count);
+            }
+            begun.received += count;
+        }
+    }
+
+    fn space(&mut self) -> Space<'_> {
+        let Some(begun) = &self.building.begun else { return Space::Used(&mut []) };
+        // SAFETY: as in `append`; nobody else knows the string, and its bytes need not be initialised to be written.
+        Space::Fresh(unsafe {
+            let end = zend::string_start(begun.string).add(begun.received).cast::<MaybeUninit<u8>>();
+            std::slice::from_raw_parts_mut(end, begun.length - begun.received)
+        })
+    }
+
+    fn filled(&mut self, count: usize) {
+        if let Some(begun) = &mut self.building.begun {
+            begun.received += count;
+            debug_assert!(begun.received <= begun.length);
+        }
+    }
+
+    fn end_bulk(&mut self) {
+        if let Some(begun) = self.building.begun.take() {
+            self.put(zend::owned_string(begun.string));
+        }
+    }
+}

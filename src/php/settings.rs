@@ -1,0 +1,53 @@
+//! PHP values as settings, which the configuration room understands.
+
+use crate::config::Setting;
+
+use super::zend::{self, Elements, Key, Value};
+
+/// Arrays nested deeper than this are no configuration.
+const DEEPEST: usize = 8;
+
+/// The setting that a PHP value is.
+pub fn read(value: &Value) -> Setting {
+    read_at(value, 0)
+}
+
+fn read_at(value: &Value, depth: usize) -> Setting {
+    let value = zend::deref(value);
+    // SAFETY: each arm looks at the value as what its type says it is, and nothing changes it while we do.
+    unsafe {
+        match zend::type_of(value) {
+            zend::IS_NULL | zend::IS_UNDEF => Setting::Null,
+            zend::IS_FALSE => Setting::Bool(false),
+            zend::IS_TRUE => Setting::Bool(true),
+            zend::IS_LONG => Setting::Int(value.value.lval),
+            zend::IS_DOUBLE => Setting::Float(value.value.dval),
+            zend::IS_STRING => match std::str::from_utf8(zend::bytes_of(value)) {
+                Ok(text) => Setting::Text(text.to_owned()),
+                Err(_) => Setting::Other("a string that is not UTF-8".to_owned()),
+            },
+            zend::IS_ARRAY if depth < DEEPEST => array(value, depth),
+            zend::IS_OBJECT => {
+                let name = zend::string_bytes((*(*value.value.obj).ce).name);
+                Setting::Other(format!("object of class {}", String::from_utf8_lossy(name)))
+            }
+            _ => Setting::Other("a value of another type".to_owned()),
+        }
+    }
+}
+
+/// # Safety
+/// The value is an array that nothing changes meanwhile.
+unsafe fn array(value: &Value, depth: usize) -> Setting {
+    // SAFETY: by the caller.
+    let elements: Vec<(Key<'_>, &Value)> = unsafe { Elements::of(value) }.collect();
+    let is_list = elements.iter().enumerate().all(|(index, (key, _))| *key == Key::Index(index as i64));
+    if is_list {
+        return Setting::List(elements.iter().map(|(_, value)| read_at(value, depth + 1)).collect());
+    }
+    let named = |key: &Key<'_>| match key {
+        Key::Index(index) => index.to_string(),
+        Key::Name(name) => String::from_utf8_lossy(name).into_owned(),
+    };
+    Setting::Map(elements.iter().map(|(key, value)| (named(key), read_at(value, depth + 1))).collect())
+}

@@ -1,0 +1,56 @@
+//! PHP arrays made by hand: for `stats()`, `topology()` and the details of events.
+
+use std::ffi::c_char;
+
+use ext_php_rs::ffi::{_zend_new_array, HashTable, zend_hash_next_index_insert, zend_hash_str_update};
+
+use super::zend::{self, Value};
+
+/// An array under construction. It belongs to PHP's memory from the start.
+pub struct ArrayBuilder(*mut HashTable);
+
+impl ArrayBuilder {
+    /// An empty array.
+    pub fn new() -> ArrayBuilder {
+        // SAFETY: Zend's allocator does not return on failure.
+        ArrayBuilder(unsafe { _zend_new_array(8) })
+    }
+
+    /// Sets `key` to a value, which the array takes over.
+    pub fn set(&mut self, key: &str, mut value: Value) -> &mut ArrayBuilder {
+        // SAFETY: the array is ours alone, and the value is copied with its reference.
+        unsafe { zend_hash_str_update(self.0, key.as_ptr().cast::<c_char>(), key.len(), value.as_zval()) };
+        self
+    }
+
+    /// Adds a value at the end.
+    pub fn push(&mut self, mut value: Value) -> &mut ArrayBuilder {
+        // SAFETY: as in `set`.
+        unsafe { zend_hash_next_index_insert(self.0, value.as_zval()) };
+        self
+    }
+
+    /// The array as a value.
+    pub fn build(&mut self) -> Value {
+        zend::owned_array(self.0)
+    }
+}
+
+/// A string, or null.
+pub fn optional(text: Option<&str>) -> Value {
+    text.map_or_else(zend::null, |text| zend::string(text.as_bytes()))
+}
+
+/// A count as an integer.
+pub fn count(number: u64) -> Value {
+    zend::long(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// A list of strings.
+pub fn list<T: ToString>(items: &[T]) -> Value {
+    let mut array = ArrayBuilder::new();
+    for item in items {
+        array.push(zend::string(item.to_string().as_bytes()));
+    }
+    array.build()
+}
