@@ -111,8 +111,7 @@ impl Client {
                     let promoted = found.node.clone();
                     self.report_silence(node.as_ref(), &promoted, search.started());
                     self.keep_found(found);
-                    let text = format!("the node was silent and {promoted} was promoted");
-                    break Err(Lost::awaiting(Cause::Io(text)));
+                    break Err(Lost::awaiting(Cause::Superseded(promoted.to_string())));
                 }
                 // It is primary still, and alive: its answer takes its time.
                 Step::Found(_) | Step::Hopeless(..) => {

@@ -206,7 +206,10 @@ impl Client {
             };
             return Err(self.end(desk, call, &overdue));
         }
-        call.recover = Some(Recovery { cause: lost.cause.to_string(), wait: false, only_if_replica: None });
+        // Where another node is known to be primary already there is nothing to search for.
+        if !matches!(lost.cause, Cause::Superseded(_)) {
+            call.recover = Some(Recovery { cause: lost.cause.to_string(), wait: false, only_if_replica: None });
+        }
         Ok(())
     }
 

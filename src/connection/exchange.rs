@@ -150,7 +150,7 @@ impl Connection {
             };
             asked = true;
             match self.transport.receive(space, patience) {
-                Ok(0) => return Err(self.fail(Cause::Closed)),
+                Ok(0) => return Err(self.closed()),
                 Ok(count) if progress == Ok(Progress::Bulk) => {
                     sink.filled(count);
                     self.decoder.bulk_filled(count);
@@ -181,6 +181,13 @@ impl Connection {
         }
         self.owed -= 1;
         Ok(())
+    }
+
+    /// The peer has closed. What it had closed before it could arrive was not applied.
+    #[cold]
+    fn closed(&mut self) -> Lost {
+        let sent = !self.transport.is_undelivered();
+        Lost { sent, ..self.fail(Cause::Closed) }
     }
 
     #[cold]

@@ -19,9 +19,15 @@ use super::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions,
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
+/// How many bytes a TCP socket has sent that its peer has not acknowledged; `None` if the system does not tell.
+pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<usize>;
+
 /// The operating system's sockets.
 #[derive(Debug, Default)]
-pub struct SystemNetwork;
+pub struct SystemNetwork {
+    /// No safe interface asks the kernel for it, so the room that may be unsafe hands it down.
+    pub unacknowledged: Option<Unacknowledged>,
+}
 
 impl Network for SystemNetwork {
     fn dial(&self, node: &NodeAddress, options: SocketOptions) -> io::Result<Box<dyn Transport>> {
@@ -41,7 +47,9 @@ impl Network for SystemNetwork {
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
             Err(error) => return Err(error),
         }
-        Ok(Box::new(SystemTransport { socket }))
+        // On a Unix socket the number means something else, and a write to a closed peer fails at once anyway.
+        let unacknowledged = self.unacknowledged.filter(|_| address.domain() != Domain::UNIX);
+        Ok(Box::new(SystemTransport { socket, unacknowledged }))
     }
 
     fn lookup(&self, host: &str) -> io::Result<Box<dyn Lookup>> {
@@ -78,6 +86,7 @@ impl Network for SystemNetwork {
 
 struct SystemTransport {
     socket: Socket,
+    unacknowledged: Option<Unacknowledged>,
 }
 
 impl Pollable for SystemTransport {
@@ -122,6 +131,11 @@ impl Transport for SystemTransport {
         Ok(count)
     }
 
+    fn is_undelivered(&self) -> bool {
+        // The segment with the peer's FIN acknowledged all that had arrived when it closed.
+        self.unacknowledged.and_then(|ask| ask(self.socket.as_fd())).is_some_and(|bytes| bytes > 0)
+    }
+
     fn peek(&mut self) -> Quiet {
         let mut byte = [0_u8; 1];
         match recv(&self.socket, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
@@ -157,10 +171,14 @@ mod tests {
     const OPTIONS: SocketOptions =
         SocketOptions { brief: Duration::from_millis(20), unacknowledged: Some(Duration::from_secs(3)) };
 
+    fn network() -> SystemNetwork {
+        SystemNetwork::default()
+    }
+
     fn connected(node: &NodeAddress) -> io::Result<Box<dyn Transport>> {
-        let mut transport = SystemNetwork.dial(node, OPTIONS)?;
+        let mut transport = network().dial(node, OPTIONS)?;
         let mut waiters = [Waiter { what: &*transport, interest: Interest::Write, ready: false }];
-        SystemNetwork.wait(&mut waiters, Some(Duration::from_secs(5)))?;
+        network().wait(&mut waiters, Some(Duration::from_secs(5)))?;
         assert!(waiters[0].ready, "the connect did not end");
         transport.finish_connect()?;
         Ok(transport)
@@ -181,12 +199,12 @@ mod tests {
         assert_eq!(transport.send(b"PING\r\n").unwrap(), 6);
         peer.write_all(b"x").unwrap();
         let mut waiters = [Waiter { what: &*transport, interest: Interest::Read, ready: false }];
-        SystemNetwork.wait(&mut waiters, Some(Duration::from_secs(5))).unwrap();
+        network().wait(&mut waiters, Some(Duration::from_secs(5))).unwrap();
         assert_eq!(transport.peek(), Quiet::Bytes);
         transport.receive(Space::Used(&mut room), Patience::None).unwrap();
         drop(peer);
         let mut waiters = [Waiter { what: &*transport, interest: Interest::Read, ready: false }];
-        SystemNetwork.wait(&mut waiters, Some(Duration::from_secs(5))).unwrap();
+        network().wait(&mut waiters, Some(Duration::from_secs(5))).unwrap();
         assert_eq!(transport.peek(), Quiet::Closed);
     }
 
@@ -211,9 +229,9 @@ mod tests {
 
     #[test]
     fn a_name_resolves_without_blocking_the_caller() {
-        let mut lookup = SystemNetwork.lookup("localhost").unwrap();
+        let mut lookup = network().lookup("localhost").unwrap();
         let mut waiters = [Waiter { what: &*lookup, interest: Interest::Read, ready: false }];
-        SystemNetwork.wait(&mut waiters, Some(Duration::from_secs(20))).unwrap();
+        network().wait(&mut waiters, Some(Duration::from_secs(20))).unwrap();
         let addresses = lookup.poll().expect("the wait ended").unwrap();
         assert!(addresses.iter().any(IpAddr::is_loopback), "{addresses:?}");
     }

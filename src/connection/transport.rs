@@ -37,6 +37,10 @@ pub trait Transport: Pollable + Send {
     /// `WouldBlock` if nothing came (within the patience); anything else means that the connection is lost.
     fn receive(&mut self, space: Space<'_>, patience: Patience) -> io::Result<usize>;
 
+    /// Asked when the peer has closed in order: whether the end of what was sent never arrived there. Then the peer
+    /// had closed before it came, and cannot have acted on it. False where nobody can tell.
+    fn is_undelivered(&self) -> bool;
+
     /// Looks at an idle connection without waiting and without taking anything from it.
     fn peek(&mut self) -> Quiet;
 }

@@ -84,6 +84,8 @@ pub enum Cause {
     PoolExhausted(usize),
     /// The server runs in a mode that this client cannot serve.
     NotSupported(String),
+    /// The node was silent, and another one was seen to be primary meanwhile: this one.
+    Superseded(String),
     /// The node still answers as a replica.
     NotPrimary,
     /// There is no memory left for the reply.
@@ -101,6 +103,7 @@ impl fmt::Display for Cause {
             Cause::Overdue(obstacle) => write!(f, "command_timeout ran out; the last obstacle: {obstacle}"),
             Cause::Protocol(error) => write!(f, "{error}"),
             Cause::PoolExhausted(most) => write!(f, "all {most} connections of max_connections are in use"),
+            Cause::Superseded(node) => write!(f, "the node was silent and {node} was promoted"),
             Cause::NoMemory => f.write_str("there is no memory left for the reply"),
             Cause::NotPrimary => f.write_str("the node is a replica"),
         }

@@ -45,13 +45,17 @@ pub fn settle(arguments: &mut [Value]) -> Result<(), Unfit> {
 pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Result<(), Unfit> {
     for argument in arguments {
         let argument = zend::deref(argument);
-        if zend::type_of(argument) == zend::IS_ARRAY { array(frame, argument, shape)? } else { scalar(frame, argument) }
+        if zend::type_of(argument) == zend::IS_ARRAY {
+            array(frame, argument, shape)?;
+        } else {
+            scalar(frame, argument)?;
+        }
     }
     Ok(())
 }
 
 #[inline]
-fn scalar(frame: &mut Frame, value: &Value) {
+fn scalar(frame: &mut Frame, value: &Value) -> Result<(), Unfit> {
     match zend::type_of(value) {
         // SAFETY: the type says what the value is.
         zend::IS_STRING => frame.word(unsafe { zend::bytes_of(value) }),
@@ -59,14 +63,20 @@ fn scalar(frame: &mut Frame, value: &Value) {
         zend::IS_LONG => frame.integer(unsafe { value.value.lval }),
         zend::IS_TRUE => frame.word(b"1"),
         zend::IS_NULL | zend::IS_FALSE | zend::IS_UNDEF => frame.word(b""),
-        _ => converted(frame, value),
+        zend::IS_DOUBLE => double(frame, value),
+        _ => {
+            return Err(Unfit::Shape(
+                "a resource was given; accepted are strings, numbers, booleans and null".to_owned(),
+            ));
+        }
     }
+    Ok(())
 }
 
-/// Floats, and resources: by PHP's own rules.
+/// A float, as PHP writes it.
 #[cold]
-fn converted(frame: &mut Frame, value: &Value) {
-    // SAFETY: neither kind runs PHP code; the string is released after its bytes are copied.
+fn double(frame: &mut Frame, value: &Value) {
+    // SAFETY: the conversion runs no PHP code; the string is released after its bytes are copied.
     unsafe {
         let text = zend::zval_get_string_func(std::ptr::from_ref(value).cast_mut().cast());
         frame.word(zend::string_bytes(text));
@@ -90,9 +100,20 @@ fn array(frame: &mut Frame, value: &Value, shape: Arguments) -> Result<(), Unfit
             let text = "an array inside of an array was given; accepted are strings, numbers, booleans and null";
             return Err(Unfit::Shape(text.to_owned()));
         }
-        scalar(frame, element);
+        scalar(frame, element)?;
     }
     Ok(())
+}
+
+fn has_string_form(value: &Value) -> bool {
+    // SAFETY: the type says that it is an object; its class lives as long as it does. A class without `__toString`
+    // may still convert by a handler of its own, as PHP's GMP numbers do.
+    unsafe {
+        let object = value.value.obj;
+        let standard = ext_php_rs::ffi::std_object_handlers.cast_object;
+        let own = (*(*object).handlers).cast_object;
+        !(*(*object).ce).__tostring.is_null() || own.map(|cast| cast as usize) != standard.map(|cast| cast as usize)
+    }
 }
 
 fn contains_object(value: &Value) -> bool {
@@ -108,6 +129,10 @@ fn contains_object(value: &Value) -> bool {
 /// A copy in which objects are replaced by their strings. Runs PHP code.
 fn settled(value: &Value, depth: usize) -> Result<Value, Unfit> {
     match zend::type_of(value) {
+        zend::IS_OBJECT if !has_string_form(value) => {
+            let text = "an object without __toString was given; accepted are strings, numbers, booleans and null";
+            Err(Unfit::Shape(text.to_owned()))
+        }
         zend::IS_OBJECT => {
             // SAFETY: the object is kept alive by the argument that it stands in.
             let text = unsafe { zend::zval_get_string_func(std::ptr::from_ref(value).cast_mut().cast()) };
@@ -116,7 +141,8 @@ fn settled(value: &Value, depth: usize) -> Result<Value, Unfit> {
                 unsafe { ext_php_rs_zend_string_release(text) };
                 return Err(Unfit::Thrown);
             }
-            Ok(zend::owned_string(text))
+            // SAFETY: the string is live, and its reference ours.
+            Ok(unsafe { zend::given_string(text) })
         }
         zend::IS_ARRAY if depth == 0 => {
             // SAFETY: Zend's allocator does not return on failure. The copy keeps the array from changing while its

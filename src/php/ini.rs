@@ -1,9 +1,9 @@
 //! The ini settings: `resilient_redis.NAME` is the default of option `NAME`.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::time::Duration;
 
-use ext_php_rs::ffi::ext_php_rs_sapi_module;
+use ext_php_rs::ffi::{E_WARNING, ext_php_rs_sapi_module, zend_ini_entry, zend_string};
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::IniEntryDef;
 
@@ -20,13 +20,51 @@ pub fn register(module_number: i32) {
     let mut entries: Vec<IniEntryDef> = INI_NAMES
         .iter()
         .map(|(name, default, _)| {
-            IniEntryDef::new(leak(full_name(name)), leak((*default).to_owned()), IniEntryPermission::All)
+            let entry = IniEntryDef::new(leak(full_name(name)), leak((*default).to_owned()), IniEntryPermission::All);
+            // PHP restores only those settings that have a function for it.
+            IniEntryDef { on_modify: Some(check), ..entry }
         })
         .collect();
     entries.push(IniEntryDef::end());
     // The engine keeps pointing into the table.
     IniEntryDef::register(Box::leak(entries.into_boxed_slice()), module_number);
 }
+
+/// Refuses a wrong value that a script sets. What php.ini says is looked at when a client is made, where an exception
+/// can name it.
+unsafe extern "C" fn check(
+    entry: *mut zend_ini_entry,
+    value: *mut zend_string,
+    _: *mut c_void,
+    _: *mut c_void,
+    _: *mut c_void,
+    stage: c_int,
+) -> c_int {
+    if stage != RUNTIME {
+        return SUCCESS;
+    }
+    // SAFETY: Zend gives the setting and a string or null; both stay while it asks.
+    let (name, value) = unsafe {
+        let value =
+            value.as_ref().map_or_else(Default::default, |value| String::from_utf8_lossy(zend::string_bytes(value)));
+        (String::from_utf8_lossy(zend::string_bytes((*entry).name)), value)
+    };
+    let name = name.strip_prefix("resilient_redis.").unwrap_or(&name);
+    match Defaults::default().set(name, &value) {
+        Ok(()) => SUCCESS,
+        Err(error) => {
+            let text = CString::new(error.to_string()).unwrap_or_default();
+            // SAFETY: a format that takes one string.
+            unsafe { zend::zend_error(E_WARNING.cast_signed(), c"%s".as_ptr(), text.as_ptr()) };
+            FAILURE
+        }
+    }
+}
+
+/// `ZEND_INI_STAGE_RUNTIME`: a script sets or restores the value.
+const RUNTIME: c_int = 1 << 4;
+const SUCCESS: c_int = 0;
+const FAILURE: c_int = -1;
 
 /// The defaults that hold in this request.
 ///

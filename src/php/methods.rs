@@ -3,7 +3,7 @@
 use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zval};
 
 use crate::client::Client;
-use crate::config::{Setting, configure};
+use crate::config::{ConfigurationError, Setting, configure};
 use crate::telemetry::COUNTERS;
 
 use super::class::{self, Method, optional, required};
@@ -44,9 +44,9 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
             let listener = arguments.get(1).and_then(|options| find(options, b"on_event"));
             let listener = match listener {
                 Some(listener) if !is_callable(listener) => {
-                    exceptions::throw_configuration(
-                        "option `on_event`: given a value that cannot be called, accepted: a callable",
-                    );
+                    let given = settings::read(listener).describe();
+                    let error = ConfigurationError::new("on_event", given, "a callable");
+                    exceptions::throw_configuration(&error.to_string());
                     return;
                 }
                 other => other.copied(),

@@ -1,6 +1,7 @@
 //! What belongs to the process and to its threads: the world, and each thread's desk.
 
 use std::cell::UnsafeCell;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Once};
 
 use once_cell::sync::Lazy;
@@ -13,8 +14,20 @@ use crate::time::SystemClock;
 use super::replies::Building;
 
 static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
-    Arc::new(World { network: Box::new(SystemNetwork), clock: Box::new(SystemClock), registry: Registry::default() })
+    Arc::new(World {
+        network: Box::new(SystemNetwork { unacknowledged: Some(unacknowledged) }),
+        clock: Box::new(SystemClock),
+        registry: Registry::default(),
+    })
 });
+
+/// What a TCP socket has sent and its peer has not acknowledged (`SIOCOUTQ`).
+fn unacknowledged(socket: BorrowedFd<'_>) -> Option<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open while it is borrowed; for a socket the request writes one int.
+    let answered = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    (answered == 0).then(|| usize::try_from(bytes).ok())?
+}
 
 /// The network, the clock and the connections of this process.
 pub fn world() -> &'static Arc<World> {

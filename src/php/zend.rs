@@ -78,6 +78,8 @@ const FRAME_SLOTS: usize = size_of::<zend_execute_data>().div_ceil(size_of::<zva
 const HAS_EXTRA_NAMED_PARAMS: u32 = 1 << 27;
 /// `GC_STRING`: a string that is not collectable.
 const GC_STRING: u32 = IS_STRING | (1 << 4);
+/// `IS_STR_INTERNED`: a string that is never freed.
+const INTERNED: u32 = 1 << 6;
 /// The flags of a type whose values count references.
 const REFCOUNTED: u32 = 0xff00;
 /// Where the bytes of a string begin.
@@ -237,10 +239,20 @@ pub fn string(bytes: &[u8]) -> Value {
     owned_string(string)
 }
 
-/// A value that takes over one reference to a string.
+/// A value that takes over one reference to a string that we allocated.
 #[inline]
 pub fn owned_string(string: *mut zend_string) -> Value {
     make(zend_value { str_: string }, IS_STRING_EX)
+}
+
+/// A value that takes over a string which PHP gave us: it may be interned, and then nobody counts its references.
+///
+/// # Safety
+/// The string is live, and one reference to it is ours if it counts them.
+pub unsafe fn given_string(string: *mut zend_string) -> Value {
+    // SAFETY: by the caller.
+    let interned = unsafe { (*string).gc.u.type_info & INTERNED != 0 };
+    make(zend_value { str_: string }, if interned { IS_INTERNED_STRING_EX } else { IS_STRING_EX })
 }
 
 /// A value that takes over one reference to an array.

@@ -55,6 +55,7 @@ struct Pipe {
     arrived: Vec<u8>,
     leaving: Vec<(Instant, Vec<u8>)>,
     closed: bool,
+    undelivered: bool,
 }
 
 impl ScriptedNetwork {
@@ -226,7 +227,14 @@ impl Network for ScriptedNetwork {
             (_, true) => Err(ErrorKind::ConnectionRefused),
             _ => Ok(true),
         };
-        let pipe = Pipe { node: address.clone(), connected, arrived: Vec::new(), leaving: Vec::new(), closed: false };
+        let pipe = Pipe {
+            node: address.clone(),
+            connected,
+            arrived: Vec::new(),
+            leaving: Vec::new(),
+            closed: false,
+            undelivered: false,
+        };
         state.pipes.push(pipe);
         let token = state.pipes.len() - 1;
         Ok(Box::new(ScriptedTransport { network: self.clone(), token, brief: options.brief }))
@@ -305,7 +313,12 @@ impl Transport for ScriptedTransport {
             let count = state.send_limit.map_or(bytes.len(), |limit| limit.min(bytes.len()));
             let pipe = &mut state.pipes[self.token];
             if pipe.closed {
-                return Err(ErrorKind::BrokenPipe.into());
+                // The kernel takes the first write after the peer's FIN; the peer answers it with a reset.
+                if pipe.undelivered {
+                    return Err(ErrorKind::BrokenPipe.into());
+                }
+                pipe.undelivered = true;
+                return Ok(count);
             }
             pipe.arrived.extend_from_slice(&bytes[..count]);
             count
@@ -338,6 +351,11 @@ impl Transport for ScriptedTransport {
         }
         pipe.leaving.retain(|(_, bytes)| !bytes.is_empty());
         Ok(count)
+    }
+
+    fn is_undelivered(&self) -> bool {
+        // What was sent into a pipe that had been closed was dropped before the server saw it.
+        self.network.state.lock().pipes[self.token].undelivered
     }
 
     fn peek(&mut self) -> Quiet {
