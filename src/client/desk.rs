@@ -11,7 +11,7 @@ pub struct Desk {
     /// The command being sent. The caller fills it before it runs the command.
     pub frame: Frame,
     /// The connection in use. Standing here means *in exchange*: found at another time, it is half used, and closed.
-    pub(super) lease: Option<Box<Lease>>,
+    pub(super) lease: Option<Lease>,
     /// The search that goes on beside an awaited reply.
     pub(super) search: Option<Box<Search>>,
 }

@@ -61,7 +61,7 @@ impl Client {
         };
         let now = self.world.clock.now();
         if !matches!(result, Ok(Received::Value)) {
-            call.note_node(desk.lease.as_deref());
+            call.note_node(desk.lease.as_ref());
         }
         match result {
             Ok(Received::Value) => Ok(()),

@@ -211,7 +211,7 @@ impl Client {
     }
 
     /// A connection that was idle for long is asked whether it is alive, for no longer than silence is normal.
-    fn ask_doubtful(&self, mut lease: Box<Lease>, call: &Call) -> Option<Box<Lease>> {
+    fn ask_doubtful(&self, mut lease: Lease, call: &Call) -> Option<Lease> {
         let policy = &self.configuration.policy;
         let until = Deadline::after(self.world.clock.now(), Some(policy.suspect_after.min(policy.timeout)));
         let alive = self.ping(&mut lease.connection, until.min(call.deadline));

@@ -57,7 +57,7 @@ impl Client {
             call.retry.begin();
             match self.acquire(desk, &mut call) {
                 Ok(()) => break,
-                Err(lost) => self.after_loss(desk, &mut call, lost)?,
+                Err(lost) => self.after_loss(desk, &mut call, &lost)?,
             }
         }
         self.attached = true;
@@ -80,8 +80,8 @@ impl Client {
                 Ok(Received::Value) => return self.check_telltale(desk, call, sink),
                 Ok(_) => self.after_error(desk, call)?,
                 Err(lost) => {
-                    call.note_node(desk.lease.take().as_deref());
-                    self.after_loss(desk, call, lost)?;
+                    call.note_node(desk.lease.take().as_ref());
+                    self.after_loss(desk, call, &lost)?;
                 }
             }
             sink.reset();
@@ -123,7 +123,7 @@ impl Client {
         if !call.retry.is_telltale(call.hazard(&desk.frame), reply) {
             return Ok(());
         }
-        call.note_node(desk.lease.as_deref());
+        call.note_node(desk.lease.as_ref());
         self.put_back(desk);
         sink.reset();
         let text = "the reply to the second attempt may be due to the first, whose own reply was lost";
@@ -134,7 +134,7 @@ impl Client {
     #[cold]
     fn after_error(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
         let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
-        call.note_node(desk.lease.as_deref());
+        call.note_node(desk.lease.as_ref());
         let name = call.name(&desk.frame);
         let said = String::from_utf8_lossy(&text).into_owned();
         let now = self.world.clock.now();
@@ -174,13 +174,13 @@ impl Client {
 
     /// What follows from an attempt without a reply: another attempt, or the end.
     #[cold]
-    pub(super) fn after_loss(&mut self, desk: &mut Desk, call: &mut Call, lost: Lost) -> Result<(), Box<Failure>> {
+    pub(super) fn after_loss(&mut self, desk: &mut Desk, call: &mut Call, lost: &Lost) -> Result<(), Box<Failure>> {
         let final_cause = match &lost.cause {
             // A script's error that was the script's own after all.
             Cause::Refused(text) if lost.sent => {
                 return Err(call.refused(&desk.frame, text, self.world.clock.now()));
             }
-            Cause::NoMemory => return Err(call.fail(&desk.frame, &lost, false, self.world.clock.now())),
+            Cause::NoMemory => return Err(call.fail(&desk.frame, lost, false, self.world.clock.now())),
             Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
             Cause::Protocol(_) => {
                 call.garbled += 1;
@@ -194,10 +194,10 @@ impl Client {
             false => call.retry.not_applied(),
         };
         if verdict == Verdict::Unknown {
-            return Err(self.unknown(desk, call, &lost));
+            return Err(self.unknown(desk, call, lost));
         }
         if final_cause || verdict == Verdict::GiveUp {
-            return Err(self.end(desk, call, &lost));
+            return Err(self.end(desk, call, lost));
         }
         if call.deadline.passed(self.world.clock.now()) {
             let overdue = match &lost.cause {

@@ -32,7 +32,7 @@ pub struct Client {
     /// The pool of the primary, and the epoch in which it was.
     pub(super) primary: Option<(u64, Arc<NodePool>)>,
     /// The connection whose state belongs to this object.
-    pub(super) pinned: Option<Box<Lease>>,
+    pub(super) pinned: Option<Lease>,
     pub(super) pins: Pins,
     pub(super) attached: bool,
     pub(super) events: EventQueue,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
-use super::policy::{Ceiling, Policy, PoolLimits, ReadFrom, ReplyLimits, RetrySettings};
+use super::policy::{Ceiling, Policy, PoolLimits, ReplyLimits, RetrySettings};
 use super::retry;
 use super::setting::Setting;
 
@@ -22,8 +22,6 @@ pub struct Defaults {
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
     pub retry: RetrySettings,
-    /// Where reads may go.
-    pub read_from: ReadFrom,
     /// The most connections per node and process.
     pub max_connections: usize,
     /// An idle connection older than this is closed instead of used.
@@ -49,7 +47,6 @@ impl Default for Defaults {
                 cap: Duration::from_millis(250),
                 max_attempts: None,
             },
-            read_from: ReadFrom::Primary,
             max_connections: 8,
             max_idle_time: Duration::from_secs(240),
             check_idle_after: Duration::from_secs(1),
@@ -111,7 +108,7 @@ impl Defaults {
         match name {
             "command_timeout" => self.command_timeout = numbers::seconds_or_none(option, value)?,
             "suspect_after" => self.suspect_after = numbers::positive_seconds(option, value)?,
-            "read_from" => self.read_from = read_from(option, value)?,
+            "read_from" => read_from(option, value)?,
             "max_connections" => {
                 self.max_connections = numbers::whole_between(option, value, 1, MOST_CONNECTIONS)? as usize;
             }
@@ -131,7 +128,6 @@ impl Defaults {
             command_timeout: self.command_timeout,
             suspect_after: self.suspect_after,
             retry: self.retry,
-            read_from: self.read_from,
         }
     }
 
@@ -148,12 +144,12 @@ impl Defaults {
     }
 }
 
-fn read_from(option: &str, value: &Setting) -> Result<ReadFrom, ConfigurationError> {
+/// All reads go to the primary in this version: what asks for anything else must not be taken silently.
+fn read_from(option: &str, value: &Setting) -> Result<(), ConfigurationError> {
     match value {
-        Setting::Text(word) => ReadFrom::from_word(word.trim()),
-        _ => None,
+        Setting::Text(word) if word.trim() == "primary" => Ok(()),
+        _ => Err(ConfigurationError::about(option, value, "'primary' (reading from replicas is not available yet)")),
     }
-    .ok_or_else(|| ConfigurationError::about(option, value, ReadFrom::ACCEPTED))
 }
 
 #[cfg(test)]
@@ -194,7 +190,6 @@ mod tests {
             command_timeout: None,
             suspect_after: Duration::from_secs(1),
             retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
-            read_from: ReadFrom::Primary,
             max_connections: 2,
             max_idle_time: Duration::from_secs(60),
             check_idle_after: Duration::ZERO,

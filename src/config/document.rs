@@ -43,7 +43,6 @@ fn expect_one_endpoint(configuration: &Configuration) {
     assert!(configuration.reader.is_none());
     assert_eq!(configuration.credentials, Credentials::default());
     assert_eq!((configuration.database, configuration.protocol), (0, Protocol::Resp2));
-    assert_eq!(configuration.policy.read_from, ReadFrom::Primary);
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub use address::{DeclaredRole, Endpoint, NodeAddress};
 pub use defaults::{Defaults, INI_NAMES};
 pub use deployment::{Configuration, configure};
 pub use error::ConfigurationError;
-pub use policy::{Ceiling, Policy, PoolLimits, Protocol, ReadFrom, ReplyLimits, RetrySettings};
+pub use policy::{Ceiling, Policy, PoolLimits, Protocol, ReplyLimits, RetrySettings};
 pub use secret::{Credentials, Secret};
 pub use setting::Setting;
 

@@ -35,8 +35,6 @@ pub struct Policy {
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
     pub retry: RetrySettings,
-    /// Where reads may go.
-    pub read_from: ReadFrom,
 }
 
 /// What is tried again, and at which pace.
@@ -79,32 +77,6 @@ impl Ceiling {
     /// The ceiling that `word` names.
     pub fn from_word(word: &str) -> Option<Ceiling> {
         Ceiling::WORDS.iter().find(|(known, _)| *known == word).map(|(_, ceiling)| *ceiling)
-    }
-}
-
-/// Where reads may go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ReadFrom {
-    /// Only the primary.
-    #[default]
-    Primary,
-    /// A replica where one is fit, else the primary.
-    PreferReplica,
-    /// Only replicas.
-    Replica,
-}
-
-impl ReadFrom {
-    pub(super) const ACCEPTED: &'static str = "'primary', 'prefer-replica', 'replica' ('nearest' is not available yet)";
-
-    /// The choice that `word` names.
-    pub fn from_word(word: &str) -> Option<ReadFrom> {
-        match word {
-            "primary" => Some(ReadFrom::Primary),
-            "prefer-replica" => Some(ReadFrom::PreferReplica),
-            "replica" => Some(ReadFrom::Replica),
-            _ => None,
-        }
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Dialing {
 
 enum State {
     Connecting(Box<dyn Transport>),
-    Asking(Asking),
+    Asking(Box<Asking>),
     /// Only between two states, and after the end.
     Over,
 }
@@ -78,7 +78,8 @@ impl Dialing {
                     Ok(()) => {
                         COUNTERS.opened.increment();
                         let connection = Connection::new(transport, self.node.clone(), self.limits);
-                        self.state = State::Asking(Asking::new(Box::new(connection), Opening::new(&self.identity)));
+                        let asking = Asking::new(Box::new(connection), Opening::new(&self.identity));
+                        self.state = State::Asking(Box::new(asking));
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         self.state = State::Connecting(transport);

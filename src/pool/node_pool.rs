@@ -26,7 +26,7 @@ pub struct NodePool {
 #[derive(Debug, Default)]
 struct Shelf {
     generation: u64,
-    idle: Vec<Box<Lease>>,
+    idle: Vec<Lease>,
     leased: usize,
 }
 
@@ -45,9 +45,9 @@ pub struct Lease {
 #[derive(Debug)]
 pub enum Leased {
     /// A connection that can be used.
-    Ready(Box<Lease>),
+    Ready(Lease),
     /// A connection that was idle for so long that it must be asked first.
-    Doubtful(Box<Lease>),
+    Doubtful(Lease),
     /// None is idle: open one, and have the pool adopt it.
     Empty,
     /// As many as are allowed are in use.
@@ -100,15 +100,15 @@ impl NodePool {
     }
 
     /// Counts a connection that was opened elsewhere as a lease of this pool.
-    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>) -> Box<Lease> {
+    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>) -> Lease {
         let mut shelf = self.shelf();
         shelf.leased += 1;
         let generation = shelf.generation;
-        Box::new(Lease { connection, home: self.clone(), idle_since: Instant::default(), generation, shelved: false })
+        Lease { connection, home: self.clone(), idle_since: Instant::default(), generation, shelved: false }
     }
 
     /// Takes a lease back. Only a clean connection is kept; any other is closed.
-    pub fn check_in(&self, mut lease: Box<Lease>, now: Instant) {
+    pub fn check_in(&self, mut lease: Lease, now: Instant) {
         let clean = lease.connection.is_clean();
         let mut shelf = self.shelf();
         if lease.generation != shelf.generation {
@@ -163,7 +163,7 @@ impl Lease {
     }
 
     /// Checks the lease in at its own pool.
-    pub fn give_back(self: Box<Self>, now: Instant) {
+    pub fn give_back(self, now: Instant) {
         let home = self.home.clone();
         home.check_in(self, now);
     }
