@@ -63,7 +63,7 @@ final class ConfigurationTest extends RedisTestCase
         yield 'no connections at all' => [['max_connections' => 0], 'max_connections', '0', 'from 1'];
         yield 'an unknown protocol' => [['protocol' => 4], 'protocol', '4', '2 or 3'];
         yield 'a negative database' => [['database' => -1], 'database', '-1', 'from 0'];
-        yield 'an unknown choice' => [['read_from' => 'anywhere'], 'read_from', 'anywhere', 'prefer-replica'];
+        yield 'a choice that comes later' => [['read_from' => 'prefer-replica'], 'read_from', 'prefer-replica', "'primary'"];
         yield 'a misspelt name' => [['read_form' => 'replica'], 'read_form', 'string', 'read_from'];
         yield 'a name of phpredis' => [['connect_timeout' => 1], 'connect_timeout', 'int', 'timeout'];
         yield 'a nested port' => [['parameters' => ['port' => 'x']], 'parameters.port', 'x', '65535'];
