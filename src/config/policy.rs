@@ -113,7 +113,4 @@ mod tests {
         }
         assert_eq!(Ceiling::from_word("never"), None);
     }
-
-    #[test]
-    fn nearest_is_no_choice_yet() {}
 }
