@@ -188,42 +188,57 @@ impl Decoder {
         Some(Progress::Value)
     }
 
+    #[inline]
     fn next_value<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Step, ProtocolError> {
+        self.scalar = Scalar::Other;
+        // Nearly everything begins with a short number: no search for the line's end, and no second look at its digits.
+        if let Some((kind, number, consumed)) = short_number(input.unread()) {
+            match kind {
+                b'$' => {
+                    self.charge(ELEMENT_COST + number)?;
+                    return self.begin_bulk(false, number as usize, consumed, input, sink);
+                }
+                b':' => {
+                    input.consume(consumed);
+                    self.take_integer(number.cast_signed(), sink)?;
+                    return Ok(Step::Completed);
+                }
+                b'*' => {
+                    input.consume(consumed);
+                    return self.open_aggregate(Kind::Reply(Aggregate::Array), number as usize, sink);
+                }
+                _ => {}
+            }
+        }
+        self.next_line_value(input, sink)
+    }
+
+    /// Any value, by its whole first line.
+    fn next_line_value<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Step, ProtocolError> {
         let Some((line, consumed)) = next_line_with_type(input)? else { return Ok(Step::Starved) };
         let (kind, text) = (line[0], &line[1..]);
         let muted = self.muted_at.is_some();
-        self.scalar = Scalar::Other;
         match kind {
             b'$' | b'=' => {
                 let Some(length) = parse_length(text)? else {
-                    self.scalar = Scalar::Nil;
-                    self.charge(ELEMENT_COST)?;
                     input.consume(consumed);
-                    if !muted {
-                        sink.nil();
-                    }
-                    return Ok(Step::Completed);
+                    return self.take_nil(sink);
                 };
                 self.charge(ELEMENT_COST.saturating_add(length as u64))?;
                 return self.begin_bulk(kind == b'=', length, consumed, input, sink);
             }
             b':' => {
                 let value = parse_integer(text)?;
-                if value == 0 {
-                    self.scalar = Scalar::Zero;
-                }
                 input.consume(consumed);
-                self.charge(ELEMENT_COST)?;
-                if !muted {
-                    sink.integer(value);
-                }
+                self.take_integer(value, sink)?;
             }
             b'*' | b'~' | b'%' | b'>' | b'|' => return self.begin_aggregate(kind, consumed, input, sink),
+            b'_' => {
+                input.consume(consumed);
+                return self.take_nil(sink);
+            }
             _ => {
                 self.charge(ELEMENT_COST + text.len() as u64)?;
-                if kind == b'_' {
-                    self.scalar = Scalar::Nil;
-                }
                 if !muted {
                     scalar(kind, text, sink)?;
                 }
@@ -231,6 +246,27 @@ impl Decoder {
             }
         }
         Ok(Step::Completed)
+    }
+
+    fn take_nil<S: Sink>(&mut self, sink: &mut S) -> Result<Step, ProtocolError> {
+        self.scalar = Scalar::Nil;
+        self.charge(ELEMENT_COST)?;
+        if self.muted_at.is_none() {
+            sink.nil();
+        }
+        Ok(Step::Completed)
+    }
+
+    #[inline]
+    fn take_integer<S: Sink>(&mut self, value: i64, sink: &mut S) -> Result<(), ProtocolError> {
+        if value == 0 {
+            self.scalar = Scalar::Zero;
+        }
+        self.charge(ELEMENT_COST)?;
+        if self.muted_at.is_none() {
+            sink.integer(value);
+        }
+        Ok(())
     }
 
     /// A bulk string: whole from the read buffer if it is small, otherwise piece by piece into the sink.
@@ -311,14 +347,13 @@ impl Decoder {
         if kind == Kind::Push && !self.open.is_empty() {
             return Err(ProtocolError::Unexpected("a push inside of another value".to_owned()));
         }
-        let Some(length) = length else {
-            self.charge(ELEMENT_COST)?;
-            self.scalar = Scalar::Nil;
-            if self.muted_at.is_none() {
-                sink.nil();
-            }
-            return Ok(Step::Completed);
-        };
+        match length {
+            Some(length) => self.open_aggregate(kind, length, sink),
+            None => self.take_nil(sink),
+        }
+    }
+
+    fn open_aggregate<S: Sink>(&mut self, kind: Kind, length: usize, sink: &mut S) -> Result<Step, ProtocolError> {
         let pairs = matches!(kind, Kind::Attribute | Kind::Reply(Aggregate::Map));
         let left = if pairs { length.saturating_mul(2) } else { length };
         // The elements will be charged one by one; a claim beyond the limit is refused before the sink makes room.
@@ -376,7 +411,6 @@ fn scalar<S: Sink>(kind: u8, text: &[u8], sink: &mut S) -> Result<(), ProtocolEr
     match kind {
         b'+' => sink.status(text),
         b'-' => sink.error(text),
-        b'_' => sink.nil(),
         b',' => sink.double(parse_double(text)?),
         b'#' => match text {
             b"t" => sink.boolean(true),
@@ -396,6 +430,24 @@ fn scalar<S: Sink>(kind: u8, text: &[u8], sink: &mut S) -> Result<(), ProtocolEr
     Ok(())
 }
 
+/// A type with a number of up to 12 digits behind it, and how many bytes they take with their line end. `None` for
+/// anything else, and for what has not come whole.
+#[inline]
+fn short_number(unread: &[u8]) -> Option<(u8, u64, usize)> {
+    let (&kind, digits) = unread.split_first()?;
+    let mut value = 0_u64;
+    for (index, &byte) in digits.iter().take(13).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            value = value * 10 + u64::from(digit);
+        } else {
+            let ends = index > 0 && byte == b'\r' && digits.get(index + 1) == Some(&b'\n');
+            return ends.then_some((kind, value, index + 3));
+        }
+    }
+    None
+}
+
 /// The next line without its end, and how many bytes it takes with it.
 fn next_line(input: &ReadBuffer) -> Result<Option<(&[u8], usize)>, ProtocolError> {
     Ok(next_line_with_type(input)?.map(|(line, consumed)| (&line[1..], consumed)))
@@ -405,7 +457,8 @@ fn next_line(input: &ReadBuffer) -> Result<Option<(&[u8], usize)>, ProtocolError
 fn next_line_with_type(input: &ReadBuffer) -> Result<Option<(&[u8], usize)>, ProtocolError> {
     let unread = input.unread();
     let Some(&kind) = unread.first() else { return Ok(None) };
-    if !b"$*:+-%~_,#(=>|".contains(&kind) {
+    if !matches!(kind, b'$' | b'*' | b':' | b'+' | b'-' | b'%' | b'~' | b'_' | b',' | b'#' | b'(' | b'=' | b'>' | b'|')
+    {
         return Err(ProtocolError::UnknownType(kind));
     }
     match memchr(b'\n', unread) {
