@@ -54,11 +54,14 @@ impl Client {
         sink: &mut S,
     ) -> Result<Received, Lost> {
         let (deadline, limit) = call.reply_deadline(begun, &self.configuration.policy);
-        // The socket's own patience is shorter than any limit; only what is left of the deadline may be shorter still.
-        let brief = self.configuration.policy.suspect_after;
-        let mut patience = match deadline.remaining(begun) {
-            Some(left) if left < brief => Patience::None,
-            _ => Patience::Brief,
+        let mut heard = begun;
+        // Where the socket's own patience is no longer than ours, it saves the system call that says how long to wait.
+        let brief = desk.lease.as_ref().map_or(Duration::MAX, |lease| lease.connection.brief());
+        let within = |left: Option<Duration>| left.is_none_or(|left| left >= brief);
+        let mut patience = if brief <= self.configuration.policy.suspect_after && within(deadline.remaining(begun)) {
+            Patience::Brief
+        } else {
+            Patience::None
         };
         loop {
             let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
@@ -68,12 +71,13 @@ impl Client {
                     if deadline.passed(now) {
                         return Err(Lost::awaiting(Cause::TimedOut(limit)));
                     }
-                    if deadline.remaining(now).is_some_and(|left| left < brief) {
+                    heard = now;
+                    if !within(deadline.remaining(now)) {
                         patience = Patience::None;
                     }
                 }
                 Received::Nothing => {
-                    self.bide(desk, call, deadline, limit)?;
+                    self.bide(desk, call, heard, deadline, limit)?;
                     patience = Patience::None;
                 }
                 done => return Ok(done),
@@ -84,10 +88,16 @@ impl Client {
     /// Nothing came for a while: waits on, and looks meanwhile whether another node was promoted (P9). Ends when the
     /// connection is readable.
     #[cold]
-    fn bide(&mut self, desk: &mut Desk, call: &Call, deadline: Deadline, limit: Limit) -> Result<(), Lost> {
+    fn bide(
+        &mut self,
+        desk: &mut Desk,
+        call: &Call,
+        heard: Instant,
+        deadline: Deadline,
+        limit: Limit,
+    ) -> Result<(), Lost> {
         let mut calm = if call.is_blocking() { BLOCKED_CHECK } else { self.configuration.policy.suspect_after };
-        // Where the receive has not waited that long by itself yet, suspicion comes after it would have.
-        let mut suspect_at = self.world.clock.now() + if call.is_blocking() { calm } else { Duration::ZERO };
+        let mut suspect_at = heard + calm;
         let node = desk.lease.as_ref().map(|lease| lease.connection.node().clone());
         let outcome = loop {
             let now = self.world.clock.now();

@@ -101,6 +101,11 @@ impl Call {
         command::hazard(self.command, &words[1..])
     }
 
+    /// Whether the command changes nothing, so that there is nothing to say about whether it was applied.
+    fn is_read(&self, frame: &Frame) -> bool {
+        !frame.is_empty() && self.hazard(frame).rank == command::Rank::Read
+    }
+
     /// The command's name as it was sent.
     pub fn name(&self, frame: &Frame) -> String {
         match self.command {
@@ -123,13 +128,17 @@ impl Call {
         let name = self.name(frame);
         let elapsed = now.since(self.started);
         let place = self.node.as_ref().map_or_else(String::new, |node| format!(" [{node}]"));
-        let outcome = if unknown { "it may have been applied" } else { "it was not applied" };
+        let outcome = match (unknown, self.is_read(frame)) {
+            (true, _) => ": it may have been applied",
+            (false, true) => "",
+            (false, false) => ": it was not applied",
+        };
         let times = if self.retry.attempts() == 1 {
             "1 attempt".to_owned()
         } else {
             format!("{} attempts", self.retry.attempts())
         };
-        let subject = if name.is_empty() { "connect".to_owned() } else { format!("{name}: {outcome}") };
+        let subject = if name.is_empty() { "connect".to_owned() } else { format!("{name}{outcome}") };
         let message =
             format!("{lost}{place} ({subject}, phase {}, {times}, {:.3} s)", lost.phase, elapsed.as_secs_f64());
         Box::new(Failure {

@@ -60,7 +60,7 @@ impl Client {
         let search =
             Search::narrow(self.deployment.key(), &knowledge, settings, policy.suspect_after, policy.retry.cap, now);
         let former = knowledge.primary().cloned();
-        self.drive(desk, call, search, former.as_ref(), None)
+        self.drive(desk, call, search, former.as_ref(), None, false)
     }
 
     /// Searches for the primary after one was lost or refused.
@@ -73,14 +73,18 @@ impl Client {
         let knowledge = self.deployment.knowledge();
         let former = knowledge.primary().cloned();
         let asked = call.node.clone();
-        self.events.push(Event::FailoverStarted {
-            node: former.as_ref().map(ToString::to_string),
-            cause: recovery.cause.clone(),
-        });
+        // A command that has to look again and again tells of it once, and again only when something has changed.
+        let announced = call.recoveries == 1;
+        if announced {
+            self.events.push(Event::FailoverStarted {
+                node: former.as_ref().map(ToString::to_string),
+                cause: recovery.cause.clone(),
+            });
+        }
         let now = self.world.clock.now();
         let cap = self.configuration.policy.retry.cap;
         let search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
-        self.drive(desk, call, search, former.as_ref(), Some(&recovery.cause))?;
+        self.drive(desk, call, search, former.as_ref(), Some(&recovery.cause), announced)?;
         match recovery.only_if_replica {
             // The script's node is primary after all: its error is the script's own.
             Some(text) if self.primary.as_ref().map(|(_, pool)| pool.node()) == asked.as_ref() => {
@@ -98,6 +102,7 @@ impl Client {
         mut search: Search,
         former: Option<&NodeAddress>,
         cause: Option<&str>,
+        announced: bool,
     ) -> Result<(), Lost> {
         let started = self.world.clock.now();
         loop {
@@ -107,7 +112,11 @@ impl Client {
                     let to = found.node.clone();
                     call.node = Some(to.clone());
                     let change = self.take_over(desk, found);
-                    self.announce(former, &to, change, cause, started, &search);
+                    let promoted = change == Change::Promoted && former.is_some();
+                    if promoted || announced {
+                        let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
+                        self.announce(former, &to, promoted, cause, started, announced);
+                    }
                     return Ok(());
                 }
                 Step::Hopeless(node, lost) => {
@@ -122,7 +131,7 @@ impl Client {
             if call.deadline.passed(now) || (once && search.is_settled()) {
                 let (node, lost) = search.obstacle();
                 call.node = node.or_else(|| former.cloned());
-                if cause.is_some() {
+                if announced {
                     self.events.push(Event::FailoverFailed {
                         node: former.map(ToString::to_string),
                         cause: cause.unwrap_or_default().to_owned(),
@@ -176,19 +185,13 @@ impl Client {
         &mut self,
         former: Option<&NodeAddress>,
         to: &NodeAddress,
-        change: Change,
-        cause: Option<&str>,
+        promoted: bool,
+        cause: String,
         started: Instant,
-        search: &Search,
+        announced: bool,
     ) {
-        let promoted = change == Change::Promoted && former.is_some();
-        if cause.is_none() && !promoted {
-            return;
-        }
-        let unannounced = cause.is_none();
-        let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
         let from = former.map(ToString::to_string);
-        if unannounced {
+        if !announced {
             self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
         }
         let duration = self.world.clock.now().since(started);

@@ -1,5 +1,7 @@
 //! The opening of a connection as a state machine: it never waits, so that many can be opened side by side.
 
+use std::time::Duration;
+
 use crate::config::NodeAddress;
 use crate::failover::{Cause, Lost, Phase};
 use crate::resp::{Limits, ProtocolError, ValueSink};
@@ -17,6 +19,7 @@ pub struct Dialing {
     node: NodeAddress,
     identity: Identity,
     limits: Limits,
+    brief: Duration,
 }
 
 enum State {
@@ -50,7 +53,13 @@ impl Dialing {
     ) -> Result<Dialing, Lost> {
         COUNTERS.dialed.increment();
         let transport = network.dial(node, options).map_err(|error| Lost::before(Phase::Dial, cause_of(&error)))?;
-        Ok(Dialing { state: State::Connecting(transport), node: node.clone(), identity: identity.clone(), limits })
+        Ok(Dialing {
+            state: State::Connecting(transport),
+            node: node.clone(),
+            identity: identity.clone(),
+            limits,
+            brief: options.brief,
+        })
     }
 
     /// What one waits for to go on; `None` once the opening is over.
@@ -77,7 +86,7 @@ impl Dialing {
                 State::Connecting(mut transport) => match transport.finish_connect() {
                     Ok(()) => {
                         COUNTERS.opened.increment();
-                        let connection = Connection::new(transport, self.node.clone(), self.limits);
+                        let connection = Connection::new(transport, self.node.clone(), self.limits, self.brief);
                         let asking = Asking::new(Box::new(connection), Opening::new(&self.identity));
                         self.state = State::Asking(Box::new(asking));
                     }

@@ -1,6 +1,7 @@
 //! A connection that has been let in: sends frames, receives replies, and counts the replies it is owed (P6).
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::failover::{Cause, Limit, Lost, Phase};
@@ -18,6 +19,7 @@ pub struct Connection {
     broken: bool,
     node: NodeAddress,
     greeting: Greeting,
+    brief: Duration,
 }
 
 /// What a receive brought.
@@ -35,7 +37,8 @@ pub enum Received {
 
 impl Connection {
     /// A connection over a transport that is connected; replies are owed as frames are sent.
-    pub fn new(transport: Box<dyn Transport>, node: NodeAddress, limits: Limits) -> Connection {
+    /// `brief` is how long a receive with [`Patience::Brief`] waits on it.
+    pub fn new(transport: Box<dyn Transport>, node: NodeAddress, limits: Limits, brief: Duration) -> Connection {
         Connection {
             transport,
             input: ReadBuffer::default(),
@@ -44,12 +47,19 @@ impl Connection {
             broken: false,
             node,
             greeting: Greeting::default(),
+            brief,
         }
     }
 
     /// The node at the other end.
     pub fn node(&self) -> &NodeAddress {
         &self.node
+    }
+
+    /// How long a receive with [`Patience::Brief`] waits.
+    #[inline]
+    pub fn brief(&self) -> Duration {
+        self.brief
     }
 
     /// What the node said when the connection was opened.

@@ -102,6 +102,21 @@ fn shape_of(row: &Command, words: &[Value]) -> Shape {
     command::find_subcommand(row, name).map_or(row.reply, |sub| sub.reply)
 }
 
+/// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
+const LATER: [&str; 11] = [
+    "pipeline",
+    "transaction",
+    "pubSubLoop",
+    "push",
+    "getClientBy",
+    "getOptions",
+    "getConnection",
+    "getCommandFactory",
+    "createCommand",
+    "executeCommand",
+    "withOptions",
+];
+
 /// `__call`: commands that the table does not have.
 pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| {
@@ -110,6 +125,12 @@ pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
             let [name, list] = zend::arguments(call) else { return };
             if zend::type_of(name) != zend::IS_STRING || zend::type_of(list) != zend::IS_ARRAY {
                 exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
+                return;
+            }
+            if LATER.iter().any(|later| zend::bytes_of(name).eq_ignore_ascii_case(later.as_bytes())) {
+                let text =
+                    format!("{}() is not available in this version", String::from_utf8_lossy(zend::bytes_of(name)));
+                exceptions::throw_not_supported(&text);
                 return;
             }
             let name = zend::bytes_of(name).to_ascii_uppercase();

@@ -167,6 +167,11 @@ pub fn throw_misuse(command: &str, message: &str) {
     throw(&Failure::misuse(command, message));
 }
 
+/// Throws a NotSupportedException.
+pub fn throw_not_supported(message: &str) {
+    throw(&Failure { kind: Kind::NotSupported, ..Failure::misuse("", message) });
+}
+
 /// Throws a ConfigurationException.
 pub fn throw_configuration(message: &str) {
     Made::new(&CONFIGURATION, message).throw();

@@ -94,3 +94,16 @@ fn a_reply_that_trickles_does_not_outlive_its_limit() {
     let _ = bench.run("GET k");
     assert!(bench.elapsed() < 2.5, "{}", bench.elapsed());
 }
+
+#[test]
+fn a_connection_that_a_more_patient_client_opened_does_not_stretch_a_short_limit() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    let options = [("read_write_timeout", Setting::Float(0.1)), ("retry", Setting::Bool(false))];
+    let mut hasty = client_in(&bench.world, &Setting::Text("tcp://10.0.0.1:1".into()), &options);
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::Silence)));
+    let failure = run_on(&mut hasty, &mut bench.desk, "GET k").unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout(Limit::ReadWriteTimeout), "{failure:?}");
+    assert!((0.1..0.11).contains(&bench.elapsed()), "{}", bench.elapsed());
+    assert_eq!(bench.network.dialed(1), 1);
+}

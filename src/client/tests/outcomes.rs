@@ -105,6 +105,7 @@ fn states_of_the_server_are_waited_out_whatever_the_command_is() {
         assert_eq!(bench.run("INCR k"), Ok(Value::Int(1)), "{state}");
         let elapsed = bench.elapsed();
         assert!((0.7..1.0).contains(&elapsed), "{state}: went on after {elapsed} s");
+        assert_eq!(bench.events(), ["failover.started", "failover.completed"], "{state}: told once");
     }
 }
 
