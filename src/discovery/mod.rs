@@ -5,6 +5,7 @@
 //! at the same time. May use `pool`, `connection`, `failover`, `topology`, `resp`, `config`, `time`, `telemetry`.
 
 mod names;
+mod obstacles;
 mod search;
 mod target;
 

@@ -6,7 +6,8 @@ use ext_php_rs::ffi::ext_php_rs_zend_string_release;
 use crate::command::Arguments;
 use crate::resp::Frame;
 
-use super::zend::{self, Elements, Key, Value};
+use super::elements::{Elements, Key};
+use super::zend::{self, Value};
 
 /// Why arguments cannot become words.
 pub enum Unfit {

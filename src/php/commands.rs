@@ -8,6 +8,7 @@ use crate::command::{self, Arguments, Command, Shape};
 
 use super::arguments::{self, Unfit};
 use super::class::{self, Handler, Method, Parameter, variadic};
+use super::elements::Elements;
 use super::process::hands;
 use super::replies::PhpSink;
 use super::zend::{self, Value};
@@ -135,7 +136,7 @@ pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
             }
             let name = zend::bytes_of(name).to_ascii_uppercase();
             let label = String::from_utf8_lossy(&name).into_owned();
-            let arguments: Vec<Value> = zend::Elements::of(list).map(|(_, value)| *value).collect();
+            let arguments: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
             run_words(call, &name, &label, arguments, return_value);
         }
     });
@@ -148,7 +149,7 @@ pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut z
         unsafe {
             let words: Vec<Value> = match zend::arguments(call) {
                 [list] if zend::type_of(list) == zend::IS_ARRAY => {
-                    zend::Elements::of(list).map(|(_, value)| *value).collect()
+                    Elements::of(list).map(|(_, value)| *value).collect()
                 }
                 _ => Vec::new(),
             };

@@ -8,9 +8,10 @@ use crate::telemetry::COUNTERS;
 
 use super::class::{self, Method, optional, required};
 use super::commands::{self, guarded, unconstructed};
+use super::elements::{Elements, Key};
 use super::process::{hands, world};
 use super::values::{self, ArrayBuilder, count, list};
-use super::zend::{self, Elements, Key, Value};
+use super::zend::{self, Value};
 use super::{events, exceptions, ini, settings};
 
 /// The methods.

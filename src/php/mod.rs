@@ -7,6 +7,7 @@
 mod arguments;
 mod class;
 mod commands;
+mod elements;
 mod events;
 mod exceptions;
 mod info;

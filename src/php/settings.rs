@@ -2,7 +2,8 @@
 
 use crate::config::Setting;
 
-use super::zend::{self, Elements, Key, Value};
+use super::elements::{Elements, Key};
+use super::zend::{self, Value};
 
 /// Arrays nested deeper than this are no configuration.
 const DEEPEST: usize = 8;

@@ -8,6 +8,7 @@ mod buffer;
 mod decode;
 mod encode;
 mod limits;
+mod lines;
 mod sink;
 mod value;
 

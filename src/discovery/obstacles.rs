@@ -1,0 +1,55 @@
+//! Why a search has not found a primary: what to tell the user, and when there is no use in going on.
+
+use crate::config::NodeAddress;
+use crate::failover::{Cause, Limit, Lost, Phase};
+use crate::topology::Role;
+
+use super::Search;
+
+impl Search {
+    /// What stands in the way, for the message when the deadline has passed: the most telling failure first.
+    pub fn obstacle(&self) -> (Option<NodeAddress>, Lost) {
+        let of_names = self.names.iter().chain(&self.other_names).filter_map(|name| name.failure().cloned());
+        let of_targets = self.targets.iter().filter_map(|target| Some((Some(target.node.clone()), target.failure()?)));
+        let replicas =
+            self.targets.iter().filter(|target| target.report().is_some_and(|report| report.role == Role::Replica));
+        of_targets
+            .chain(of_names.map(|lost| (None, lost)))
+            .max_by_key(|(_, lost)| weight(&lost.cause))
+            .or_else(|| {
+                let node = replicas.map(|target| target.node.clone()).next();
+                node.map(|node| (Some(node), Lost::before(Phase::Dial, Cause::NotPrimary)))
+            })
+            .unwrap_or_else(|| {
+                let awaited = self.targets.iter().find(|target| target.is_awaited());
+                let lost = Lost::before(Phase::Dial, Cause::TimedOut(Limit::Timeout));
+                (awaited.map(|target| target.node.clone()), lost)
+            })
+    }
+
+    /// Every node has answered, and every answer is one that time does not change.
+    pub(super) fn hopeless(&self) -> Option<(NodeAddress, Lost)> {
+        if !self.is_settled() || self.targets.is_empty() || self.names.iter().any(|name| name.failure().is_some()) {
+            return None;
+        }
+        let mut failures = self.targets.iter().map(|target| target.failure().map(|lost| (target.node.clone(), lost)));
+        let first = failures.next()??;
+        let final_cause = |lost: &Lost| weight(&lost.cause) >= FINAL;
+        (final_cause(&first.1) && failures.all(|failure| failure.is_some_and(|(_, lost)| final_cause(&lost))))
+            .then_some(first)
+    }
+}
+
+const FINAL: u8 = 3;
+
+/// How much a cause tells the user; from `FINAL` on, time does not heal it.
+fn weight(cause: &Cause) -> u8 {
+    match cause {
+        Cause::NotSupported(_) => FINAL + 2,
+        Cause::Denied(_) => FINAL + 1,
+        Cause::Protocol(_) => FINAL,
+        Cause::Refused(_) => 2,
+        Cause::TimedOut(_) => 0,
+        _ => 1,
+    }
+}
