@@ -7,7 +7,9 @@ use crate::connection::{Connection, Interest, Network, Patience, Received, Waite
 use crate::discovery::{Search, Step};
 use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::Sink;
+use crate::telemetry::Event;
 use crate::time::{Clock, Deadline, Instant};
+use crate::topology::Change;
 
 use super::call::Call;
 use super::desk::Desk;
@@ -17,6 +19,8 @@ use super::state::Client;
 const BLOCKED_CHECK: Duration = Duration::from_secs(5);
 /// A node that is silent but was found alive is looked at less and less often, down to this.
 const LEAST_OFTEN: Duration = Duration::from_secs(1);
+/// A node under a blocking command that could not be reached this often in a row is given up.
+const MOST_MISSED: u32 = 2;
 
 impl Client {
     /// Sends the frame on the desk's connection, whole.
@@ -96,11 +100,17 @@ impl Client {
         deadline: Deadline,
         limit: Limit,
     ) -> Result<(), Lost> {
-        let mut calm = if call.is_blocking() { BLOCKED_CHECK } else { self.configuration.policy.suspect_after };
+        let mut calm = if call.blocking { BLOCKED_CHECK } else { self.configuration.policy.suspect_after };
         let mut suspect_at = heard + calm;
-        let node = desk.lease.as_ref().map(|lease| lease.connection.node().clone());
+        let Some(node) = desk.lease.as_ref().map(|lease| lease.connection.node().clone()) else {
+            return Err(no_lease());
+        };
+        let mut missed = 0;
         let outcome = loop {
             let now = self.world.clock.now();
+            if call.blocking && missed >= MOST_MISSED {
+                break Err(Lost::awaiting(Cause::Io("the node does not answer any more".to_owned())));
+            }
             if deadline.passed(now) {
                 break Err(Lost::awaiting(Cause::TimedOut(limit)));
             }
@@ -117,16 +127,25 @@ impl Client {
                 continue;
             };
             match search.step(network, clock) {
-                Step::Found(found) if Some(&found.node) != node.as_ref() => {
-                    let promoted = found.node.clone();
-                    self.report_silence(node.as_ref(), &promoted, search.started());
-                    self.keep_found(found);
-                    break Err(Lost::awaiting(Cause::Superseded(promoted.to_string())));
+                Step::Found(found) if search.supersedes(&found, &node) => {
+                    let promoted = found.node.to_string();
+                    let started = search.started();
+                    if self.keep_found(found) == Change::Promoted {
+                        self.report_silence(&node, &promoted, started);
+                    }
+                    break Err(Lost::awaiting(Cause::Superseded(promoted)));
                 }
-                // It is primary still, and alive: its answer takes its time.
+                // It is primary still, or nothing proves that another one is: its answer takes its time.
                 Step::Found(_) | Step::Hopeless(..) => {
+                    missed = if search.has_failed(&node) { missed + 1 } else { 0 };
                     desk.search = None;
                     calm = (calm * 2).min(LEAST_OFTEN.max(calm));
+                    suspect_at = clock.now() + calm;
+                }
+                // A command that blocks for ever has no other end if its node is gone without a word.
+                Step::Searching if call.blocking && search.has_failed(&node) => {
+                    missed += 1;
+                    desk.search = None;
                     suspect_at = clock.now() + calm;
                 }
                 Step::Searching => {
@@ -146,13 +165,12 @@ impl Client {
         Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now)
     }
 
-    fn report_silence(&mut self, from: Option<&NodeAddress>, to: &NodeAddress, started: Instant) {
-        use crate::telemetry::Event;
-        let from = from.map(ToString::to_string);
+    fn report_silence(&mut self, from: &NodeAddress, to: &str, started: Instant) {
+        let from = Some(from.to_string());
         let cause = "no reply within suspect_after".to_owned();
         self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
         let duration = self.world.clock.now().since(started);
-        self.events.push(Event::FailoverCompleted { from, to: to.to_string(), cause, duration, promoted: true });
+        self.events.push(Event::FailoverCompleted { from, to: to.to_owned(), cause, duration, promoted: true });
     }
 }
 
@@ -172,6 +190,10 @@ pub fn within<S: Sink>(
                     return Err(Lost::awaiting(Cause::TimedOut(Limit::Timeout)));
                 }
                 wait_for(network, connection, Interest::Read, deadline.remaining(now));
+            }
+            // A peer that talks without end would otherwise never be asked for the time.
+            Received::More if deadline.passed(clock.now()) => {
+                return Err(Lost::awaiting(Cause::TimedOut(Limit::Timeout)));
             }
             Received::More => {}
             done => return Ok(done),

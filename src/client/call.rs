@@ -17,9 +17,12 @@ pub struct Call {
     pub command: Option<&'static Command>,
     /// When it began, by the coarse clock.
     pub started: Instant,
-    /// When it has to be over.
+    /// When it has to be over, not counting the time that it blocks by its own will: the end of every dial, search and
+    /// pause.
     pub deadline: Deadline,
-    /// How long its reply may take beyond `read_write_timeout`: `None` for ever.
+    /// Whether it waits on the server by its own will.
+    pub blocking: bool,
+    /// How long its reply may take beyond the limits: `None` for ever.
     pub blocks_for: Option<Duration>,
     /// Its attempts.
     pub retry: Retry,
@@ -56,12 +59,11 @@ impl Call {
             Some(BlockingTimeout::For(time)) => Some(time),
             Some(BlockingTimeout::Forever) => None,
         };
-        // The command's own timeout is time that the caller wanted to wait.
-        let limit = policy.command_timeout.zip(blocks_for).map(|(limit, blocks)| limit.saturating_add(blocks));
         Call {
             command,
             started: now,
-            deadline: Deadline::after(now, limit),
+            deadline: Deadline::after(now, policy.command_timeout),
+            blocking: blocks_for != Some(Duration::ZERO),
             blocks_for,
             retry: Retry::new(policy.retry.ceiling, policy.retry.max_attempts),
             node: None,
@@ -79,20 +81,44 @@ impl Call {
         }
     }
 
-    /// Whether the command waits on the server by its own will.
-    pub fn is_blocking(&self) -> bool {
-        self.blocks_for != Some(Duration::ZERO)
-    }
-
     /// When the reply of an attempt that begins now has to be there, and which limit says so.
     pub fn reply_deadline(&self, now: Instant, policy: &Policy) -> (Deadline, Limit) {
+        // The command's own timeout is time that the caller wanted to wait.
         let reply = policy.read_write_timeout.zip(self.blocks_for).map(|(limit, blocks)| limit.saturating_add(blocks));
         let reply = Deadline::after(now, reply);
-        if reply.instant() < self.deadline.instant() {
+        let whole = match (self.deadline.remaining(now), self.blocks_for) {
+            (Some(left), Some(blocks)) => Deadline::after(now, Some(left.saturating_add(blocks))),
+            _ => Deadline::NEVER,
+        };
+        if reply.instant() < whole.instant() {
             (reply, Limit::ReadWriteTimeout)
         } else {
-            (self.deadline, Limit::CommandTimeout)
+            (whole, Limit::CommandTimeout)
         }
+    }
+
+    /// Counts the time that a reply was awaited in vain as the command's own, as far as it blocks: what is left of
+    /// `command_timeout` is for finding a node, and what is left of the command's own timeout for waiting there.
+    pub fn blocked(&mut self, waited: Duration) {
+        self.deadline = self.deadline.later_by(waited);
+        self.blocks_for = self.blocks_for.map(|blocks| blocks.saturating_sub(waited));
+    }
+
+    /// Makes a blocking command that is sent again wait only for what is left of its own timeout. False if nothing is
+    /// left: then it has ended as it would have, with nothing.
+    pub fn shorten(&self, frame: &mut Frame) -> bool {
+        let (Some(command), Some(left)) = (self.command, self.blocks_for) else { return true };
+        let words = frame.words();
+        let Some((position, timeout)) = command::shorter_timeout(command, &words[1..], left) else { return true };
+        if left.is_zero() {
+            return false;
+        }
+        let mut words: Vec<Vec<u8>> = words.into_iter().map(<[u8]>::to_vec).collect();
+        words[position + 1] = timeout.into_bytes();
+        frame.begin();
+        words.iter().for_each(|word| frame.word(word));
+        frame.end();
+        true
     }
 
     /// How dangerous a second application is.

@@ -8,12 +8,28 @@ use crate::pool::{Lease, Leased};
 use crate::resp::{ValueSink, frame_of};
 use crate::telemetry::{COUNTERS, Event};
 use crate::time::{Deadline, Instant};
-use crate::topology::Change;
+use crate::topology::{Change, Role};
 
 use super::await_reply;
 use super::call::{Call, Recovery};
 use super::desk::Desk;
 use super::state::Client;
+
+/// Who said what when a search ended.
+struct Roles {
+    primary: NodeAddress,
+    replicas: Vec<NodeAddress>,
+}
+
+impl Roles {
+    /// The role that a node gave; `None` if it gave none.
+    fn role_of(&self, node: &NodeAddress) -> Option<Role> {
+        if self.primary == *node {
+            return Some(Role::Primary);
+        }
+        self.replicas.contains(node).then_some(Role::Replica)
+    }
+}
 
 impl Client {
     /// Puts a connection to the primary on the desk.
@@ -36,6 +52,7 @@ impl Client {
                 }
                 Leased::Doubtful(lease) => {
                     if let Some(lease) = self.ask_doubtful(lease, call) {
+                        self.attached = true;
                         desk.lease = Some(lease);
                         return Ok(());
                     }
@@ -56,11 +73,13 @@ impl Client {
         let knowledge = self.deployment.knowledge();
         let policy = &self.configuration.policy;
         let now = self.world.clock.now();
+        // Opening a connection is rare: a good time to close those that nobody comes for any more.
+        self.world.registry.tidy(now);
         let settings = self.search_settings();
         let search =
             Search::narrow(self.deployment.key(), &knowledge, settings, policy.suspect_after, policy.retry.cap, now);
         let former = knowledge.primary().cloned();
-        self.drive(desk, call, search, former.as_ref(), None, false)
+        self.drive(desk, call, search, former.as_ref(), None).map(|_| ())
     }
 
     /// Searches for the primary after one was lost or refused.
@@ -73,25 +92,27 @@ impl Client {
         let knowledge = self.deployment.knowledge();
         let former = knowledge.primary().cloned();
         let asked = call.node.clone();
-        // A command that has to look again and again tells of it once, and again only when something has changed.
-        let announced = call.recoveries == 1;
-        if announced {
-            self.events.push(Event::FailoverStarted {
-                node: former.as_ref().map(ToString::to_string),
-                cause: recovery.cause.clone(),
-            });
-        }
         let now = self.world.clock.now();
         let cap = self.configuration.policy.retry.cap;
         let search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
-        self.drive(desk, call, search, former.as_ref(), Some(&recovery.cause), announced)?;
-        match recovery.only_if_replica {
-            // The script's node is primary after all: its error is the script's own.
-            Some(text) if self.primary.as_ref().map(|(_, pool)| pool.node()) == asked.as_ref() => {
+        let found = self.drive(desk, call, search, former.as_ref(), Some(&recovery.cause));
+        let Some(text) = recovery.only_if_replica else { return found.map(|_| ()) };
+        // A script can say anything after having written: its word counts only where the node confirms it.
+        let role = found.ok().and_then(|found| asked.as_ref().and_then(|asked| found.role_of(asked)));
+        match role {
+            Some(Role::Replica) => Ok(()),
+            Some(Role::Primary) => {
                 self.put_back(desk);
+                call.node = asked;
                 Err(Lost { phase: Phase::Read, cause: Cause::Refused(text), sent: true })
             }
-            _ => Ok(()),
+            None => {
+                self.put_back(desk);
+                call.node = asked;
+                call.retry.doubt();
+                let cause = Cause::Io(format!("the node cannot be asked whether it is a replica; it said: {text}"));
+                Err(Lost::awaiting(cause))
+            }
         }
     }
 
@@ -102,24 +123,27 @@ impl Client {
         mut search: Search,
         former: Option<&NodeAddress>,
         cause: Option<&str>,
-        announced: bool,
-    ) -> Result<(), Lost> {
+    ) -> Result<Roles, Lost> {
         let started = self.world.clock.now();
         loop {
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
                 Step::Found(found) => {
-                    let to = found.node.clone();
-                    call.node = Some(to.clone());
-                    let change = self.take_over(desk, found);
-                    let promoted = change == Change::Promoted && former.is_some();
-                    if promoted || announced {
-                        let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
-                        self.announce(former, &to, promoted, cause, started, announced);
+                    let roles = Roles { primary: found.node.clone(), replicas: found.replicas.clone() };
+                    call.node = Some(found.node.clone());
+                    let promoted = self.take_over(desk, found) == Change::Promoted && former.is_some();
+                    // A connection that was lost while its primary stayed is no failover.
+                    let away = former.is_some() && search.rounds() > 1;
+                    if promoted || (away && cause.is_some()) {
+                        let to = roles.primary.to_string();
+                        self.announce(former, cause, started, &search, Some((to, promoted)));
                     }
-                    return Ok(());
+                    return Ok(roles);
                 }
                 Step::Hopeless(node, lost) => {
+                    if former.is_some() {
+                        self.announce(former, cause, started, &search, None);
+                    }
                     call.node = Some(node);
                     return Err(lost);
                 }
@@ -129,15 +153,11 @@ impl Client {
             // Who wants no retries gets one look everywhere.
             let once = self.configuration.policy.retry.max_attempts == Some(1);
             if call.deadline.passed(now) || (once && search.is_settled()) {
+                if former.is_some() {
+                    self.announce(former, cause, started, &search, None);
+                }
                 let (node, lost) = search.obstacle();
                 call.node = node.or_else(|| former.cloned());
-                if announced {
-                    self.events.push(Event::FailoverFailed {
-                        node: former.map(ToString::to_string),
-                        cause: cause.unwrap_or_default().to_owned(),
-                        duration: now.since(started),
-                    });
-                }
                 return Err(if call.deadline.passed(now) {
                     Lost { cause: Cause::Overdue(lost.cause.to_string()), ..lost }
                 } else {
@@ -175,27 +195,29 @@ impl Client {
             && let Some(former) = former
         {
             COUNTERS.failovers.increment();
-            // What is idle there leads to a node that is dead or a replica now.
-            self.pool_of(&former).clear();
+            // What is idle there leads to a node that is dead or a replica now, whatever the identity.
+            self.world.registry.forget_node(&former);
         }
         change
     }
 
+    /// Tells of a search: that it began, and how it ended (at which primary, and whether that is another one).
     fn announce(
         &mut self,
         former: Option<&NodeAddress>,
-        to: &NodeAddress,
-        promoted: bool,
-        cause: String,
+        cause: Option<&str>,
         started: Instant,
-        announced: bool,
+        search: &Search,
+        end: Option<(String, bool)>,
     ) {
+        let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
         let from = former.map(ToString::to_string);
-        if !announced {
-            self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
-        }
         let duration = self.world.clock.now().since(started);
-        self.events.push(Event::FailoverCompleted { from, to: to.to_string(), cause, duration, promoted });
+        self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
+        self.events.push(match end {
+            Some((to, promoted)) => Event::FailoverCompleted { from, to, cause, duration, promoted },
+            None => Event::FailoverFailed { node: from, cause, duration },
+        });
     }
 
     /// Waits a moment, as the retry policy says, within the deadline.

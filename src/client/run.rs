@@ -2,9 +2,10 @@
 
 use crate::command::{Command, Effect, Rank, Telltale, effect};
 use crate::connection::Received;
-use crate::failover::{Cause, Lost, Refusal, Remedy, Verdict, judge};
+use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, judge};
 use crate::resp::{Scalar, Sink};
 use crate::telemetry::COUNTERS;
+use crate::time::Instant;
 
 use super::call::{Call, Recovery};
 use super::desk::Desk;
@@ -36,7 +37,9 @@ impl Client {
             return self.run_with_state(desk, &mut call, effect, sink);
         }
         self.attempt_until_done(desk, &mut call, sink)?;
-        self.put_back_at(desk, now);
+        // A command that blocked took long: its connection was in use until now.
+        let used = if call.blocking { self.world.clock.coarse() } else { now };
+        self.put_back_at(desk, used);
         Ok(())
     }
 
@@ -85,6 +88,10 @@ impl Client {
                 }
             }
             sink.reset();
+            if call.blocking && !call.shorten(&mut desk.frame) {
+                sink.nil();
+                return Ok(());
+            }
             COUNTERS.retries.increment();
         }
     }
@@ -109,7 +116,26 @@ impl Client {
         }
         let begun = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
         self.send(desk, call)?;
+        if call.blocking {
+            return self.await_blocked(desk, call, begun, sink);
+        }
         self.await_reply(desk, call, begun, sink)
+    }
+
+    /// As `await_reply`, and counts the time of an attempt that brought nothing.
+    #[cold]
+    fn await_blocked<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        begun: Instant,
+        sink: &mut S,
+    ) -> Result<Received, Lost> {
+        let result = self.await_reply(desk, call, begun, sink);
+        if !matches!(result, Ok(Received::Value)) {
+            call.blocked(self.world.clock.now().since(begun));
+        }
+        result
     }
 
     /// A reply came after an attempt that may have been applied: it counts only if that attempt cannot have caused it.
@@ -165,7 +191,7 @@ impl Client {
             return Err(self.give_up(desk, call, said, now));
         }
         if call.deadline.passed(self.world.clock.now()) {
-            let lost = Lost::before(crate::failover::Phase::Read, Cause::Overdue(said));
+            let lost = Lost::before(Phase::Read, Cause::Overdue(said));
             return Err(self.end(desk, call, &lost));
         }
         call.recover = Some(recovery);
@@ -228,7 +254,7 @@ impl Client {
     }
 
     /// No attempt is left: the server's own words are the most that can be said.
-    fn give_up(&self, desk: &Desk, call: &Call, said: String, now: crate::time::Instant) -> Box<Failure> {
+    fn give_up(&self, desk: &Desk, call: &Call, said: String, now: Instant) -> Box<Failure> {
         if call.retry.tainted() {
             return self.unknown(desk, call, &Lost::awaiting(Cause::Refused(said)));
         }
@@ -237,7 +263,7 @@ impl Client {
 
     /// Checks in what is on the desk, as of the time that the command began: good enough, and free.
     #[inline]
-    pub(super) fn put_back_at(&mut self, desk: &mut Desk, now: crate::time::Instant) {
+    pub(super) fn put_back_at(&mut self, desk: &mut Desk, now: Instant) {
         if let Some(lease) = desk.lease.take() {
             match &self.primary {
                 Some((_, pool)) if std::sync::Arc::ptr_eq(pool, lease.home()) => pool.check_in(lease, now),

@@ -26,13 +26,36 @@ pub fn blocking_timeout(command: &Command, arguments: &[&[u8]]) -> Option<Blocki
     }
 }
 
+/// Where a blocking command's timeout stands among its arguments, and how `left` is written there. `None` where the
+/// command has no timeout that could be shortened: it waits for ever, or for acknowledgements of its own connection.
+pub fn shorter_timeout(command: &Command, arguments: &[&[u8]], left: Duration) -> Option<(usize, String)> {
+    match blocking_timeout(command, arguments)? {
+        BlockingTimeout::Forever => return None,
+        BlockingTimeout::For(_) => {}
+    }
+    let seconds = format!("{:.3}", left.as_secs_f64().max(0.001));
+    match command.blocking {
+        Blocking::No | Blocking::Wait => None,
+        Blocking::FirstArgument => Some((0, seconds)),
+        Blocking::LastArgument => Some((arguments.len() - 1, seconds)),
+        Blocking::BlockOption => {
+            let position = block_position(arguments)?;
+            Some((position, left.as_millis().max(1).to_string()))
+        }
+    }
+}
+
+fn block_option<'a>(arguments: &[&'a [u8]]) -> Option<&'a [u8]> {
+    arguments.get(block_position(arguments)?).copied()
+}
+
 /// The word after `BLOCK` among the options of XREAD or XREADGROUP. Options that take a value are stepped over whole,
 /// so that a group of that name is not taken for the option; what follows `STREAMS` is keys and ids.
-fn block_option<'a>(arguments: &[&'a [u8]]) -> Option<&'a [u8]> {
+fn block_position(arguments: &[&[u8]]) -> Option<usize> {
     let mut at = 0;
     while let Some(word) = arguments.get(at) {
         if word.eq_ignore_ascii_case(b"BLOCK") {
-            return arguments.get(at + 1).copied();
+            return (at + 1 < arguments.len()).then_some(at + 1);
         }
         if word.eq_ignore_ascii_case(b"STREAMS") {
             return None;
@@ -77,6 +100,20 @@ mod tests {
 
     fn ms(milliseconds: u64) -> Option<BlockingTimeout> {
         Some(BlockingTimeout::For(Duration::from_millis(milliseconds)))
+    }
+
+    #[test]
+    fn what_is_left_of_a_timeout_is_written_where_the_timeout_stood() {
+        let shorter = |line: &str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            shorter_timeout(find(words[0]).unwrap(), &words[1..], Duration::from_millis(1250))
+        };
+        assert_eq!(shorter("BLPOP a b 5"), Some((2, "1.250".into())));
+        assert_eq!(shorter("BLMPOP 5 1 a LEFT"), Some((0, "1.250".into())));
+        assert_eq!(shorter("XREAD COUNT 1 BLOCK 5000 STREAMS s $"), Some((3, "1250".into())));
+        assert_eq!(shorter("BLPOP a 0"), None);
+        assert_eq!(shorter("WAIT 1 5000"), None);
+        assert_eq!(shorter("GET a"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod row;
 mod rules;
 mod table;
 
-pub use blocking::{BlockingTimeout, blocking_timeout};
+pub use blocking::{BlockingTimeout, blocking_timeout, shorter_timeout};
 pub use lookup::{all, at, find, find_subcommand};
 pub use rank::{effect, hazard, is_read, may_use_replica};
 pub use row::{Arguments, Blocking, Command, Effect, Flags, Hazard, KeyRange, Rank, Risk, Shape, Subcommand, Telltale};

@@ -86,7 +86,9 @@ impl Dialing {
                 State::Connecting(mut transport) => match transport.finish_connect() {
                     Ok(()) => {
                         COUNTERS.opened.increment();
-                        let connection = Connection::new(transport, self.node.clone(), self.limits, self.brief);
+                        let limits =
+                            Limits { max_reply_size: self.limits.max_reply_size.min(LARGEST_ANSWER), ..self.limits };
+                        let connection = Connection::new(transport, self.node.clone(), limits, self.brief);
                         let asking = Asking::new(Box::new(connection), Opening::new(&self.identity));
                         self.state = State::Asking(Box::new(asking));
                     }
@@ -116,6 +118,10 @@ impl Dialing {
         }
     }
 }
+
+/// How often one step receives, and the most that an answer at the opening may take.
+const MOST_RECEIVES: usize = 64;
+const LARGEST_ANSWER: u64 = 1024 * 1024;
 
 /// A connection with the questions that it is to answer: at its opening, or again in a search.
 pub struct Asking {
@@ -148,7 +154,8 @@ impl Asking {
 
     /// Goes on as far as it goes without waiting.
     pub fn step(&mut self) -> Asked {
-        loop {
+        // A peer that talks without end must not keep us from the clock.
+        for _ in 0..MOST_RECEIVES {
             if self.written < self.opening.bytes().len() {
                 match self.connection.send(&self.opening.bytes()[self.written..], self.opening.replies()) {
                     Ok(0) => return Asked::Wait(Interest::Write),
@@ -174,6 +181,7 @@ impl Asking {
                 return end;
             }
         }
+        Asked::Wait(Interest::Read)
     }
 
     fn take(&mut self, answer: Answer) -> Option<Asked> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::failover::{Cause, Limit, Lost, Phase};
-use crate::resp::{Decoder, Limits, Progress, ProtocolError, ReadBuffer, Scalar, Sink, Space};
+use crate::resp::{Decoder, Limits, Progress, ProtocolError, ReadBuffer, Scalar, Sink, Space, Unfit};
 use crate::telemetry::COUNTERS;
 
 use super::{Greeting, Patience, Pollable, Quiet, Transport};
@@ -135,8 +135,8 @@ impl Connection {
         let mut asked = false;
         loop {
             let progress = self.decoder.advance(&mut self.input, sink);
-            if sink.is_full() {
-                return Err(self.fail(Cause::NoMemory));
+            if let Some(unfit) = sink.refusal() {
+                return Err(self.unfit(unfit));
             }
             let space = match progress {
                 Ok(Progress::Value) => {
@@ -166,8 +166,10 @@ impl Connection {
                     self.decoder.bulk_filled(count);
                 }
                 Ok(count) => self.input.filled(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
-                Err(error) if error.kind() == ErrorKind::Interrupted => asked = false,
+                // A signal ends the wait like silence does, so that whoever waits looks at the clock.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                    return Ok(Received::Nothing);
+                }
                 Err(error) => return Err(self.fail(cause_of(&error))),
             }
         }
@@ -191,6 +193,17 @@ impl Connection {
         }
         self.owed -= 1;
         Ok(())
+    }
+
+    #[cold]
+    fn unfit(&mut self, unfit: Unfit) -> Lost {
+        match unfit {
+            Unfit::NoMemory => self.fail(Cause::NoMemory),
+            Unfit::Key => {
+                let text = "a map of the reply has a key that is neither a string nor a number".to_owned();
+                self.fail(Cause::Protocol(ProtocolError::Unexpected(text)))
+            }
+        }
     }
 
     /// The peer has closed. What it had closed before it could arrive was not applied.

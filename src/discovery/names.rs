@@ -21,15 +21,21 @@ pub struct Name {
     lookup: Option<Box<dyn Lookup>>,
     asked_at: Option<Instant>,
     failure: Option<Lost>,
+    current: Vec<NodeAddress>,
 }
 
 impl Name {
     /// The name in `address`; `None` if it is no name but says itself where the node is.
     pub fn of(address: &NodeAddress) -> Option<Name> {
         match address {
-            NodeAddress::Tcp { host, port } if host.parse::<IpAddr>().is_err() => {
-                Some(Name { host: host.to_string(), port: *port, lookup: None, asked_at: None, failure: None })
-            }
+            NodeAddress::Tcp { host, port } if host.parse::<IpAddr>().is_err() => Some(Name {
+                host: host.to_string(),
+                port: *port,
+                lookup: None,
+                asked_at: None,
+                failure: None,
+                current: Vec::new(),
+            }),
             _ => None,
         }
     }
@@ -63,13 +69,19 @@ impl Name {
         match answer {
             Ok(addresses) => {
                 self.failure = None;
-                Some(addresses.iter().map(|ip| NodeAddress::tcp(&ip.to_string(), self.port)).collect())
+                self.current = addresses.iter().map(|ip| NodeAddress::tcp(&ip.to_string(), self.port)).collect();
+                Some(self.current.clone())
             }
             Err(error) => {
                 self.fail(&error);
                 None
             }
         }
+    }
+
+    /// Whether its last answer leads to `node`.
+    pub fn leads_to(&self, node: &NodeAddress) -> bool {
+        self.current.contains(node)
     }
 
     /// The lookup that is awaited.

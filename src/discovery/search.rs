@@ -7,7 +7,7 @@ use crate::connection::{Connection, Interest, Network, Pollable, Waiter};
 use crate::failover::Lost;
 use crate::pool::DeploymentKey;
 use crate::time::{Backoff, Clock, Deadline, Instant};
-use crate::topology::{Knowledge, Report, Role, Witness, elect};
+use crate::topology::{Claim, Knowledge, Report, Role, Witness, elect};
 
 use super::names::Name;
 pub use super::target::ProbeSettings as SearchSettings;
@@ -19,6 +19,9 @@ const EAGER_FOR: Duration = Duration::from_secs(3);
 const PACE_BASE: Duration = Duration::from_millis(4);
 /// How long a node that says that it is primary waits for others to say the same.
 const GRACE: Duration = Duration::from_millis(10);
+/// How long a node of unrelated history must be the only one to claim before it is believed: the known primary may be
+/// away for a moment only, and a former one started again would hand out old data.
+const DISBELIEF: Duration = Duration::from_secs(1);
 /// A deployment has a handful of nodes; a name or a hostile server may claim more.
 const MOST_TARGETS: usize = 128;
 
@@ -37,6 +40,10 @@ pub struct Search {
     slow_cap: Duration,
     rounds: u32,
     claimed_at: Option<Instant>,
+    /// Where the configured endpoints are; the reader endpoint is none of them.
+    endpoints: Vec<NodeAddress>,
+    known: Option<NodeAddress>,
+    history: Option<String>,
 }
 
 /// Where a search got to.
@@ -59,6 +66,8 @@ pub struct Found {
     pub connection: Box<Connection>,
     /// The nodes that said that they are replicas.
     pub replicas: Vec<NodeAddress>,
+    /// What it has to do with the primary that was known.
+    pub claim: Claim,
 }
 
 impl Search {
@@ -81,7 +90,6 @@ impl Search {
             None => key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
         };
         let likely = |address: &NodeAddress| likely.contains(address);
-        let endpoints: Vec<&NodeAddress> = key.endpoints.iter().map(|endpoint| &endpoint.address).collect();
         let unlikely_targets = search.targets.extract_if(.., |target| !likely(&target.node));
         search.others = unlikely_targets.map(|target| target.node).collect();
         if listed && knowledge.primary().is_some() {
@@ -90,7 +98,7 @@ impl Search {
             // The reader endpoint never leads to the primary.
             let names = std::mem::take(&mut search.names);
             (search.names, search.other_names) =
-                names.into_iter().partition(|name| endpoints.iter().any(|endpoint| name.is(endpoint)));
+                names.into_iter().partition(|name| search.endpoints.iter().any(|endpoint| name.is(endpoint)));
         }
         search
     }
@@ -116,12 +124,15 @@ impl Search {
             slow_cap: cap,
             rounds: 0,
             claimed_at: None,
+            endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
+            known: knowledge.primary().cloned(),
+            history: knowledge.history().map(ToOwned::to_owned),
         };
         for endpoint in key.endpoints.iter().chain(&key.reader) {
             match Name::of(&endpoint.address) {
                 Some(name) => search.names.push(name),
                 None => {
-                    search.add(endpoint.address.clone(), true);
+                    search.add(endpoint.address.clone());
                 }
             }
         }
@@ -150,9 +161,19 @@ impl Search {
             && !self.names.iter().any(|name| name.awaited().is_some())
     }
 
-    /// The role that a node gave when it was last asked.
-    pub fn role_of(&self, node: &NodeAddress) -> Option<Role> {
-        self.targets.iter().find(|target| target.node == *node)?.report().map(|report| report.role)
+    /// Whether `found` proves that the silent primary at `node` is primary no longer: by its history, or where that may
+    /// not be asked, because the silent one does not even take connections.
+    pub fn supersedes(&self, found: &Found, node: &NodeAddress) -> bool {
+        match found.claim {
+            Claim::Promoted => true,
+            Claim::Same | Claim::Unrelated => false,
+            Claim::Unproven => self.has_failed(node),
+        }
+    }
+
+    /// Whether a node did not answer the last time it was asked.
+    pub fn has_failed(&self, node: &NodeAddress) -> bool {
+        self.targets.iter().any(|target| target.node == *node && target.failure().is_some())
     }
 
     /// Goes on as far as it goes without waiting.
@@ -192,7 +213,7 @@ impl Search {
     ) -> bool {
         let now = clock.now();
         let mut until = deadline.instant().min(self.next_round).min(self.widen_at);
-        if let Some(claimed) = self.claimed_at {
+        if let Some(claimed) = self.claimed_at.filter(|claimed| *claimed + GRACE > now) {
             until = until.min(claimed + GRACE);
         }
         let mut waiters: Vec<Waiter<'_>> = Vec::with_capacity(self.targets.len() + self.names.len() + 1);
@@ -233,9 +254,9 @@ impl Search {
         }
         for nodes in found {
             for node in nodes {
-                self.add(node, true);
-                let target = self.targets.last_mut().filter(|target| !target.is_awaited() && target.report().is_none());
-                if let Some(target) = target {
+                if self.add(node)
+                    && let Some(target) = self.targets.last_mut()
+                {
                     target.ask(network, &self.settings, now);
                     self.rounds = self.rounds.max(1);
                 }
@@ -269,7 +290,7 @@ impl Search {
     /// Adds a node that another one named. A name (a server may announce one) is resolved first.
     fn add_hinted(&mut self, node: &NodeAddress) -> bool {
         match Name::of(node) {
-            None => self.add(node.clone(), false),
+            None => self.add(node.clone()),
             Some(name) => {
                 if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_TARGETS {
                     self.names.push(name);
@@ -279,16 +300,19 @@ impl Search {
         }
     }
 
-    fn add(&mut self, node: NodeAddress, named: bool) -> bool {
-        if let Some(known) = self.targets.iter_mut().find(|target| target.node == node) {
-            known.named |= named;
+    /// Adds a node that is not there yet.
+    fn add(&mut self, node: NodeAddress) -> bool {
+        if self.targets.len() >= MOST_TARGETS || self.targets.iter().any(|target| target.node == node) {
             return false;
         }
-        if self.targets.len() >= MOST_TARGETS {
-            return false;
-        }
-        self.targets.push(Target::new(node, named));
+        self.targets.push(Target::new(node));
         true
+    }
+
+    /// Whether the name of a configured endpoint leads to the node now.
+    fn is_named_by_dns(&self, node: &NodeAddress) -> bool {
+        let of_endpoints = |name: &&Name| self.endpoints.iter().any(|endpoint| name.is(endpoint));
+        self.names.iter().chain(&self.other_names).filter(of_endpoints).any(|name| name.leads_to(node))
     }
 
     fn widen(&mut self, now: Instant) {
@@ -321,7 +345,8 @@ impl Search {
             .map(|(index, report)| Witness {
                 address: &self.targets[*index].node,
                 report,
-                named: self.targets[*index].named,
+                named: self.is_named_by_dns(&self.targets[*index].node),
+                known: self.known.as_ref() == Some(&self.targets[*index].node),
             })
             .collect();
         let Some(elected) = elect(&witnesses) else {
@@ -334,10 +359,16 @@ impl Search {
         if open && now.since(claimed_at) < GRACE {
             return None;
         }
+        let (index, report) = reports[elected].clone();
+        let claim = Claim::of(&report, self.history.as_deref());
+        let node = self.targets[index].node.clone();
+        let expected = self.known.as_ref() == Some(&node) || self.is_named_by_dns(&node);
+        if claim == Claim::Unrelated && !expected && now.since(self.started) < DISBELIEF {
+            return None;
+        }
         let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);
         let replicas = replicas.map(|(index, _)| self.targets[*index].node.clone()).collect();
-        let (index, report) = reports[elected].clone();
         let connection = self.targets[index].take_connection()?;
-        Some(Found { node: self.targets[index].node.clone(), report, connection, replicas })
+        Some(Found { node, report, connection, replicas, claim })
     }
 }

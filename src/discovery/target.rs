@@ -4,7 +4,7 @@ use crate::config::NodeAddress;
 use crate::connection::{
     Asked, Asking, Connection, DialProgress, Dialing, Identity, Interest, Network, Pollable, SocketOptions,
 };
-use crate::failover::{Cause, Limit, Lost};
+use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::Limits;
 use crate::time::{Deadline, Instant};
 use crate::topology::{Mode, Report, Role};
@@ -26,8 +26,6 @@ pub struct ProbeSettings {
 pub struct Target {
     /// The node.
     pub node: NodeAddress,
-    /// Whether a configured endpoint leads to it at the moment.
-    pub named: bool,
     state: State,
 }
 
@@ -50,8 +48,8 @@ enum State {
 
 impl Target {
     /// A node that is not asked yet.
-    pub fn new(node: NodeAddress, named: bool) -> Target {
-        Target { node, named, state: State::Idle }
+    pub fn new(node: NodeAddress) -> Target {
+        Target { node, state: State::Idle }
     }
 
     /// Asks the node who it is (again), on the connection that is open, or on a new one. Does nothing while an answer
@@ -76,12 +74,16 @@ impl Target {
     /// Goes on as far as it goes without waiting.
     pub fn step(&mut self, now: Instant) {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
+            // Looked at first: a peer that talks without end would never let the step come to a wait.
+            State::Opening { dialing, until, .. } if until.passed(now) => {
+                State::Failed(Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout)))
+            }
+            State::Asking { until, .. } if until.passed(now) => {
+                State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)))
+            }
             State::Opening { mut dialing, until, .. } => match dialing.step() {
                 DialProgress::Ready(connection) => State::Told(connection),
                 DialProgress::Failed(lost) => State::Failed(lost),
-                DialProgress::Wait(_) if until.passed(now) => {
-                    State::Failed(Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout)))
-                }
                 DialProgress::Wait(interest) => State::Opening { dialing, interest, until },
             },
             State::Asking { mut asking, until, .. } => match asking.step() {
@@ -91,9 +93,6 @@ impl Target {
                     State::Told(connection)
                 }
                 Asked::Failed(lost) => State::Failed(lost),
-                Asked::Wait(_) if until.passed(now) => {
-                    State::Failed(Lost::before(crate::failover::Phase::Auth, Cause::TimedOut(Limit::Timeout)))
-                }
                 Asked::Wait(interest) => State::Asking { asking, interest, until },
             },
             settled => settled,
@@ -136,7 +135,7 @@ impl Target {
                     Mode::Cluster => "the server runs in cluster mode, which this version does not support yet",
                     Mode::Sentinel => "the server is a Sentinel, which this version does not support yet",
                 };
-                Some(Lost::before(crate::failover::Phase::Auth, Cause::NotSupported(text.to_owned())))
+                Some(Lost::before(Phase::Auth, Cause::NotSupported(text.to_owned())))
             }
             _ => None,
         }

@@ -40,6 +40,11 @@ impl Retry {
         self.tainted
     }
 
+    /// Says that nobody can tell whether the last attempt was applied, whatever the command's rank.
+    pub fn doubt(&mut self) {
+        self.tainted = true;
+    }
+
     /// Counts an attempt that begins now.
     pub fn begin(&mut self) {
         self.attempts += 1;

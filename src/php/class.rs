@@ -6,10 +6,12 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{
-    _ZEND_IS_VARIADIC_BIT, HashTable, MAY_BE_ANY, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc,
-    object_properties_init, std_object_handlers, zend_class_entry, zend_execute_data, zend_function_entry,
-    zend_internal_arg_info, zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init,
-    zend_register_internal_class_ex, zend_std_get_properties, zend_string_init_interned, zend_type, zval,
+    _ZEND_IS_VARIADIC_BIT, _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, HashTable, MAY_BE_ANY,
+    ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc, object_properties_init, std_object_handlers,
+    zend_class_entry, zend_execute_data, zend_function, zend_function_entry, zend_hash_str_find_ptr_lc,
+    zend_internal_arg_info, zend_known_strings, zend_object, zend_object_handlers, zend_object_std_dtor,
+    zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties, zend_string_init_interned,
+    zend_type, zval,
 };
 use ext_php_rs::flags::MethodFlags;
 
@@ -115,6 +117,41 @@ pub fn register() {
         let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
         (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
         (*registered).__bindgen_anon_2.create_object = Some(create);
+        for (method, parameters) in SECRETIVE {
+            hide_parameters(registered, method, *parameters);
+        }
+    }
+}
+
+/// Methods whose arguments may hold passwords, and how many parameters they have: traces must not show them (P13).
+const SECRETIVE: &[(&str, u32)] = &[
+    ("__construct", 2),
+    ("__call", 2),
+    ("executeraw", 1),
+    ("auth", 1),
+    ("acl", 1),
+    ("config", 1),
+    ("hello", 1),
+    ("migrate", 1),
+];
+
+/// Marks a method's parameters with `#[\SensitiveParameter]`.
+///
+/// # Safety
+/// The module is starting, and the class has just been registered.
+unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str, parameters: u32) {
+    /// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
+    const PERSISTENT: u32 = 1;
+    // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does. An offset
+    // of a parameter counts from one, since zero is the function itself.
+    unsafe {
+        let table = &raw mut (*class).function_table;
+        let found = zend_hash_str_find_ptr_lc(table, method.as_ptr().cast(), method.len());
+        let Some(function) = found.cast::<zend_function>().as_mut() else { return };
+        let name = *zend_known_strings.add(_zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER as usize);
+        for offset in 1..=parameters {
+            zend::zend_add_attribute(&raw mut function.common.attributes, name, 0, PERSISTENT, offset, 0);
+        }
     }
 }
 

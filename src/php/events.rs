@@ -1,15 +1,18 @@
 //! Events to listeners: after the command, never in the middle of an exchange.
 
-use ext_php_rs::ffi::{_call_user_function_impl, zend_object};
+use std::ffi::{CString, c_int};
+use std::ptr;
+
+use ext_php_rs::ffi::{_call_user_function_impl, ext_php_rs_zend_object_release, zend_object, zend_read_property};
 
 use crate::telemetry::Event;
 
+use super::class;
 use super::values::{ArrayBuilder, optional};
 use super::zend::{self, Value};
-use super::{class, zend::has_exception};
 
 /// Hands the events that wait to the object's listener. What a listener throws would hide the command's own outcome,
-/// so it becomes a warning.
+/// so it goes to PHP's error log.
 ///
 /// # Safety
 /// `object` is a live object of our class; nothing of it and nothing of the thread's hands is borrowed.
@@ -25,9 +28,9 @@ pub unsafe fn deliver(object: *mut zend_object) {
 
 #[cold]
 unsafe fn deliver_all(object: *mut zend_object) {
-    // A command's exception is set aside while listeners run.
     // SAFETY: the executor's globals exist; the object is kept alive by the call that we are in. Each event is taken
-    // before PHP code runs, and our part of the object is reached anew after it.
+    // before PHP code runs, and our part of the object is reached anew after it. A command's own exception is set
+    // aside while a listener runs, and stands again after it.
     unsafe {
         let globals = ext_php_rs::ffi::ext_php_rs_executor_globals();
         while let Some(event) = class::of(object).client.as_deref_mut().and_then(crate::client::Client::next_event) {
@@ -35,10 +38,47 @@ unsafe fn deliver_all(object: *mut zend_object) {
             if zend::type_of(&listener) == zend::IS_NULL {
                 continue;
             }
-            let pending = std::mem::replace(&mut (*globals).exception, std::ptr::null_mut());
+            let pending = std::mem::replace(&mut (*globals).exception, ptr::null_mut());
             notify(listener, &event);
+            let thrown = (*globals).exception;
+            if thrown.is_null() {
+                (*globals).exception = pending;
+                continue;
+            }
+            if zend::zend_is_unwind_exit(thrown) || zend::zend_is_graceful_exit(thrown) {
+                // `exit`, or the end of a fiber: no failure of the listener, but the end of the program's own wish.
+                if !pending.is_null() {
+                    ext_php_rs_zend_object_release(pending);
+                }
+                return;
+            }
+            let text = describe(thrown);
+            zend::zend_clear_exception();
             (*globals).exception = pending;
+            // To the log, and not as a warning: many programs turn warnings into exceptions.
+            zend::php_log_err_with_severity(text.as_ptr(), LOG_WARNING);
         }
+    }
+}
+
+/// syslog's severity of a warning.
+const LOG_WARNING: c_int = 4;
+
+/// What a listener has thrown, for the log.
+///
+/// # Safety
+/// The object is a live throwable.
+unsafe fn describe(thrown: *mut zend_object) -> CString {
+    // SAFETY: by the caller; a throwable's message belongs to PHP's base class of it, which is asked silently.
+    unsafe {
+        let class = String::from_utf8_lossy(zend::string_bytes((*(*thrown).ce).name)).into_owned();
+        let mut scratch = zend::null();
+        let message = zend_read_property((*thrown).ce, thrown, c"message".as_ptr(), 7, true, scratch.as_zval());
+        let message = message.cast::<Value>().as_ref().map(zend::deref);
+        let message = message.filter(|message| zend::type_of(message) == zend::IS_STRING);
+        let message = message.map_or_else(Default::default, |text| String::from_utf8_lossy(zend::bytes_of(text)));
+        let text = format!("ResilientRedis: an event listener threw {class}: {message}; the command's outcome stands");
+        CString::new(text.replace('\0', " ")).unwrap_or_default()
     }
 }
 
@@ -49,20 +89,15 @@ unsafe fn notify(listener: Value, event: &Event) {
         let mut parameters = [zend::string(event.name().as_bytes()), details(event)];
         let mut result = zend::null();
         _call_user_function_impl(
-            std::ptr::null_mut(),
+            ptr::null_mut(),
             callable.as_zval(),
             result.as_zval(),
             2,
             parameters.as_mut_ptr().cast(),
-            std::ptr::null_mut(),
+            ptr::null_mut(),
         );
         for value in parameters.into_iter().chain([result, callable]) {
             zend::release(value);
-        }
-        if has_exception() {
-            zend::zend_clear_exception();
-            let text = c"ResilientRedis: an event listener has thrown; the command's own outcome stands";
-            zend::zend_error(ext_php_rs::ffi::E_WARNING.cast_signed(), c"%s".as_ptr(), text.as_ptr());
         }
     }
 }

@@ -32,10 +32,9 @@ pub fn table() -> Vec<Method> {
 
 extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
     guarded(|| {
-        // SAFETY: Zend calls a constructor with its frame. No PHP code runs in here.
+        // SAFETY: Zend calls a constructor with its frame, which keeps the arguments and the object alive.
         unsafe {
-            let object = class::of(zend::this(call));
-            if object.client.is_some() {
+            if class::of(zend::this(call)).client.is_some() {
                 exceptions::throw_misuse("", "this ResilientRedis is constructed already");
                 return;
             }
@@ -55,9 +54,12 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
             let configured = ini::defaults().and_then(|defaults| configure(&parameters, &options, &defaults));
             match configured {
                 Ok(configuration) => {
+                    // Looking whether the listener can be called may have loaded classes: reached anew.
+                    let object = class::of(zend::this(call));
                     object.client = Some(Box::new(Client::new(world().clone(), configuration)));
                     if let Some(listener) = listener {
-                        object.listener = zend::hold(&listener);
+                        let former = std::mem::replace(&mut object.listener, zend::hold(&listener));
+                        zend::release(former);
                     }
                 }
                 Err(error) => exceptions::throw_configuration(&error.to_string()),

@@ -1,6 +1,6 @@
 //! Replies as PHP values, built straight from the read buffer; long strings are received into their zend_string.
 //!
-//! When PHP has no memory left the sink is full: it takes nothing more, and the reply is given up (see `memory`).
+//! When PHP has no memory left the sink takes nothing more, and the reply is given up (see `memory`).
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use ext_php_rs::ffi::{
 };
 
 use crate::command::Shape;
-use crate::resp::{Aggregate, Sink, Space};
+use crate::resp::{Aggregate, Sink, Space, Unfit};
 
 use super::memory::Pending;
 use super::zend::Value;
@@ -49,7 +49,7 @@ pub struct PhpSink<'a> {
     root: *mut Value,
     shape: Shape,
     pending: Pending,
-    full: bool,
+    refusal: Option<Unfit>,
 }
 
 impl<'a> PhpSink<'a> {
@@ -61,13 +61,13 @@ impl<'a> PhpSink<'a> {
         building.open.clear();
         building.begun = None;
         let pending = *building.pending.get_or_insert_with(Pending::of_this_thread);
-        PhpSink { building, root, shape, pending, full: false }
+        PhpSink { building, root, shape, pending, refusal: None }
     }
 
     /// A string where there is memory for it.
     #[inline]
     fn put_string(&mut self, bytes: &[u8]) {
-        if self.full {
+        if self.refusal.is_some() {
             return;
         }
         if bytes.is_empty() {
@@ -80,15 +80,15 @@ impl<'a> PhpSink<'a> {
                 unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), zend::string_start(string), bytes.len()) };
                 self.put(zend::owned_string(string));
             }
-            None => self.full = true,
+            None => self.refusal = Some(Unfit::NoMemory),
         }
     }
 
     /// Puts a finished value where it belongs, and takes over its reference.
     #[inline]
     fn put(&mut self, mut value: Value) {
-        if self.full || self.pending.is_set() {
-            self.full = true;
+        if self.refusal.is_some() || self.pending.is_set() {
+            self.refusal = self.refusal.or(Some(Unfit::NoMemory));
             // SAFETY: nobody else has the value.
             unsafe { zend::release(value) };
             return;
@@ -102,18 +102,34 @@ impl<'a> PhpSink<'a> {
         // then all of it is freed with the request.
         unsafe {
             if !memory::make_room(open.array) {
-                self.full = true;
+                self.refusal = Some(Unfit::NoMemory);
                 zend::release(value);
             } else if !open.pairs {
                 zend_hash_next_index_insert(open.array, value.as_zval());
             } else if open.has_key {
                 open.has_key = false;
                 insert(open.array, &mut open.key, &mut value);
-            } else {
-                open.key = value;
+            } else if let Some(key) = as_key(value) {
+                open.key = key;
                 open.has_key = true;
+            } else {
+                zend::release(value);
+                self.refusal = Some(Unfit::Key);
             }
         }
+    }
+}
+
+/// A value as a key, a string or an integer. RESP3 allows any scalar, PHP's arrays do not; and PHP's own conversion
+/// may run the user's error handler, which must not happen in the middle of an exchange.
+fn as_key(value: Value) -> Option<Value> {
+    match zend::type_of(&value) {
+        zend::IS_STRING | zend::IS_LONG => Some(value),
+        zend::IS_TRUE => Some(zend::string(b"1")),
+        zend::IS_FALSE | zend::IS_NULL => Some(zend::string(b"")),
+        // SAFETY: the type says that it is a float.
+        zend::IS_DOUBLE => Some(zend::string(unsafe { value.value.dval }.to_string().as_bytes())),
+        _ => None,
     }
 }
 
@@ -140,20 +156,15 @@ unsafe fn insert(array: *mut HashTable, key: &mut Value, value: &mut Value) {
             zend::IS_LONG => {
                 zend_hash_index_update(array, key.value.lval.cast_unsigned(), value.as_zval());
             }
-            // RESP3 allows any key; PHP's arrays do not.
-            _ => {
-                let name = zend::zval_get_string_func(key.as_zval());
-                zend_hash_update(array, name, value.as_zval());
-                ext_php_rs_zend_string_release(name);
-                zend::release(*key);
-            }
+            // `as_key` lets nothing else through.
+            _ => zend::release(*value),
         }
     }
 }
 
 impl Sink for PhpSink<'_> {
     fn reset(&mut self) {
-        self.full = false;
+        self.refusal = None;
         for open in self.building.open.drain(..).filter(|open| open.has_key) {
             // SAFETY: a pending key is ours and stands in no array yet.
             unsafe { zend::release(open.key) };
@@ -170,8 +181,8 @@ impl Sink for PhpSink<'_> {
     }
 
     #[inline]
-    fn is_full(&self) -> bool {
-        self.full
+    fn refusal(&self) -> Option<Unfit> {
+        self.refusal
     }
 
     #[inline]
@@ -212,7 +223,7 @@ impl Sink for PhpSink<'_> {
     }
 
     fn begin(&mut self, kind: Aggregate, length: usize) {
-        if self.full {
+        if self.refusal.is_some() {
             // What is open is not closed any more either.
             return;
         }
@@ -229,11 +240,14 @@ impl Sink for PhpSink<'_> {
             self.put(zend::owned_array(array));
             array
         };
+        if self.refusal.is_some() {
+            return;
+        }
         self.building.open.push(Open { array, pairs, key: zend::null(), has_key: false });
     }
 
     fn end(&mut self) {
-        if self.full {
+        if self.refusal.is_some() {
             return;
         }
         if let Some(mut open) = self.building.open.pop()
@@ -247,8 +261,8 @@ impl Sink for PhpSink<'_> {
 
     fn begin_bulk(&mut self, length: usize) {
         match memory::allocate_string(length) {
-            Some(string) if !self.full => self.building.begun = Some(Begun { string, length, received: 0 }),
-            _ => self.full = true,
+            Some(string) if self.refusal.is_none() => self.building.begun = Some(Begun { string, length, received: 0 }),
+            _ => self.refusal = self.refusal.or(Some(Unfit::NoMemory)),
         }
     }
 

@@ -70,6 +70,17 @@ unsafe extern "C" {
     pub fn display_ini_entries(module: *mut c_void);
     pub fn zend_clear_exception();
     pub fn zend_error(kind: c_int, format: *const c_char, ...);
+    pub fn zend_is_unwind_exit(exception: *const zend_object) -> bool;
+    pub fn zend_is_graceful_exit(exception: *const zend_object) -> bool;
+    pub fn php_log_err_with_severity(message: *const c_char, severity: c_int);
+    pub fn zend_add_attribute(
+        attributes: *mut *mut HashTable,
+        name: *mut zend_string,
+        arguments: u32,
+        flags: u32,
+        offset: u32,
+        line: u32,
+    ) -> *mut c_void;
 }
 
 /// A call frame's argument slots begin behind the frame itself, which fills whole slots.

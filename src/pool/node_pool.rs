@@ -28,6 +28,8 @@ struct Shelf {
     generation: u64,
     idle: Vec<Lease>,
     leased: usize,
+    /// As the last lease asked for it.
+    max_idle_time: Duration,
 }
 
 /// A connection in use, or waiting on its pool's shelf for the next.
@@ -86,6 +88,7 @@ impl NodePool {
     /// belong to the parent process are closed on the way.
     pub fn lease(&self, now: Instant, limits: &PoolLimits) -> Leased {
         let mut shelf = self.shelf();
+        shelf.max_idle_time = limits.max_idle_time;
         while let Some(mut lease) = shelf.idle.pop() {
             let idle_for = now.since(lease.idle_since);
             let expired = idle_for > limits.max_idle_time;
@@ -124,6 +127,13 @@ impl NodePool {
             drop(shelf);
             drop(lease);
         }
+    }
+
+    /// Closes what has been idle for too long.
+    pub(super) fn tidy(&self, now: Instant) {
+        let mut shelf = self.shelf();
+        let limit = shelf.max_idle_time;
+        shelf.idle.retain(|lease| now.since(lease.idle_since) <= limit);
     }
 
     /// Closes what is idle. What is leased stays with its holder.

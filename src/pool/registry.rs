@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::config::NodeAddress;
 use crate::connection::Identity;
+use crate::time::Instant;
 
 use super::{Deployment, DeploymentKey, NodePool, PoolStatus};
 
@@ -29,6 +30,20 @@ impl Registry {
         let mut pools = self.pools.lock();
         let key = (node.clone(), identity.clone());
         pools.entry(key).or_insert_with(|| Arc::new(NodePool::new(node.clone(), identity.clone()))).clone()
+    }
+
+    /// Closes what is idle at a node, under every identity.
+    pub fn forget_node(&self, node: &NodeAddress) {
+        for (_, pool) in self.pools.lock().iter().filter(|((at, _), _)| at == node) {
+            pool.clear();
+        }
+    }
+
+    /// Closes connections that were idle for longer than their `max_idle_time`: nobody has come for them.
+    pub fn tidy(&self, now: Instant) {
+        for pool in self.pools.lock().values() {
+            pool.tidy(now);
+        }
     }
 
     /// Closes all idle connections and forgets all that was learned, as if the process had just started. Leases stay

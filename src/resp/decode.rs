@@ -290,36 +290,42 @@ impl Decoder {
             input.consume(header + length + 2);
             return Ok(Step::Completed);
         }
-        if length <= WHOLE || verbatim || self.muted_at.is_some() {
-            if header + length + 2 > ReadBuffer::capacity() {
-                return Err(ProtocolError::LineTooLong(ReadBuffer::capacity()));
-            }
+        let prefix = if verbatim { 4 } else { 0 };
+        if length <= WHOLE || rest.len() < prefix {
             // The charge comes again with the next call, when the value is read once more.
             self.cost -= ELEMENT_COST + length as u64;
             return Ok(Step::Starved);
         }
-        sink.begin_bulk(length);
-        input.consume(header);
-        self.bulk = Some(length);
+        if self.muted_at.is_none() {
+            sink.begin_bulk(length - prefix);
+        }
+        input.consume(header + prefix);
+        self.bulk = Some(length - prefix);
         Ok(Step::NeedsBulk)
     }
 
     fn continue_bulk<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Step, ProtocolError> {
         let left = self.bulk.unwrap_or(0);
         let here = input.unread().len().min(left);
+        let muted = self.muted_at.is_some();
         if here > 0 {
-            sink.append(&input.unread()[..here]);
+            if !muted {
+                sink.append(&input.unread()[..here]);
+            }
             input.consume(here);
             self.bulk = Some(left - here);
         }
         if left > here {
-            return Ok(Step::NeedsBulk);
+            // What goes nowhere comes through the read buffer.
+            return Ok(if muted { Step::Starved } else { Step::NeedsBulk });
         }
         match input.unread() {
             [b'\r', b'\n', ..] => {
                 input.consume(2);
                 self.bulk = None;
-                sink.end_bulk();
+                if !muted {
+                    sink.end_bulk();
+                }
                 Ok(Step::Completed)
             }
             [] | [b'\r'] => Ok(Step::Starved),
@@ -346,9 +352,11 @@ impl Decoder {
         if kind == Kind::Push && !self.open.is_empty() {
             return Err(ProtocolError::Unexpected("a push inside of another value".to_owned()));
         }
-        match length {
-            Some(length) => self.open_aggregate(kind, length, sink),
-            None => self.take_nil(sink),
+        match (length, kind) {
+            (Some(length), _) => self.open_aggregate(kind, length, sink),
+            (None, Kind::Reply(_)) => self.take_nil(sink),
+            // Nil is a value; a push or an attribute that is none would pass for a reply.
+            (None, Kind::Push | Kind::Attribute) => Err(ProtocolError::BadValue("-1".to_owned())),
         }
     }
 

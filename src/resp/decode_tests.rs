@@ -86,6 +86,21 @@ fn a_large_bulk_string_goes_around_the_read_buffer() {
 }
 
 #[test]
+fn long_verbatim_strings_and_long_strings_in_pushes_go_around_the_read_buffer_too() {
+    let text = "v".repeat(200_000);
+    let mut bytes = format!("={}\r\ntxt:{text}\r\n", text.len() + 4).into_bytes();
+    bytes.extend_from_slice(format!(">2\r\n+x\r\n${}\r\n{text}\r\n:7\r\n", text.len()).as_bytes());
+    assert_eq!(decode(&bytes).unwrap(), vec![bulk(&text), Value::Int(7)]);
+}
+
+#[test]
+fn a_push_or_attribute_that_is_nil_is_no_reply() {
+    for bytes in [&b">-1\r\n"[..], b"|-1\r\n"] {
+        assert_eq!(decode(bytes), Err(ProtocolError::BadValue("-1".into())));
+    }
+}
+
+#[test]
 fn pushes_and_attributes_are_no_replies_and_reach_no_sink() {
     let bytes = b">2\r\n+invalidate\r\n*1\r\n$1\r\nk\r\n|1\r\n+key\r\n*1\r\n:1\r\n*2\r\n|0\r\n:1\r\n:2\r\n>1\r\n+x\r\n";
     assert_eq!(decode(bytes).unwrap(), vec![Value::Array(vec![Value::Int(1), Value::Int(2)])]);

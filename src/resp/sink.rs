@@ -13,6 +13,15 @@ pub enum Aggregate {
     Map,
 }
 
+/// Why a sink takes nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// There is no memory left.
+    NoMemory,
+    /// A key of a map is no scalar.
+    Key,
+}
+
 /// Room for bytes to be received. Memory fresh from PHP's allocator need not be cleared before it is filled.
 #[derive(Debug)]
 pub enum Space<'a> {
@@ -44,9 +53,9 @@ impl Space<'_> {
 pub trait Sink {
     /// Forgets what came of a reply that will not be completed: the command is sent again.
     fn reset(&mut self);
-    /// Whether there is no room for what has come: the reply cannot be had, and nothing more of it should be read.
-    fn is_full(&self) -> bool {
-        false
+    /// Whether the sink takes nothing more: the reply cannot be had, and nothing more of it should be read.
+    fn refusal(&self) -> Option<Unfit> {
+        None
     }
 
     /// Nil, in any of its three forms.

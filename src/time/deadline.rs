@@ -28,6 +28,12 @@ impl Deadline {
         Deadline(self.0.min(other.0))
     }
 
+    /// The deadline, put off by `time`.
+    #[must_use]
+    pub fn later_by(self, time: Duration) -> Deadline {
+        Deadline(self.0 + time)
+    }
+
     /// Whether the deadline has passed.
     pub fn passed(self, now: Instant) -> bool {
         now >= self.0

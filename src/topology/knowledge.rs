@@ -11,6 +11,7 @@ pub struct Knowledge {
     primary: Option<NodeAddress>,
     replicas: Vec<NodeAddress>,
     mode: Mode,
+    history: Option<String>,
 }
 
 /// What a report changed.
@@ -38,6 +39,12 @@ impl Knowledge {
         &self.replicas
     }
 
+    /// The history (`master_replid`) that the primary writes, where it may be asked. A node that was promoted out of it
+    /// names it as its former one.
+    pub fn history(&self) -> Option<&str> {
+        self.history.as_deref()
+    }
+
     /// How the primary was started.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -55,6 +62,7 @@ impl Knowledge {
             self.replicas.extend(former);
         }
         self.mode = report.mode;
+        self.history = report.lineage.as_ref().map(|lineage| lineage.id.clone());
         if !report.replicas.is_empty() {
             // A fresh list replaces the old one. A primary without replicas says nothing about where they are:
             // right after a promotion none is attached yet, and the old addresses are the best there is.

@@ -7,6 +7,6 @@ mod election;
 mod knowledge;
 mod report;
 
-pub use election::{Witness, elect};
+pub use election::{Claim, Witness, elect};
 pub use knowledge::{Change, Knowledge};
 pub use report::{Lineage, Mode, Report, Role};

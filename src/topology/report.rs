@@ -86,8 +86,10 @@ impl Report {
         let mut report = Report::silent(Role::Primary);
         let from_hello = hello.and_then(|hello| report.read_hello(hello));
         let from_info = info.and_then(|info| report.read_info(info));
-        // INFO is the younger of the two: it was asked in the same write, but answered after HELLO.
-        report.role = from_info.or(from_hello)?;
+        // INFO is the younger of the two: it was asked in the same write, but answered after HELLO. A Sentinel gives no
+        // role, and must not be taken for a primary.
+        let sentinel = (report.mode == Mode::Sentinel).then_some(Role::Replica);
+        report.role = sentinel.or(from_info).or(from_hello)?;
         Some(report)
     }
 
@@ -200,6 +202,13 @@ mod tests {
         let report = Report::read(Some(&hello("replica", "cluster")), None).unwrap();
         assert_eq!((report.role, report.mode), (Role::Replica, Mode::Cluster));
         assert_eq!(report.lineage, None);
+    }
+
+    #[test]
+    fn a_sentinel_is_told_by_its_mode_and_is_no_primary() {
+        let words = ["server", "redis", "version", "7.0.15", "mode", "sentinel"];
+        let report = Report::read(Some(&Value::Array(words.map(text).to_vec())), None).unwrap();
+        assert_eq!((report.role, report.mode), (Role::Replica, Mode::Sentinel));
     }
 
     #[test]

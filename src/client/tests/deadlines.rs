@@ -107,3 +107,50 @@ fn a_connection_that_a_more_patient_client_opened_does_not_stretch_a_short_limit
     assert!((0.1..0.11).contains(&bench.elapsed()), "{}", bench.elapsed());
     assert_eq!(bench.network.dialed(1), 1);
 }
+
+#[test]
+fn a_pop_without_an_end_still_ends_when_nobody_can_be_reached() {
+    let mut bench = Bench::with(vec![Server::primary(&[])], &[1], &limited(1.0, 3.0));
+    bench.network.change(|state| state.kill(1));
+    let failure = bench.run("BLPOP list 0").unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure:?}");
+    assert!((1.0..1.01).contains(&bench.elapsed()), "{}", bench.elapsed());
+}
+
+#[test]
+fn a_pop_without_an_end_ends_when_its_node_is_gone_without_a_word() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.cut_off(1));
+    let failure = bench.run("BLPOP list 0").unwrap_err();
+    assert!(failure.is_outcome_unknown(), "{failure:?}");
+    assert!(bench.elapsed() < 15.0, "{}", bench.elapsed());
+}
+
+#[test]
+fn short_limits_and_trickles_do_not_open_connections() {
+    let mut bench = Bench::with(vec![Server::primary(&[])], &[1], &limited(0.2, 0.2));
+    for _ in 0..50 {
+        bench.run("SET k v").unwrap();
+    }
+    assert_eq!(bench.network.dialed(1), 1);
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::Say(b"$20\r\n".to_vec()))));
+    for tick in 1..=22 {
+        bench.network.after(Duration::from_millis(100 * tick), move |state| {
+            state.say_unasked(
+                1,
+                if tick <= 20 {
+                    b"x"
+                } else if tick == 21 {
+                    b"\r"
+                } else {
+                    b"\n"
+                },
+            );
+        });
+    }
+    assert!(bench.run("GET k").is_ok());
+    assert_eq!(bench.network.dialed(1), 1, "bytes that come are a sign of life");
+}

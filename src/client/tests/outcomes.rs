@@ -105,7 +105,7 @@ fn states_of_the_server_are_waited_out_whatever_the_command_is() {
         assert_eq!(bench.run("INCR k"), Ok(Value::Int(1)), "{state}");
         let elapsed = bench.elapsed();
         assert!((0.7..1.0).contains(&elapsed), "{state}: went on after {elapsed} s");
-        assert_eq!(bench.events(), ["failover.started", "failover.completed"], "{state}: told once");
+        assert_eq!(bench.events(), [""; 0], "{state}: nobody failed over");
     }
 }
 
@@ -150,6 +150,48 @@ fn readonly_out_of_a_script_counts_only_if_the_node_is_a_replica() {
     });
     assert!(bench.run("EVAL script 0").is_ok(), "the node is a replica: nothing was applied");
     assert_eq!(bench.network.server(2, |server| server.count("EVAL")), 1);
+}
+
+#[test]
+fn a_script_whose_node_cannot_be_asked_any_more_is_in_doubt_and_never_sent_again() {
+    let readonly = b"-READONLY You can't write against a read only replica. script: f, on @user_script:1.\r\n";
+    for promoted in [true, false] {
+        let mut bench = Bench::with(replicated(), &[1], &[("command_timeout", Setting::Float(2.0))]);
+        bench.run("SET k v").unwrap();
+        bench.network.server(1, |server| server.faults.push_back(("EVAL".into(), Fault::Say(readonly.to_vec()))));
+        bench.network.after(Duration::from_micros(50), move |state| {
+            // Its last words are on their way when it dies.
+            state.refuse(1);
+            if promoted {
+                state.server(2).promote();
+            }
+        });
+        let failure = bench.run("EVAL script 0").unwrap_err();
+        assert!(failure.is_outcome_unknown(), "promoted {promoted}: {failure:?}");
+        assert_eq!(bench.network.server(2, |server| server.count("EVAL")), 0);
+    }
+}
+
+#[test]
+fn a_blocked_command_sent_again_waits_only_for_what_is_left_of_its_time() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("XREAD".into(), Fault::Silence)));
+    bench.network.after(Duration::from_millis(1500), |state| state.close_all(1));
+    assert!(bench.run("XREAD BLOCK 4000 STREAMS s $").is_ok());
+    let words = bench.network.server(1, |server| server.last.clone());
+    let left: u64 = words[2].parse().unwrap();
+    assert!((2400..=2500).contains(&left), "waited {left} ms more");
+}
+
+#[test]
+fn a_blocked_command_whose_time_is_over_ends_with_nothing_instead_of_waiting_again() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("XREAD".into(), Fault::Silence)));
+    bench.network.after(Duration::from_millis(1100), |state| state.close_all(1));
+    assert_eq!(bench.run("XREAD BLOCK 1000 STREAMS s $"), Ok(Value::Nil));
+    assert_eq!(bench.network.server(1, |server| server.count("XREAD")), 1);
 }
 
 #[test]

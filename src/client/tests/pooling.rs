@@ -121,3 +121,33 @@ fn a_reply_beyond_the_limit_is_a_protocol_failure_and_the_connection_is_gone() {
     assert!(failure.message.contains("max_reply_size"), "{failure}");
     assert_eq!(bench.run("GET other"), Ok(Value::Nil));
 }
+
+#[test]
+fn connections_that_nobody_comes_for_are_closed_in_time() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    for database in 0..5 {
+        bench.run(&format!("SELECT {database}")).unwrap();
+        let mut other = bench.sibling(1);
+        run_on(&mut other, &mut bench.desk, "GET k").unwrap();
+    }
+    let idle = |bench: &Bench| bench.world.registry.status().iter().map(|pool| pool.idle).sum::<usize>();
+    assert!(idle(&bench) > 1);
+    bench.network.clock.advance(Duration::from_secs(241));
+    bench.run("GET k").unwrap();
+    assert_eq!(idle(&bench), 1, "only the one that was opened now");
+}
+
+#[test]
+fn a_failover_closes_what_led_to_the_former_primary_in_every_database() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    let mut other = bench.sibling(1);
+    run_on(&mut other, &mut bench.desk, "SELECT 3").unwrap();
+    bench.network.change(|state| {
+        state.server(2).promote();
+        state.server(1).follows = Some(node(2));
+    });
+    bench.run("SET k w").unwrap();
+    let left = bench.world.registry.status().into_iter().filter(|pool| pool.node == node(1) && pool.idle > 0);
+    assert_eq!(left.count(), 0);
+}

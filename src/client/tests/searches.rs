@@ -164,3 +164,75 @@ fn a_wrong_password_is_told_at_once() {
     assert!(failure.message.contains("WRONGPASS"), "{failure}");
     assert!(bench.elapsed() < 0.1);
 }
+
+#[test]
+fn a_slow_primary_is_not_left_for_a_node_that_nothing_proves_to_be_promoted() {
+    let mut bench = Bench::with(vec![Server::primary(&[]), Server::stranger()], &[1, 2], &[]);
+    bench.network.change(|state| state.freeze(2, true));
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.freeze(2, false);
+        state.freeze(1, true);
+    });
+    bench.network.after(SECOND, |state| state.freeze(1, false));
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    assert_eq!(bench.network.server(1, |server| server.count("SET")), 2);
+    assert_eq!(bench.network.server(2, |server| server.count("SET")), 0);
+    assert_eq!(bench.events(), [""; 0]);
+}
+
+#[test]
+fn two_addresses_of_one_server_do_not_promote_each_other() {
+    // Equal histories: to the client these are one server, as a name with two addresses would show it.
+    let mut bench = Bench::with(vec![Server::primary(&[]), Server::primary(&[])], &[1, 2], &[]);
+    bench.run("SET k v").unwrap();
+    let used = bench.client.deployment().knowledge().primary().cloned().unwrap();
+    let index = if used == node(1) { 1 } else { 2 };
+    bench
+        .network
+        .server(index, |server| server.faults.push_back(("BLPOP".into(), crate::connection::scripted::Fault::Silence)));
+    bench.network.after(SECOND * 12, move |state| state.say_unasked(index, b"$1\r\nx\r\n"));
+    assert!(bench.run("BLPOP list 20").is_ok());
+    assert_eq!(bench.events(), [""; 0]);
+}
+
+#[test]
+fn a_former_primary_that_was_started_again_is_not_taken_while_the_present_one_is_away_for_a_moment() {
+    let mut bench = Bench::with(replicated(), &[1, 2, 3], &[]);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.kill(1);
+        promote_2(state);
+    });
+    bench.run("SET k w").unwrap();
+    bench.network.change(|state| {
+        // It comes back as it was started first: a primary, with a history that nobody follows.
+        *state.server(1) = Server::stranger();
+        state.restart(1);
+        state.kill(2);
+    });
+    bench.network.after(Duration::from_millis(300), |state| state.restart(2));
+    assert_eq!(bench.run("SET k x"), Ok(Value::Okay));
+    assert_eq!(bench.network.server(1, |server| server.count("SET")), 0);
+    assert_eq!(bench.network.server(2, |server| server.count("SET")), 2);
+}
+
+#[test]
+fn a_sentinel_is_not_mistaken_for_a_primary() {
+    let mut bench = Bench::of(vec![Server { sentinel: true, ..Server::primary(&[]) }]);
+    let failure = bench.run("GET k").unwrap_err();
+    assert_eq!(failure.kind, Kind::NotSupported, "{failure:?}");
+    assert!(bench.elapsed() < 0.1);
+}
+
+#[test]
+fn every_search_that_is_told_of_has_an_end() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.server(1).password = Some("changed".into());
+        state.close_all(1);
+    });
+    assert!(bench.run("GET k").is_err());
+    assert_eq!(bench.events(), ["failover.started", "failover.failed"]);
+}

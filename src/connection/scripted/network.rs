@@ -138,6 +138,11 @@ impl State {
         self.close_all(index);
     }
 
+    /// New connections are refused; what is on its way still arrives.
+    pub fn refuse(&mut self, index: usize) {
+        self.nodes.get_mut(&node(index)).unwrap().refuses = true;
+    }
+
     /// The process is back.
     pub fn restart(&mut self, index: usize) {
         self.nodes.get_mut(&node(index)).unwrap().refuses = false;

@@ -40,6 +40,8 @@ pub struct Server {
     pub history: (String, String),
     /// Whether INFO is refused to the user.
     pub hides_info: bool,
+    /// Whether it is a Sentinel, which gives no role.
+    pub sentinel: bool,
     /// The password that AUTH must give, if any.
     pub password: Option<String>,
     /// An error that every command but the opening gets, such as LOADING.
@@ -50,6 +52,8 @@ pub struct Server {
     pub data: HashMap<String, String>,
     /// Every command that was executed, the opening not counted.
     pub executed: Vec<String>,
+    /// The words of the last of them.
+    pub last: Vec<String>,
 }
 
 impl Server {
@@ -61,6 +65,11 @@ impl Server {
     /// A replica of `primary`.
     pub fn replica(primary: &NodeAddress) -> Server {
         Server { follows: Some(primary.clone()), ..Server::primary(&[]) }
+    }
+
+    /// A primary that has nothing to do with the others.
+    pub fn stranger() -> Server {
+        Server { history: ("5".repeat(40), "0".repeat(40)), ..Server::primary(&[]) }
     }
 
     /// Makes it primary with a history of its own, as REPLICAOF NO ONE does.
@@ -113,6 +122,7 @@ impl Server {
             return error("READONLY You can't write against a read only replica.");
         }
         self.executed.push(name.to_owned());
+        self.last = std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect();
         let key = arguments.first().cloned().unwrap_or_default();
         match name {
             "PING" => b"+PONG\r\n".to_vec(),
@@ -136,6 +146,11 @@ impl Server {
         if !arguments.is_empty() && given != self.password {
             return error("WRONGPASS invalid username-password pair or user is disabled.");
         }
+        if self.sentinel {
+            let fields = ["server", "redis", "version", "7.0.15", "mode", "sentinel"];
+            let items: Vec<u8> = fields.iter().flat_map(|field| bulk(field)).collect();
+            return [format!("*{}\r\n", fields.len()).into_bytes(), items].concat();
+        }
         let role = if self.follows.is_some() { "replica" } else { "master" };
         let fields = ["server", "redis", "version", "7.0.15", "mode", "standalone", "role", role];
         let items: Vec<u8> = fields.iter().flat_map(|field| bulk(field)).collect();
@@ -143,6 +158,9 @@ impl Server {
     }
 
     fn info(&self) -> Vec<u8> {
+        if self.sentinel {
+            return bulk("# Sentinel\r\nsentinel_masters:1\r\n");
+        }
         if self.hides_info {
             return error("NOPERM this user has no permissions to run the 'info' command");
         }
