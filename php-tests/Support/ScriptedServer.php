@@ -24,7 +24,7 @@ final class ScriptedServer
         $this->port = (int) $lines[0];
     }
 
-    /** @param string $mode silent, close-at-once, close-after-request, garbage or half: see bin/misbehaving-server.php */
+    /** @param string $mode silent, close-at-once, close-after-request, garbage, half or flood: see bin/misbehaving-server.php */
     public static function misbehaving(string $mode): self
     {
         return new self('misbehaving-server.php', $mode);
@@ -38,6 +38,14 @@ final class ScriptedServer
     public static function before(RedisServer $server, string $command, string $fault, int $times = 1, float $seconds = 0.0): self
     {
         $rule = ['command' => strtoupper($command), 'fault' => $fault, 'times' => $times, 'seconds' => $seconds];
+
+        return new self('fault-proxy.php', (string) $server->port, json_encode([$rule], JSON_THROW_ON_ERROR));
+    }
+
+    /** A proxy that gives other bytes for the reply to one command, once. */
+    public static function saying(RedisServer $server, string $command, string $bytes): self
+    {
+        $rule = ['command' => strtoupper($command), 'fault' => 'say', 'times' => 1, 'bytes' => $bytes];
 
         return new self('fault-proxy.php', (string) $server->port, json_encode([$rule], JSON_THROW_ON_ERROR));
     }

@@ -172,7 +172,7 @@ impl Client {
     fn take_over(&mut self, desk: &mut Desk, found: Found) -> Change {
         let change = self.learn(&found);
         let pool = self.pool_of(&found.node);
-        desk.lease = Some(pool.adopt(found.connection));
+        desk.lease = Some(pool.adopt(found.connection, &self.configuration.pool));
         self.primary = Some((self.deployment.epoch(), pool));
         self.attached = true;
         change
@@ -182,7 +182,7 @@ impl Client {
     pub(super) fn keep_found(&mut self, found: Found) -> Change {
         let change = self.learn(&found);
         let pool = self.pool_of(&found.node);
-        let lease = pool.adopt(found.connection);
+        let lease = pool.adopt(found.connection, &self.configuration.pool);
         pool.check_in(lease, self.world.clock.now());
         self.primary = Some((self.deployment.epoch(), pool));
         change

@@ -28,7 +28,7 @@ struct Shelf {
     generation: u64,
     idle: Vec<Lease>,
     leased: usize,
-    /// As the last lease asked for it.
+    /// As whoever used the pool last asked for it.
     max_idle_time: Duration,
 }
 
@@ -103,8 +103,9 @@ impl NodePool {
     }
 
     /// Counts a connection that was opened elsewhere as a lease of this pool.
-    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>) -> Lease {
+    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>, limits: &PoolLimits) -> Lease {
         let mut shelf = self.shelf();
+        shelf.max_idle_time = limits.max_idle_time;
         shelf.leased += 1;
         let generation = shelf.generation;
         Lease { connection, home: self.clone(), idle_since: Instant::default(), generation, shelved: false }
@@ -186,8 +187,14 @@ impl Lease {
     /// Moves the lease to another pool, after the connection's identity was changed on the server.
     pub fn move_to(&mut self, home: &Arc<NodePool>) {
         if self.is_ours() {
-            self.home.shelf().leased -= 1;
-            home.shelf().leased += 1;
+            let max_idle_time = {
+                let mut former = self.home.shelf();
+                former.leased = former.leased.saturating_sub(1);
+                former.max_idle_time
+            };
+            let mut shelf = home.shelf();
+            shelf.leased += 1;
+            shelf.max_idle_time = shelf.max_idle_time.max(max_idle_time);
         }
         self.home = home.clone();
     }

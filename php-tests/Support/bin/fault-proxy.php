@@ -14,6 +14,7 @@ declare(strict_types=1);
  *   half       the first half of the reply, then silence
  *   half-close the first half of the reply, then the connection is closed
  *   garbage    the server executes the command, and bytes that are not RESP come back
+ *   say        the server executes the command, and the rule's BYTES come back
  */
 
 use Tests\Support\Ports;
@@ -105,6 +106,7 @@ function relay(array &$pair, string $request, ?array $rule): bool
         'none', 'late' => $reply,
         'half', 'half-close' => substr($reply, 0, intdiv(strlen($reply), 2)),
         'garbage' => "this is no reply\r\n",
+        'say' => $rule['bytes'],
         default => '',
     };
     // The client may have gone by now.

@@ -11,6 +11,7 @@ declare(strict_types=1);
  *   close-after-request  closes when something has been read
  *   garbage              answers with bytes that are not RESP
  *   half                 answers with the first half of a reply, then is silent
+ *   flood                answers with pushes that nobody asked for, without an end (but no longer than 10 seconds)
  */
 
 use Tests\Support\Ports;
@@ -52,8 +53,19 @@ while (true) {
             match ($mode) {
                 'garbage' => fwrite($stream, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
                 'half' => fwrite($stream, "\$100\r\nonly the beginning"),
+                'flood' => flood($stream),
                 default => null,
             };
         }
+    }
+}
+
+/** @param resource $stream */
+function flood($stream): void
+{
+    stream_set_blocking($stream, true);
+    $pushes = str_repeat(">1\r\n+x\r\n", 1000);
+    for ($end = microtime(true) + 10; microtime(true) < $end && @fwrite($stream, $pushes) !== false;) {
+        // On and on.
     }
 }

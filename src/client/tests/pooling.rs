@@ -151,3 +151,13 @@ fn a_failover_closes_what_led_to_the_former_primary_in_every_database() {
     let left = bench.world.registry.status().into_iter().filter(|pool| pool.node == node(1) && pool.idle > 0);
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn a_connection_that_was_just_opened_is_not_tidied_away() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.clock.advance(Duration::from_millis(10));
+    bench.world.registry.tidy(crate::time::Clock::now(&bench.network.clock));
+    bench.run("GET k").unwrap();
+    assert_eq!(bench.network.dialed(1), 1);
+}
