@@ -5,6 +5,10 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Debian keeps phpenmod, php-fpm and their kin where a user's PATH does not look. (Recipes only: make 4.3 runs
+# $$(shell) with the PATH that it was given.)
+export PATH := $(PATH):/usr/sbin:/sbin
+
 PHP        ?= php
 PHP_CONFIG ?= php-config
 PHPUNIT    ?= phpunit
@@ -47,16 +51,24 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14 | sort
 
 .PHONY: setup
-setup: ## install what is missing: PHP, clang, Redis (Debian packages)
-	@.ci/setup
+setup: ## install all that is missing: PHP, clang, Redis, PHPUnit (Debian packages)
+	@.ci/setup test
+
+.PHONY: setup-build
+setup-build:
+	@.ci/setup build
+
+.PHONY: setup-demo
+setup-demo:
+	@.ci/setup demo
 
 .PHONY: build
-build: setup ## build the extension (release)
+build: setup-build ## build the extension (release)
 	$(CARGO) rustc --release --lib --crate-type cdylib
 	@test -f $(LIBRARY) && echo "built: $(if $(CARGO_TARGET_DIR),$(LIBRARY),target/release/lib$(NAME).so)"
 
 .PHONY: demo
-demo: build ## watch a program go on while its primary is killed
+demo: setup-demo build ## watch a program go on while its primary is killed
 	@$(with_extension) examples/failover/run.php
 
 .PHONY: test
@@ -81,7 +93,7 @@ rust-tests: setup ## all that is below the PHP room
 	fi
 
 .PHONY: php-tests
-php-tests: build ## PHPUnit against real servers; FILTER=name runs some
+php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
 	@$(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')
 
 .PHONY: table
@@ -93,7 +105,7 @@ table: setup ## generate the command table again
 EXTENSION_DIR = $(shell $(PHP_CONFIG) --extension-dir)
 PHP_VERSION   = $(shell $(PHP) -n -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')
 MODULES       = /etc/php/$(PHP_VERSION)/mods-available
-HAS_PHPENMOD  = $(shell command -v phpenmod >/dev/null && [ -d $(MODULES) ] && echo yes)
+HAS_PHPENMOD  = $(shell PATH="$$PATH:/usr/sbin"; command -v phpenmod >/dev/null && [ -d $(MODULES) ] && echo yes)
 INI_DIR       = $(if $(HAS_PHPENMOD),$(MODULES),$(shell $(PHP_CONFIG) --ini-dir))
 INSTALLED_LIBRARY = $(DESTDIR)$(EXTENSION_DIR)/$(NAME).so
 INSTALLED_INI     = $(DESTDIR)$(INI_DIR)/$(NAME).ini
@@ -101,13 +113,15 @@ INSTALLED_INI     = $(DESTDIR)$(INI_DIR)/$(NAME).ini
 .PHONY: install
 install: build ## install the extension for the system's PHP (DESTDIR is honoured)
 	@test -n "$(EXTENSION_DIR)" && test -n "$(INI_DIR)" || { echo "$(PHP_CONFIG) names no extension or ini directory" >&2; exit 1; }
+	@test -n "$(AS_ROOT)$(DESTDIR)" || [ "$$(id -u)" = 0 ] || { echo "installing needs root, and there is no sudo: run this as root, or name a DESTDIR" >&2; exit 1; }
 	$(AS_ROOT) install -D -m 0644 $(LIBRARY) "$(INSTALLED_LIBRARY)"
 	@ini="$$(mktemp)"; trap 'rm -f "$$ini"' EXIT; \
 	printf '; priority=30\nextension=%s.so\n' $(NAME) > "$$ini"; set -x; \
 	$(AS_ROOT) install -D -m 0644 "$$ini" "$(INSTALLED_INI)"
 ifeq ($(DESTDIR),)
 	$(if $(HAS_PHPENMOD),$(AS_ROOT) phpenmod -v $(PHP_VERSION) $(NAME))
-	@$(PHP) -m | grep -x $(NAME) >/dev/null && echo "$(NAME) is installed; running php-fpm services load it when they are restarted"
+	@$(PHP) -m | grep -x $(NAME) >/dev/null || { echo "$(PHP) does not load $(NAME)" >&2; exit 1; }
+	@echo "$(NAME) is installed for $(PHP)$(if $(HAS_PHPENMOD), and every other SAPI of PHP $(PHP_VERSION)); running php-fpm services load it when they are restarted"
 else
 	$(if $(HAS_PHPENMOD),@echo "to switch it on there: phpenmod -v $(PHP_VERSION) $(NAME)")
 endif

@@ -112,9 +112,9 @@ final class Diary
     private static function eventText(string $event, array $details): string
     {
         return match ($event) {
-            'failover.started' => sprintf('client: %s is lost (%s), looking for the primary', $details['node'] ?? '?', $details['cause'] ?? '?'),
+            'failover.started' => sprintf('client: lost %s as its primary (%s)', $details['node'] ?? '?', $details['cause'] ?? '?'),
             'failover.completed' => sprintf(
-                'client: writes go to %s, found in %.0f ms',
+                'client: writes go to %s now, after a search of %.0f ms',
                 $details['to'] ?? '?',
                 1000 * (float) ($details['duration'] ?? 0),
             ),

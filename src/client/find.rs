@@ -159,7 +159,8 @@ impl Client {
                 let (node, lost) = search.obstacle();
                 call.node = node.or_else(|| former.cloned());
                 return Err(if call.deadline.passed(now) {
-                    Lost { cause: Cause::Overdue(lost.cause.to_string()), ..lost }
+                    let asked = format!("{} (looked for a primary {} times)", lost.cause, search.rounds());
+                    Lost { cause: Cause::Overdue(asked), ..lost }
                 } else {
                     lost
                 });

@@ -204,9 +204,9 @@ impl Client {
         let final_cause = match &lost.cause {
             // A script's error that was the script's own after all.
             Cause::Refused(text) if lost.sent => {
-                return Err(call.refused(&desk.frame, text, self.world.clock.now()));
+                return Err(call.refused(&desk.frame, text, self.world.clock.coarse()));
             }
-            Cause::NoMemory => return Err(call.fail(&desk.frame, lost, false, self.world.clock.now())),
+            Cause::NoMemory => return Err(call.fail(&desk.frame, lost, false, self.world.clock.coarse())),
             Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
             Cause::Protocol(_) => {
                 call.garbled += 1;
@@ -244,13 +244,13 @@ impl Client {
         if call.retry.tainted() {
             return self.unknown(desk, call, lost);
         }
-        call.fail(&desk.frame, lost, false, self.world.clock.now())
+        call.fail(&desk.frame, lost, false, self.world.clock.coarse())
     }
 
     fn unknown(&self, desk: &Desk, call: &Call, lost: &Lost) -> Box<Failure> {
         COUNTERS.unknown.increment();
         debug_assert_ne!(call.hazard(&desk.frame).rank, Rank::Read);
-        call.fail(&desk.frame, lost, true, self.world.clock.now())
+        call.fail(&desk.frame, lost, true, self.world.clock.coarse())
     }
 
     /// No attempt is left: the server's own words are the most that can be said.

@@ -3,12 +3,23 @@
 use super::setting::{Setting, visible};
 
 /// An option that is wrong: which one, what was given and what is accepted. Holds no secrets.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("option `{option}`: given {given}, accepted: {accepted}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigurationError {
     option: String,
     given: String,
     accepted: String,
+}
+
+impl std::error::Error for ConfigurationError {}
+
+impl std::fmt::Display for ConfigurationError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ConfigurationError { option, given, accepted } = self;
+        match accepted.strip_prefix("unknown option; ") {
+            Some(advice) => write!(f, "option `{option}` is unknown (given {given}); {advice}"),
+            None => write!(f, "option `{option}`: given {given}, accepted: {accepted}"),
+        }
+    }
 }
 
 impl ConfigurationError {

@@ -183,6 +183,9 @@ impl Opening {
             Question::Hello if unknown => None,
             // SELECT may fail because HELLO did: the second try will tell.
             Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) => None,
+            Question::Hello if text.starts_with("NOAUTH") => {
+                Some(Cause::Denied(format!("the server wants a password (option `password`); it said: {text}")))
+            }
             Question::Hello | Question::Auth | Question::Select => Some(Cause::Denied(text.to_owned())),
             Question::Courtesy | Question::Info => None,
         }

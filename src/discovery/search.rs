@@ -239,7 +239,9 @@ impl Search {
         for target in &mut self.targets {
             target.ask(network, &self.settings, now);
         }
-        if now.since(self.started) > EAGER_FOR {
+        // Where there is nobody who could be promoted, nobody's promotion can be missed.
+        let alone = self.targets.len() <= 1 && self.names.is_empty() && self.others.is_empty();
+        if alone || now.since(self.started) > EAGER_FOR {
             self.pace.raise_cap(self.slow_cap);
         }
         // Never a busy loop, whatever the jitter draws.
