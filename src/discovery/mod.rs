@@ -4,6 +4,7 @@
 //! here blocks by itself: a search is stepped and waited for by the client's loop, which may be waiting for a reply
 //! at the same time. May use `pool`, `connection`, `failover`, `topology`, `resp`, `config`, `time`, `telemetry`.
 
+mod belief;
 mod names;
 mod obstacles;
 mod search;

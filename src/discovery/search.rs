@@ -41,8 +41,9 @@ pub struct Search {
     rounds: u32,
     claimed_at: Option<Instant>,
     /// Where the configured endpoints are; the reader endpoint is none of them.
-    endpoints: Vec<NodeAddress>,
-    known: Option<NodeAddress>,
+    pub(super) endpoints: Vec<NodeAddress>,
+    pub(super) known: Option<NodeAddress>,
+    pub(super) known_replicas: Vec<NodeAddress>,
     history: Option<String>,
 }
 
@@ -126,6 +127,7 @@ impl Search {
             claimed_at: None,
             endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
             known: knowledge.primary().cloned(),
+            known_replicas: knowledge.replicas().iter().filter(|node| knowledge.was_replica(node)).cloned().collect(),
             history: knowledge.history().map(ToOwned::to_owned),
         };
         for endpoint in key.endpoints.iter().chain(&key.reader) {
@@ -159,16 +161,6 @@ impl Search {
             && self.rounds > 0
             && !self.targets.iter().any(Target::is_awaited)
             && !self.names.iter().any(|name| name.awaited().is_some())
-    }
-
-    /// Whether `found` proves that the silent primary at `node` is primary no longer: by its history, or where that may
-    /// not be asked, because the silent one does not even take connections.
-    pub fn supersedes(&self, found: &Found, node: &NodeAddress) -> bool {
-        match found.claim {
-            Claim::Promoted => true,
-            Claim::Same | Claim::Unrelated => false,
-            Claim::Unproven => self.has_failed(node),
-        }
     }
 
     /// Whether a node did not answer the last time it was asked.
@@ -311,12 +303,6 @@ impl Search {
         true
     }
 
-    /// Whether the name of a configured endpoint leads to the node now.
-    fn is_named_by_dns(&self, node: &NodeAddress) -> bool {
-        let of_endpoints = |name: &&Name| self.endpoints.iter().any(|endpoint| name.is(endpoint));
-        self.names.iter().chain(&self.other_names).filter(of_endpoints).any(|name| name.leads_to(node))
-    }
-
     fn widen(&mut self, now: Instant) {
         self.widen_at = Instant::FAR_FUTURE;
         self.names.append(&mut self.other_names);
@@ -364,8 +350,8 @@ impl Search {
         let (index, report) = reports[elected].clone();
         let claim = Claim::of(&report, self.history.as_deref());
         let node = self.targets[index].node.clone();
-        let expected = self.known.as_ref() == Some(&node) || self.is_named_by_dns(&node);
-        if claim == Claim::Unrelated && !expected && now.since(self.started) < DISBELIEF {
+        let others = reports.iter().map(|(index, report)| (&self.targets[*index].node, report));
+        if !self.is_credible(&node, &report, claim, others) && now.since(self.started) < DISBELIEF {
             return None;
         }
         let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);

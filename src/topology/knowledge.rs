@@ -10,6 +10,7 @@ pub struct Knowledge {
     epoch: u64,
     primary: Option<NodeAddress>,
     replicas: Vec<NodeAddress>,
+    former: Option<NodeAddress>,
     mode: Mode,
     history: Option<String>,
 }
@@ -39,6 +40,11 @@ impl Knowledge {
         &self.replicas
     }
 
+    /// Whether a node was seen as a replica of the primary. A former primary counts only once it is listed as one.
+    pub fn was_replica(&self, node: &NodeAddress) -> bool {
+        self.replicas.contains(node) && self.former.as_ref() != Some(node)
+    }
+
     /// The history (`master_replid`) that the primary writes, where it may be asked. A node that was promoted out of it
     /// names it as its former one.
     pub fn history(&self) -> Option<&str> {
@@ -59,7 +65,8 @@ impl Knowledge {
             let former = self.primary.replace(address.clone());
             self.epoch += 1;
             self.replicas.retain(|replica| replica != address);
-            self.replicas.extend(former);
+            self.replicas.extend(former.clone());
+            self.former = former;
         }
         self.mode = report.mode;
         self.history = report.lineage.as_ref().map(|lineage| lineage.id.clone());
@@ -67,6 +74,7 @@ impl Knowledge {
             // A fresh list replaces the old one. A primary without replicas says nothing about where they are:
             // right after a promotion none is attached yet, and the old addresses are the best there is.
             self.replicas.clone_from(&report.replicas);
+            self.former = self.former.take().filter(|former| !report.replicas.contains(former));
         }
         change
     }
@@ -94,6 +102,16 @@ mod tests {
         assert_eq!(knowledge.epoch(), 2);
         assert_eq!(knowledge.primary(), Some(&node(2)));
         assert_eq!(knowledge.replicas(), [node(3), node(1)]);
+    }
+
+    #[test]
+    fn a_former_primary_counts_as_a_replica_only_once_it_is_listed_as_one() {
+        let mut knowledge = Knowledge::default();
+        knowledge.learn_primary(&node(1), &primary_with(&[2]));
+        knowledge.learn_primary(&node(2), &primary_with(&[]));
+        assert!(knowledge.replicas().contains(&node(1)) && !knowledge.was_replica(&node(1)));
+        knowledge.learn_primary(&node(2), &primary_with(&[1]));
+        assert!(knowledge.was_replica(&node(1)));
     }
 
     #[test]

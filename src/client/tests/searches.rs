@@ -236,3 +236,35 @@ fn every_search_that_is_told_of_has_an_end() {
     assert!(bench.run("GET k").is_err());
     assert_eq!(bench.events(), ["failover.started", "failover.failed"]);
 }
+
+#[test]
+fn after_several_promotions_a_known_replica_is_believed_at_once() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.kill(1);
+        state.server(3).follows = None;
+        // Promoted out of the history of a node that was primary in between, which nobody told us of.
+        state.server(3).history = ("d".repeat(40), "c".repeat(40));
+        state.server(2).follows = Some(node(3));
+    });
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    assert!(bench.elapsed() < 0.1, "{}", bench.elapsed());
+    assert_eq!(bench.network.server(3, |server| server.count("SET")), 1);
+}
+
+#[test]
+fn a_new_node_that_a_known_replica_follows_is_believed_at_once() {
+    let mut servers = replicated();
+    servers.push(Server::stranger());
+    let mut bench = Bench::of(servers);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.kill(1);
+        state.server(2).follows = Some(node(4));
+        state.server(2).history = state.server(4).history.clone();
+    });
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    assert!(bench.elapsed() < 0.1, "{}", bench.elapsed());
+    assert_eq!(bench.network.server(4, |server| server.count("SET")), 1);
+}
