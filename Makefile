@@ -4,6 +4,7 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 # Debian keeps phpenmod, php-fpm and their kin where a user's PATH does not look. (Recipes only: make 4.3 runs
 # $$(shell) with the PATH that it was given.)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::connection::{Connection, Interest, Network, Patience, Received, Waiter};
-use crate::discovery::{Search, Step};
+use crate::discovery::{Search, Sign, Step};
 use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::Sink;
 use crate::telemetry::Event;
@@ -115,7 +115,7 @@ impl Client {
                 break Err(Lost::awaiting(Cause::TimedOut(limit)));
             }
             if desk.search.is_none() && now >= suspect_at {
-                desk.search = Some(Box::new(self.suspect(now)));
+                desk.search = Some(Box::new(self.suspect(desk, &node, now)));
             }
             let Some(lease) = desk.lease.as_mut() else { break Err(no_lease()) };
             let (network, clock) = (&*self.world.network, &*self.world.clock);
@@ -136,15 +136,25 @@ impl Client {
                     break Err(Lost::awaiting(Cause::Superseded(promoted)));
                 }
                 // It is primary still, or nothing proves that another one is: its answer takes its time.
-                Step::Found(_) | Step::Hopeless(..) => {
-                    missed = if search.has_failed(&node) { missed + 1 } else { 0 };
+                Step::Found(found) => {
+                    missed = if search.sign_of(&node) == Some(Sign::Silence) { missed + 1 } else { 0 };
+                    desk.search = None;
+                    calm = (calm * 2).min(LEAST_OFTEN.max(calm));
+                    suspect_at = clock.now() + calm;
+                    if found.node == node && self.deployment.knowledge().primary() == Some(&node) {
+                        self.deployment.learn_primary(&node, &found.report);
+                    }
+                }
+                Step::Hopeless(..) => {
+                    missed = 0;
                     desk.search = None;
                     calm = (calm * 2).min(LEAST_OFTEN.max(calm));
                     suspect_at = clock.now() + calm;
                 }
-                // A command that blocks for ever has no other end if its node is gone without a word.
-                Step::Searching if call.blocking && search.has_failed(&node) => {
-                    missed += 1;
+                // A command that blocks for ever has no other end if its node is gone without a word. A node that will
+                // not let anybody else in is alive.
+                Step::Searching if call.blocking && search.sign_of(&node).is_some() => {
+                    missed = if search.sign_of(&node) == Some(Sign::Silence) { missed + 1 } else { 0 };
                     desk.search = None;
                     suspect_at = clock.now() + calm;
                 }
@@ -159,10 +169,20 @@ impl Client {
         outcome
     }
 
-    fn suspect(&self, now: Instant) -> Search {
+    /// A search into the silence of `node`: by its own history, as of when the connection to it was opened, since
+    /// somebody else in the process may have left it for another one meanwhile.
+    fn suspect(&self, desk: &Desk, node: &NodeAddress, now: Instant) -> Search {
         let knowledge = self.deployment.knowledge();
         let cap = self.configuration.policy.retry.cap;
-        Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now)
+        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
+        let report = desk.lease.as_ref().and_then(|lease| lease.connection.greeting().report.as_ref());
+        let mut histories: Vec<String> =
+            report.and_then(|report| report.lineage.as_ref()).map(|lineage| lineage.id.clone()).into_iter().collect();
+        if knowledge.primary() == Some(node) {
+            histories.extend_from_slice(knowledge.histories());
+        }
+        search.suspect(node.clone(), histories);
+        search
     }
 
     fn report_silence(&mut self, from: &NodeAddress, to: &str, started: Instant) {

@@ -100,25 +100,26 @@ impl Call {
     /// Counts the time that a reply was awaited in vain as the command's own, as far as it blocks: what is left of
     /// `command_timeout` is for finding a node, and what is left of the command's own timeout for waiting there.
     pub fn blocked(&mut self, waited: Duration) {
-        self.deadline = self.deadline.later_by(waited);
+        self.deadline = self.deadline.later_by(self.blocks_for.map_or(waited, |blocks| blocks.min(waited)));
         self.blocks_for = self.blocks_for.map(|blocks| blocks.saturating_sub(waited));
     }
 
-    /// Makes a blocking command that is sent again wait only for what is left of its own timeout. False if nothing is
-    /// left: then it has ended as it would have, with nothing.
+    /// Makes a blocking command that is sent again wait only for what is left of its own timeout, at least a moment.
+    /// True if nothing is left.
     pub fn shorten(&self, frame: &mut Frame) -> bool {
-        let (Some(command), Some(left)) = (self.command, self.blocks_for) else { return true };
+        let (Some(command), Some(left)) = (self.command, self.blocks_for) else { return false };
         let words = frame.words();
-        let Some((position, timeout)) = command::shorter_timeout(command, &words[1..], left) else { return true };
-        if left.is_zero() {
+        // A timeout that nothing was waited of stays as the user wrote it.
+        if command::blocking_timeout(command, &words[1..]) == Some(BlockingTimeout::For(left)) {
             return false;
         }
+        let Some((position, timeout)) = command::shorter_timeout(command, &words[1..], left) else { return false };
         let mut words: Vec<Vec<u8>> = words.into_iter().map(<[u8]>::to_vec).collect();
         words[position + 1] = timeout.into_bytes();
         frame.begin();
         words.iter().for_each(|word| frame.word(word));
         frame.end();
-        true
+        left.is_zero()
     }
 
     /// How dangerous a second application is.

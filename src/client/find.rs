@@ -1,5 +1,7 @@
 //! Getting a connection to the primary: from the pool, by a dial, or by a search.
 
+use std::time::Duration;
+
 use crate::config::NodeAddress;
 use crate::connection::Connection;
 use crate::discovery::{Found, Search, Step};
@@ -94,7 +96,12 @@ impl Client {
         let asked = call.node.clone();
         let now = self.world.clock.now();
         let cap = self.configuration.policy.retry.cap;
-        let search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
+        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
+        if recovery.only_if_replica.is_some()
+            && let Some(asked) = &asked
+        {
+            search.ask_first(asked.clone());
+        }
         let found = self.drive(desk, call, search, former.as_ref(), Some(&recovery.cause));
         let Some(text) = recovery.only_if_replica else { return found.map(|_| ()) };
         // A script can say anything after having written: its word counts only where the node confirms it.
@@ -125,6 +132,10 @@ impl Client {
         cause: Option<&str>,
     ) -> Result<Roles, Lost> {
         let started = self.world.clock.now();
+        let once = self.configuration.policy.retry.max_attempts == Some(1);
+        if let Some(left) = call.deadline.remaining(started) {
+            search.believe_at(started + if once { Duration::ZERO } else { left / 2 });
+        }
         loop {
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
@@ -151,7 +162,6 @@ impl Client {
             }
             let now = clock.now();
             // Who wants no retries gets one look everywhere.
-            let once = self.configuration.policy.retry.max_attempts == Some(1);
             if call.deadline.passed(now) || (once && search.is_settled()) {
                 if former.is_some() {
                     self.announce(former, cause, started, &search, None);

@@ -81,17 +81,25 @@ impl Client {
             match self.attempt(desk, call, sink) {
                 Ok(Received::Value) if !call.retry.tainted() => return Ok(()),
                 Ok(Received::Value) => return self.check_telltale(desk, call, sink),
-                Ok(_) => self.after_error(desk, call)?,
+                Ok(_) => {
+                    self.after_error(desk, call)?;
+                    // The server ended the wait without having done anything, and its time is over: as it would have
+                    // ended by itself. A wait that was lost says nothing of the kind.
+                    if call.blocking && call.shorten(&mut desk.frame) {
+                        sink.reset();
+                        sink.nil();
+                        return Ok(());
+                    }
+                }
                 Err(lost) => {
                     call.note_node(desk.lease.take().as_ref());
                     self.after_loss(desk, call, &lost)?;
+                    if call.blocking {
+                        call.shorten(&mut desk.frame);
+                    }
                 }
             }
             sink.reset();
-            if call.blocking && !call.shorten(&mut desk.frame) {
-                sink.nil();
-                return Ok(());
-            }
             COUNTERS.retries.increment();
         }
     }

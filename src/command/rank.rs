@@ -27,7 +27,7 @@ pub fn is_read(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
 }
 
 /// Whether a replica serves the command. Stricter than `is_read`: a replica refuses `SORT` and `BITFIELD` even where
-/// they only read, and `INFO`, `WAIT` or `CONFIG GET` answer about the node that is asked.
+/// they only read, and `INFO` or `CONFIG GET` answer about the node that is asked.
 pub fn may_use_replica(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
     let Some(command) = command else { return false };
     command.flags.contains(Flags::READONLY)

@@ -475,7 +475,7 @@ pub static COMMANDS: [Command; 240] = [
     command("UNWATCH", "unwatch", 1, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, STALE])
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Unwatch),
-    command("WAIT", "wait", 3, &[NOSCRIPT]).blocking(Blocking::Wait),
+    command("WAIT", "wait", 3, &[NOSCRIPT]).risk(Risk::Fixed(Rank::Never)).blocking(Blocking::Wait),
     command("WATCH", "watch", -2, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, STALE])
         .keys(1, -1, 1)
         .risk(Risk::Fixed(Rank::LastWins))

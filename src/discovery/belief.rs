@@ -4,18 +4,28 @@ use crate::config::NodeAddress;
 use crate::topology::{Claim, Report, Role};
 
 use super::names::Name;
-use super::search::{Found, Search};
+use super::search::{Found, Search, Sign};
 
 impl Search {
     /// Whether `found` proves that the silent primary at `node` is primary no longer: by its history, or where that may
     /// not be asked, because the silent one does not even take connections.
     pub fn supersedes(&self, found: &Found, node: &NodeAddress) -> bool {
-        match found.claim {
-            Claim::Promoted => true,
-            Claim::Same => false,
-            Claim::Unrelated => self.was_promoted_before(&found.node, &found.report),
-            Claim::Unproven => self.has_failed(node),
-        }
+        // Nobody knows better than the node itself.
+        found.replicas.contains(node)
+            || match found.claim {
+                Claim::Promoted => true,
+                Claim::Same => false,
+                Claim::Unrelated => self.was_promoted_before(&found.node, &found.report),
+                Claim::Unproven => self.sign_of(node) == Some(Sign::Silence),
+            }
+    }
+
+    /// Whether the answer of the node that the search waits for is still open.
+    pub(super) fn must_wait(&self, claim: Claim) -> bool {
+        self.waits_for.as_ref().is_some_and(|(node, always)| {
+            (*always || claim != Claim::Promoted)
+                && self.targets.iter().any(|target| target.node == *node && target.is_awaited())
+        })
     }
 
     /// Whether a node's claim may be believed at once. `others` are the nodes that answered besides.

@@ -10,4 +10,4 @@ mod obstacles;
 mod search;
 mod target;
 
-pub use search::{Found, Search, SearchSettings, Step};
+pub use search::{Found, Search, SearchSettings, Sign, Step};

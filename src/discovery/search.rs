@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::connection::{Connection, Interest, Network, Pollable, Waiter};
-use crate::failover::Lost;
+use crate::failover::{Cause, Lost};
 use crate::pool::DeploymentKey;
 use crate::time::{Backoff, Clock, Deadline, Instant};
 use crate::topology::{Claim, Knowledge, Report, Role, Witness, elect};
@@ -44,7 +44,11 @@ pub struct Search {
     pub(super) endpoints: Vec<NodeAddress>,
     pub(super) known: Option<NodeAddress>,
     pub(super) known_replicas: Vec<NodeAddress>,
-    history: Option<String>,
+    histories: Vec<String>,
+    disbelief_ends: Instant,
+    /// A node that must have answered, or failed to, before anybody else is taken; and whether that holds for one that
+    /// proves its promotion, too.
+    pub(super) waits_for: Option<(NodeAddress, bool)>,
 }
 
 /// Where a search got to.
@@ -55,6 +59,15 @@ pub enum Step {
     Found(Found),
     /// No node can be it, and none is likely to become it: who asked wrongly gets an answer now.
     Hopeless(NodeAddress, Lost),
+}
+
+/// What is seen of a node that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It answered something.
+    Life,
+    /// It could not be reached, or did not answer in time.
+    Silence,
 }
 
 /// The primary that a search found.
@@ -128,7 +141,9 @@ impl Search {
             endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
             known: knowledge.primary().cloned(),
             known_replicas: knowledge.replicas().iter().filter(|node| knowledge.was_replica(node)).cloned().collect(),
-            history: knowledge.history().map(ToOwned::to_owned),
+            histories: knowledge.histories().to_vec(),
+            disbelief_ends: now + DISBELIEF,
+            waits_for: None,
         };
         for endpoint in key.endpoints.iter().chain(&key.reader) {
             match Name::of(&endpoint.address) {
@@ -142,6 +157,24 @@ impl Search {
             search.add_hinted(node);
         }
         search
+    }
+
+    /// Says that a claim that nothing supports is taken at `instant` at the latest: a command with little time left can
+    /// not wait for better ones.
+    pub fn believe_at(&mut self, instant: Instant) {
+        self.disbelief_ends = self.disbelief_ends.min(instant);
+    }
+
+    /// Says that `node` was the primary, with these histories, and that its silence is what is looked into.
+    pub fn suspect(&mut self, node: NodeAddress, histories: Vec<String>) {
+        self.known = Some(node.clone());
+        self.histories = histories;
+        self.waits_for = Some((node, false));
+    }
+
+    /// Says that the answer of `node` is wanted, whoever else claims to be primary.
+    pub fn ask_first(&mut self, node: NodeAddress) {
+        self.waits_for = Some((node, true));
     }
 
     /// When the search began.
@@ -163,9 +196,17 @@ impl Search {
             && !self.names.iter().any(|name| name.awaited().is_some())
     }
 
-    /// Whether a node did not answer the last time it was asked.
-    pub fn has_failed(&self, node: &NodeAddress) -> bool {
-        self.targets.iter().any(|target| target.node == *node && target.failure().is_some())
+    /// What the last question to a node showed of it; `None` while its answer is awaited.
+    pub fn sign_of(&self, node: &NodeAddress) -> Option<Sign> {
+        let target = self.targets.iter().find(|target| target.node == *node)?;
+        match target.failure() {
+            Some(lost) => match lost.cause {
+                Cause::TimedOut(_) | Cause::Io(_) | Cause::Closed => Some(Sign::Silence),
+                // It would not let us in, or spoke nonsense: but it spoke.
+                _ => Some(Sign::Life),
+            },
+            None => target.report().map(|_| Sign::Life),
+        }
     }
 
     /// Goes on as far as it goes without waiting.
@@ -348,10 +389,13 @@ impl Search {
             return None;
         }
         let (index, report) = reports[elected].clone();
-        let claim = Claim::of(&report, self.history.as_deref());
+        let claim = Claim::of(&report, &self.histories);
         let node = self.targets[index].node.clone();
         let others = reports.iter().map(|(index, report)| (&self.targets[*index].node, report));
-        if !self.is_credible(&node, &report, claim, others) && now.since(self.started) < DISBELIEF {
+        if !self.is_credible(&node, &report, claim, others) && now < self.disbelief_ends {
+            return None;
+        }
+        if self.must_wait(claim) {
             return None;
         }
         let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);

@@ -53,7 +53,13 @@ unsafe fn deliver_all(object: *mut zend_object) {
                 return;
             }
             let text = describe(thrown);
-            zend::zend_clear_exception();
+            // What the thrown object's own destructor throws goes the same way.
+            for _ in 0..3 {
+                if (*globals).exception.is_null() {
+                    break;
+                }
+                zend::zend_clear_exception();
+            }
             (*globals).exception = pending;
             // To the log, and not as a warning: many programs turn warnings into exceptions.
             zend::php_log_err_with_severity(text.as_ptr(), LOG_WARNING);

@@ -260,8 +260,11 @@ impl Sink for PhpSink<'_> {
     }
 
     fn begin_bulk(&mut self, length: usize) {
+        if self.refusal.is_some() {
+            return;
+        }
         match memory::allocate_string(length) {
-            Some(string) if self.refusal.is_none() => self.building.begun = Some(Begun { string, length, received: 0 }),
+            Some(string) => self.building.begun = Some(Begun { string, length, received: 0 }),
             _ => self.refusal = self.refusal.or(Some(Unfit::NoMemory)),
         }
     }

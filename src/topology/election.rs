@@ -43,7 +43,8 @@ fn weigh(one: &Witness<'_>, other: &Witness<'_>) -> std::cmp::Ordering {
 
 /// Whether `later` was promoted out of the history that `earlier` still writes.
 fn succeeds(later: &Report, earlier: &Report) -> bool {
-    earlier.lineage.as_ref().is_some_and(|earlier| Claim::of(later, Some(&earlier.id)) == Claim::Promoted)
+    let earlier = earlier.lineage.as_ref().map(|earlier| earlier.id.clone());
+    earlier.is_some_and(|earlier| Claim::of(later, &[earlier]) == Claim::Promoted)
 }
 
 /// What a node that says that it is primary has to do with the primary that was known.
@@ -60,12 +61,12 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// Judges a report by the history that is known of the primary.
-    pub fn of(report: &Report, history: Option<&str>) -> Claim {
-        match (&report.lineage, history) {
-            (Some(lineage), Some(history)) if lineage.id == history => Claim::Same,
-            (Some(lineage), Some(history)) if lineage.previous_id == history => Claim::Promoted,
-            (Some(_), Some(_)) => Claim::Unrelated,
+    /// Judges a report by the histories that are known of the primary.
+    pub fn of(report: &Report, histories: &[String]) -> Claim {
+        match &report.lineage {
+            Some(lineage) if histories.contains(&lineage.id) => Claim::Same,
+            Some(lineage) if histories.contains(&lineage.previous_id) => Claim::Promoted,
+            Some(_) if !histories.is_empty() => Claim::Unrelated,
             _ => Claim::Unproven,
         }
     }
@@ -129,12 +130,12 @@ mod tests {
 
     #[test]
     fn a_claim_is_judged_by_the_history_that_was_known() {
-        let claim = |report: &Report| Claim::of(report, Some("aa"));
+        let claim = |report: &Report| Claim::of(report, &["aa".to_owned()]);
         assert_eq!(claim(&of_lineage("bb", "aa", 1)), Claim::Promoted);
         assert_eq!(claim(&of_lineage("aa", "", 1)), Claim::Same);
         assert_eq!(claim(&of_lineage("cc", "bb", 1)), Claim::Unrelated);
         assert_eq!(claim(&report(Role::Primary)), Claim::Unproven);
-        assert_eq!(Claim::of(&of_lineage("bb", "aa", 1), None), Claim::Unproven);
+        assert_eq!(Claim::of(&of_lineage("bb", "aa", 1), &[]), Claim::Unproven);
     }
 
     #[test]

@@ -12,8 +12,11 @@ pub struct Knowledge {
     replicas: Vec<NodeAddress>,
     former: Option<NodeAddress>,
     mode: Mode,
-    history: Option<String>,
+    histories: Vec<String>,
 }
+
+/// More promotions than this pass between two looks at a deployment only where something else is wrong.
+const MOST_HISTORIES: usize = 4;
 
 /// What a report changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +48,11 @@ impl Knowledge {
         self.replicas.contains(node) && self.former.as_ref() != Some(node)
     }
 
-    /// The history (`master_replid`) that the primary writes, where it may be asked. A node that was promoted out of it
-    /// names it as its former one.
-    pub fn history(&self) -> Option<&str> {
-        self.history.as_deref()
+    /// The histories (`master_replid`) that the primary and those before it wrote, where they may be asked; the latest
+    /// last. A node that was promoted out of one names it as its former one. A primary changes its own when its first
+    /// replica attaches, so that the last one that we heard of need not be the present one.
+    pub fn histories(&self) -> &[String] {
+        &self.histories
     }
 
     /// How the primary was started.
@@ -69,7 +73,12 @@ impl Knowledge {
             self.former = former;
         }
         self.mode = report.mode;
-        self.history = report.lineage.as_ref().map(|lineage| lineage.id.clone());
+        if let Some(lineage) = &report.lineage {
+            self.histories.retain(|history| *history != lineage.id);
+            self.histories.push(lineage.id.clone());
+            let surplus = self.histories.len().saturating_sub(MOST_HISTORIES);
+            self.histories.drain(..surplus);
+        }
         if !report.replicas.is_empty() {
             // A fresh list replaces the old one. A primary without replicas says nothing about where they are:
             // right after a promotion none is attached yet, and the old addresses are the best there is.

@@ -185,13 +185,34 @@ fn a_blocked_command_sent_again_waits_only_for_what_is_left_of_its_time() {
 }
 
 #[test]
-fn a_blocked_command_whose_time_is_over_ends_with_nothing_instead_of_waiting_again() {
+fn a_blocked_command_that_the_server_ended_after_its_time_ends_with_nothing() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("BLPOP".into(), Fault::Silence)));
+    let text = b"-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)\r\n";
+    bench.network.after(Duration::from_millis(1100), |state| state.say_unasked(1, text));
+    assert_eq!(bench.run("BLPOP list 1"), Ok(Value::Nil));
+    assert_eq!(bench.network.server(1, |server| server.count("BLPOP")), 1);
+}
+
+#[test]
+fn a_blocked_read_that_was_lost_after_its_time_is_asked_again_and_not_taken_for_empty() {
     let mut bench = Bench::of(vec![Server::primary(&[])]);
     bench.run("SET k v").unwrap();
     bench.network.server(1, |server| server.faults.push_back(("XREAD".into(), Fault::Silence)));
     bench.network.after(Duration::from_millis(1100), |state| state.close_all(1));
-    assert_eq!(bench.run("XREAD BLOCK 1000 STREAMS s $"), Ok(Value::Nil));
-    assert_eq!(bench.network.server(1, |server| server.count("XREAD")), 1);
+    assert_eq!(bench.run("XREAD BLOCK 1000 STREAMS s $"), Ok(Value::Okay), "the server's own answer");
+    assert_eq!(bench.network.server(1, |server| server.last[2].clone()), "1", "asked without waiting");
+}
+
+#[test]
+fn a_wait_for_acknowledgements_is_never_asked_again_on_another_connection() {
+    let options = [("read_write_timeout", Setting::Float(0.5)), ("command_timeout", Setting::Float(2.0))];
+    let mut bench = Bench::with(vec![Server::primary(&[])], &[1], &options);
+    bench.network.server(1, |server| server.faults.push_back(("WAIT".into(), Fault::Silence)));
+    let failure = bench.run("WAIT 1 100").unwrap_err();
+    assert!(failure.is_outcome_unknown(), "{failure:?}");
+    assert!(bench.elapsed() < 0.7, "{}", bench.elapsed());
 }
 
 #[test]

@@ -268,3 +268,85 @@ fn a_new_node_that_a_known_replica_follows_is_believed_at_once() {
     assert!(bench.elapsed() < 0.1, "{}", bench.elapsed());
     assert_eq!(bench.network.server(4, |server| server.count("SET")), 1);
 }
+
+/// A primary (1) and a replica (2) whose promotion shows no history that we have heard of: the primary began a new one
+/// when its first replica attached, after we had asked it.
+fn promoted_out_of_an_unheard_history(state: &mut crate::connection::scripted::State) {
+    state.server(2).follows = None;
+    state.server(2).history = ("d".repeat(40), "c".repeat(40));
+}
+
+#[test]
+fn a_stale_history_costs_a_failover_some_patience_and_never_the_command() {
+    let cases: [&[(&str, Setting)]; 3] =
+        [&[], &[("command_timeout", Setting::Float(0.6))], &[("retry", Setting::Bool(false))]];
+    for options in cases {
+        let servers = vec![Server::primary(&[]), Server::replica(&node(1))];
+        let mut bench = Bench::with(servers, &[1, 2], options);
+        bench.run("GET k").unwrap();
+        bench.network.change(|state| {
+            state.kill(1);
+            promoted_out_of_an_unheard_history(state);
+        });
+        bench.network.clock.advance(SECOND * 2);
+        let before = bench.elapsed();
+        assert_eq!(bench.run("GET k"), Ok(Value::Nil), "{options:?}");
+        assert!(bench.elapsed() - before < 1.05, "{options:?}: {}", bench.elapsed() - before);
+    }
+}
+
+#[test]
+fn a_hanging_primary_is_left_though_nobody_may_be_asked_for_histories() {
+    for cut in [false, true] {
+        let mut servers = replicated();
+        servers.iter_mut().for_each(|server| server.hides_info = true);
+        let mut bench = Bench::with(servers, &[1, 2, 3], &[]);
+        bench.run("SET k v").unwrap();
+        bench.network.change(|state| {
+            if cut {
+                state.cut_off(1);
+            } else {
+                state.freeze(1, true);
+            }
+            promote_2(state);
+        });
+        assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+        // Its own probe has to run into `timeout` first: that is the proof.
+        assert!(bench.elapsed() < 1.4, "cut {cut}: {}", bench.elapsed());
+    }
+}
+
+#[test]
+fn a_blocked_command_is_not_given_up_because_nobody_else_is_let_in() {
+    let full = "ERR max number of clients reached";
+    for denial in [Some("changed"), None] {
+        let mut bench = Bench::of(vec![Server::primary(&[])]);
+        bench.run("SET k v").unwrap();
+        bench.network.server(1, |server| {
+            server.faults.push_back(("BLPOP".into(), crate::connection::scripted::Fault::Silence));
+            server.password = denial.map(ToOwned::to_owned);
+            for _ in 0..if denial.is_none() { 1000 } else { 0 } {
+                let text = format!("-{full}\r\n").into_bytes();
+                server.faults.push_back(("HELLO".into(), crate::connection::scripted::Fault::Say(text)));
+            }
+        });
+        bench.network.after(SECOND * 14, |state| state.say_unasked(1, b"*2\r\n+list\r\n+x\r\n"));
+        assert!(bench.run("BLPOP list 30").is_ok(), "{denial:?}");
+        assert!(bench.network.dialed(1) < 12, "{denial:?}: {} connections", bench.network.dialed(1));
+    }
+}
+
+#[test]
+fn a_pinned_connection_to_the_demoted_node_is_left_though_somebody_else_found_the_promoted_one_first() {
+    let mut bench = Bench::of(replicated());
+    bench.run("WATCH k").unwrap();
+    let mut other = bench.sibling(1);
+    bench.network.change(|state| {
+        state.freeze(1, true);
+        promote_2(state);
+    });
+    run_on(&mut other, &mut bench.desk, "GET k").unwrap();
+    let before = bench.elapsed();
+    assert_eq!(bench.run("GET k").unwrap_err().kind, Kind::AbortedTransaction);
+    assert!(bench.elapsed() - before < 0.4, "{}", bench.elapsed() - before);
+}
