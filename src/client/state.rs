@@ -88,11 +88,6 @@ impl Client {
         &self.deployment
     }
 
-    /// The database that commands go to now.
-    pub fn database(&self) -> u32 {
-        self.identity.database
-    }
-
     /// Whether the object has used a connection since it was made or disconnected.
     pub fn is_connected(&self) -> bool {
         self.attached

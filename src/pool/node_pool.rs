@@ -79,11 +79,6 @@ impl NodePool {
         &self.node
     }
 
-    /// Who we are on all its connections.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
     /// Takes the connection that was used last. Those that have been idle too long, that the peer has closed or that
     /// belong to the parent process are closed on the way.
     pub fn lease(&self, now: Instant, limits: &PoolLimits) -> Leased {

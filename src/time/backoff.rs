@@ -48,11 +48,6 @@ impl Backoff {
         self.cap = self.cap.max(cap);
     }
 
-    /// Starts over from `base`.
-    pub fn reset(&mut self) {
-        self.doublings = 0;
-    }
-
     // xorshift64*: jitter needs spread, not secrecy.
     fn next_fraction(&mut self) -> f64 {
         self.state ^= self.state >> 12;
@@ -75,8 +70,6 @@ mod tests {
             assert_eq!(backoff.bound(), Duration::from_millis(expected));
             assert!(backoff.next_wait() <= Duration::from_millis(expected));
         }
-        backoff.reset();
-        assert_eq!(backoff.bound(), base);
     }
 
     #[test]

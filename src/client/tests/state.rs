@@ -11,8 +11,8 @@ fn select_moves_the_object_and_nobody_else() {
     let mut bench = Bench::of(vec![Server::primary(&[])]);
     let mut other = bench.sibling(1);
     bench.run("SELECT 5").unwrap();
-    assert_eq!(bench.client.database(), 5);
-    assert_eq!(other.database(), 0);
+    assert_eq!(bench.client.identity.database, 5);
+    assert_eq!(other.identity.database, 0);
     run_on(&mut other, &mut bench.desk, "GET k").unwrap();
     assert_eq!(bench.network.dialed(1), 2, "a connection of database 5 serves nobody of database 0");
     bench.run("GET k").unwrap();
