@@ -7,7 +7,6 @@ use crate::connection::{Connection, Interest, Network, Patience, Received, Waite
 use crate::discovery::{Search, Sign, Step};
 use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::Sink;
-use crate::telemetry::Event;
 use crate::time::{Clock, Deadline, Instant};
 use crate::topology::Change;
 
@@ -126,44 +125,37 @@ impl Client {
                 }
                 continue;
             };
-            match search.step(network, clock) {
+            let step = search.step(network, clock);
+            let sign = search.sign_of(&node);
+            match step {
                 Step::Found(found) if search.supersedes(&found, &node) => {
                     let promoted = found.node.to_string();
                     let started = search.started();
                     if self.keep_found(found) == Change::Promoted {
-                        self.report_silence(&node, &promoted, started);
+                        let cause = "no reply within suspect_after".to_owned();
+                        self.tell(Some(node.to_string()), cause, started, Some((promoted.clone(), true)));
                     }
                     break Err(Lost::awaiting(Cause::Superseded(promoted)));
                 }
-                // It is primary still, or nothing proves that another one is: its answer takes its time.
-                Step::Found(found) => {
-                    missed = if search.sign_of(&node) == Some(Sign::Silence) { missed + 1 } else { 0 };
-                    desk.search = None;
-                    calm = (calm * 2).min(LEAST_OFTEN.max(calm));
-                    suspect_at = clock.now() + calm;
-                    if found.node == node && self.deployment.knowledge().primary() == Some(&node) {
-                        self.deployment.learn_primary(&node, &found.report);
-                    }
-                }
-                Step::Hopeless(..) => {
-                    missed = 0;
-                    desk.search = None;
-                    calm = (calm * 2).min(LEAST_OFTEN.max(calm));
-                    suspect_at = clock.now() + calm;
-                }
-                // A command that blocks for ever has no other end if its node is gone without a word. A node that will
-                // not let anybody else in is alive.
-                Step::Searching if call.blocking && search.sign_of(&node).is_some() => {
-                    missed = if search.sign_of(&node) == Some(Sign::Silence) { missed + 1 } else { 0 };
-                    desk.search = None;
-                    suspect_at = clock.now() + calm;
-                }
-                Step::Searching => {
+                // The answer may take its time, but a command that blocks for ever has no other end if its node is gone
+                // without a word: what is seen of the node is all that the search is for.
+                Step::Searching if !(call.blocking && sign.is_some()) => {
                     if search.wait(network, clock, Some(lease.connection.pollable()), deadline) {
                         break Ok(());
                     }
+                    continue;
                 }
+                // It is primary still: what it says of itself is fresher than what we knew.
+                Step::Found(found) if found.node == node && self.deployment.knowledge().primary() == Some(&node) => {
+                    self.deployment.learn_primary(&node, &found.report);
+                }
+                // Nothing proves that another one is primary. A node that will not let anybody else in is alive.
+                Step::Found(_) | Step::Hopeless(..) | Step::Searching => {}
             }
+            missed = if sign == Some(Sign::Silence) { missed + 1 } else { 0 };
+            desk.search = None;
+            calm = (calm * 2).min(LEAST_OFTEN.max(calm));
+            suspect_at = self.world.clock.now() + calm;
         };
         desk.search = None;
         outcome
@@ -183,14 +175,6 @@ impl Client {
         }
         search.suspect(node.clone(), histories);
         search
-    }
-
-    fn report_silence(&mut self, from: &NodeAddress, to: &str, started: Instant) {
-        let from = Some(from.to_string());
-        let cause = "no reply within suspect_after".to_owned();
-        self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
-        let duration = self.world.clock.now().since(started);
-        self.events.push(Event::FailoverCompleted { from, to: to.to_owned(), cause, duration, promoted: true });
     }
 }
 

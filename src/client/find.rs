@@ -46,25 +46,20 @@ impl Client {
             self.primary = primary.primary().map(|node| (primary.epoch(), self.pool_of(node)));
         }
         while let Some((_, pool)) = &self.primary {
-            match pool.lease(call.started, &self.configuration.pool) {
-                Leased::Ready(lease) => {
-                    self.attached = true;
-                    desk.lease = Some(lease);
-                    return Ok(());
-                }
-                Leased::Doubtful(lease) => {
-                    if let Some(lease) = self.ask_doubtful(lease, call) {
-                        self.attached = true;
-                        desk.lease = Some(lease);
-                        return Ok(());
-                    }
-                }
+            let lease = match pool.lease(call.started, &self.configuration.pool) {
+                Leased::Ready(lease) => Some(lease),
+                Leased::Doubtful(lease) => self.ask_doubtful(lease, call),
                 Leased::Empty => break,
                 Leased::Exhausted => {
                     call.node = Some(pool.node().clone());
                     let most = self.configuration.pool.max_connections;
                     return Err(Lost::before(Phase::Lease, Cause::PoolExhausted(most)));
                 }
+            };
+            if lease.is_some() {
+                self.attached = true;
+                desk.lease = lease;
+                return Ok(());
             }
         }
         self.dial(desk, call)
@@ -181,22 +176,25 @@ impl Client {
 
     /// Makes what a search found known, and its connection ours.
     fn take_over(&mut self, desk: &mut Desk, found: Found) -> Change {
-        let change = self.learn(&found);
-        let pool = self.pool_of(&found.node);
-        desk.lease = Some(pool.adopt(found.connection, &self.configuration.pool));
-        self.primary = Some((self.deployment.epoch(), pool));
+        let (lease, change) = self.adopt(found);
+        desk.lease = Some(lease);
         self.attached = true;
         change
     }
 
     /// Makes what a search found beside an awaited reply known, and keeps its connection for the next attempt.
     pub(super) fn keep_found(&mut self, found: Found) -> Change {
+        let (lease, change) = self.adopt(found);
+        lease.give_back(self.world.clock.now());
+        change
+    }
+
+    fn adopt(&mut self, found: Found) -> (Lease, Change) {
         let change = self.learn(&found);
         let pool = self.pool_of(&found.node);
         let lease = pool.adopt(found.connection, &self.configuration.pool);
-        pool.check_in(lease, self.world.clock.now());
         self.primary = Some((self.deployment.epoch(), pool));
-        change
+        (lease, change)
     }
 
     fn learn(&mut self, found: &Found) -> Change {
@@ -222,7 +220,11 @@ impl Client {
         end: Option<(String, bool)>,
     ) {
         let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
-        let from = former.map(ToString::to_string);
+        self.tell(former.map(ToString::to_string), cause, started, end);
+    }
+
+    /// The pair of events that every search which is told of has.
+    pub(super) fn tell(&mut self, from: Option<String>, cause: String, started: Instant, end: Option<(String, bool)>) {
         let duration = self.world.clock.now().since(started);
         self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
         self.events.push(match end {

@@ -7,8 +7,8 @@ use super::names::Name;
 use super::search::{Found, Search, Sign};
 
 impl Search {
-    /// Whether `found` proves that the silent primary at `node` is primary no longer: by its history, or where that may
-    /// not be asked, because the silent one does not even take connections.
+    /// Whether `found` proves that the silent primary at `node` is primary no longer: by the silent node's own
+    /// word, by the history, or where that may not be asked, because the silent one answered no probe either.
     pub fn supersedes(&self, found: &Found, node: &NodeAddress) -> bool {
         // Nobody knows better than the node itself.
         found.replicas.contains(node)
@@ -56,8 +56,7 @@ impl Search {
         let follows = |other: &Report| {
             other.role == Role::Replica && other.lineage.as_ref().is_some_and(|other| other.id == lineage.id)
         };
-        let mut others = others;
-        others.any(|(node, other)| self.known_replicas.contains(node) && follows(other))
+        others.into_iter().any(|(node, other)| self.known_replicas.contains(node) && follows(other))
     }
 
     /// Whether the name of a configured endpoint leads to the node now.

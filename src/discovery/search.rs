@@ -305,7 +305,8 @@ impl Search {
             .targets
             .iter()
             .filter_map(Target::report)
-            .flat_map(|report| report.primary.into_iter().chain(report.replicas))
+            .flat_map(|report| report.primary.iter().chain(&report.replicas))
+            .cloned()
             .collect();
         let narrow = self.widen_at != Instant::FAR_FUTURE;
         for hint in hints {
@@ -362,7 +363,7 @@ impl Search {
     }
 
     fn winner(&mut self, now: Instant) -> Option<Found> {
-        let reports: Vec<(usize, Report)> = self
+        let reports: Vec<(usize, &Report)> = self
             .targets
             .iter()
             .enumerate()
@@ -388,11 +389,11 @@ impl Search {
         if open && now.since(claimed_at) < GRACE {
             return None;
         }
-        let (index, report) = reports[elected].clone();
-        let claim = Claim::of(&report, &self.histories);
+        let (index, report) = reports[elected];
+        let claim = Claim::of(report, &self.histories);
         let node = self.targets[index].node.clone();
-        let others = reports.iter().map(|(index, report)| (&self.targets[*index].node, report));
-        if !self.is_credible(&node, &report, claim, others) && now < self.disbelief_ends {
+        let others = reports.iter().map(|(index, report)| (&self.targets[*index].node, *report));
+        if !self.is_credible(&node, report, claim, others) && now < self.disbelief_ends {
             return None;
         }
         if self.must_wait(claim) {
@@ -400,6 +401,7 @@ impl Search {
         }
         let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);
         let replicas = replicas.map(|(index, _)| self.targets[*index].node.clone()).collect();
+        let report = report.clone();
         let connection = self.targets[index].take_connection()?;
         Some(Found { node, report, connection, replicas, claim })
     }

@@ -41,9 +41,17 @@ enum State {
         interest: Interest,
         until: Deadline,
     },
-    /// It told who it is. `fresh` until it is asked again.
-    Told(Box<Connection>),
+    /// It told who it is.
+    Told(Box<Connection>, Report),
     Failed(Lost),
+}
+
+impl State {
+    /// A node that is too old to say its role is taken at its word that it lets us in.
+    fn told(connection: Box<Connection>) -> State {
+        let report = connection.greeting().report.clone().unwrap_or_else(|| Report::silent(Role::Primary));
+        State::Told(connection, report)
+    }
 }
 
 impl Target {
@@ -63,7 +71,7 @@ impl Target {
                     Err(lost) => State::Failed(lost),
                 }
             }
-            State::Told(connection) => {
+            State::Told(connection, _) => {
                 let asking = Box::new(Asking::again(connection, &settings.identity));
                 State::Asking { asking, interest: Interest::Write, until }
             }
@@ -82,7 +90,7 @@ impl Target {
                 State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)))
             }
             State::Opening { mut dialing, until, .. } => match dialing.step() {
-                DialProgress::Ready(connection) => State::Told(connection),
+                DialProgress::Ready(connection) => State::told(connection),
                 DialProgress::Failed(lost) => State::Failed(lost),
                 DialProgress::Wait(interest) => State::Opening { dialing, interest, until },
             },
@@ -90,7 +98,7 @@ impl Target {
                 Asked::Told(greeting) => {
                     let mut connection = asking.connection;
                     connection.set_greeting(greeting);
-                    State::Told(connection)
+                    State::told(connection)
                 }
                 Asked::Failed(lost) => State::Failed(lost),
                 Asked::Wait(interest) => State::Asking { asking, interest, until },
@@ -113,13 +121,10 @@ impl Target {
         }
     }
 
-    /// What the node told, if it answered the last time it was asked. A node that is too old to say its role is
-    /// taken at its word that it lets us in.
-    pub fn report(&self) -> Option<Report> {
+    /// What the node told, if it answered the last time it was asked.
+    pub fn report(&self) -> Option<&Report> {
         match &self.state {
-            State::Told(connection) => {
-                Some(connection.greeting().report.clone().unwrap_or_else(|| Report::silent(Role::Primary)))
-            }
+            State::Told(_, report) => Some(report),
             _ => None,
         }
     }
@@ -128,9 +133,8 @@ impl Target {
     pub fn failure(&self) -> Option<Lost> {
         match &self.state {
             State::Failed(lost) => Some(lost.clone()),
-            State::Told(connection) => {
-                let mode = connection.greeting().report.as_ref().map_or(Mode::Standalone, |report| report.mode);
-                let text = match mode {
+            State::Told(_, report) => {
+                let text = match report.mode {
                     Mode::Standalone => return None,
                     Mode::Cluster => "the server runs in cluster mode, which this version does not support yet",
                     Mode::Sentinel => "the server is a Sentinel, which this version does not support yet",
@@ -144,7 +148,7 @@ impl Target {
     /// The connection of a node that answered.
     pub fn take_connection(&mut self) -> Option<Box<Connection>> {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Told(connection) => Some(connection),
+            State::Told(connection, _) => Some(connection),
             other => {
                 self.state = other;
                 None
