@@ -270,6 +270,9 @@ final class FailoverTest extends RedisTestCase
         self::assertNotSame('', $started['cause'], $seen);
         self::assertSame([$from->address(), $to->address(), true], [$completed['from'], $completed['to'], $completed['promoted']], $seen);
         self::assertIsFloat($completed['duration'], $seen);
+        self::assertGreaterThanOrEqual($completed['duration'], $completed['outage'], $seen);
+        self::assertSame(1, $completed['waited'], $seen);
+        self::assertGreaterThanOrEqual(1, $completed['retried'] + $completed['unknown'], $seen);
     }
 
     private function waitUntilCopied(ReplicaSet $set, string $key, string $value): void

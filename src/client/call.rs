@@ -32,6 +32,8 @@ pub struct Call {
     pub recover: Option<Recovery>,
     /// How often it had to recover.
     pub recoveries: u32,
+    /// Whether it counts already among those that a disturbance made wait.
+    pub waited: bool,
     /// How often what came was no RESP.
     pub garbled: u32,
     backoff: Option<Backoff>,
@@ -69,6 +71,7 @@ impl Call {
             node: None,
             recover: None,
             recoveries: 0,
+            waited: false,
             garbled: 0,
             backoff: None,
         }

@@ -90,7 +90,7 @@ impl Client {
         let applied = if pins.multi { is_exec } else { hazard.rank != crate::command::Rank::Read };
         let mut failure = call.fail(&desk.frame, lost, lost.sent && applied, now);
         if failure.is_outcome_unknown() {
-            crate::telemetry::COUNTERS.unknown.increment();
+            self.count_unknown();
         } else if pins.watch {
             failure.kind = Kind::AbortedTransaction;
             failure.message = format!("the connection that watched the keys was lost: {}", failure.message);

@@ -6,10 +6,10 @@ use crate::config::NodeAddress;
 use crate::connection::Connection;
 use crate::discovery::{Found, Search, Step};
 use crate::failover::{Cause, Lost, Phase};
-use crate::pool::{Lease, Leased};
+use crate::pool::{Lease, Leased, Record};
 use crate::resp::{ValueSink, frame_of};
-use crate::telemetry::{COUNTERS, Event};
-use crate::time::{Deadline, Instant};
+use crate::telemetry::COUNTERS;
+use crate::time::Deadline;
 use crate::topology::{Change, Role};
 
 use super::await_reply;
@@ -127,6 +127,9 @@ impl Client {
         cause: Option<&str>,
     ) -> Result<Roles, Lost> {
         let started = self.world.clock.now();
+        if former.is_some() || cause.is_some() {
+            self.count_wait(call, started);
+        }
         let once = self.configuration.policy.retry.max_attempts == Some(1);
         if let Some(left) = call.deadline.remaining(started) {
             search.believe_at(started + if once { Duration::ZERO } else { left / 2 });
@@ -143,6 +146,8 @@ impl Client {
                     if promoted || (away && cause.is_some()) {
                         let to = roles.primary.to_string();
                         self.announce(former, cause, started, &search, Some((to, promoted)));
+                    } else {
+                        self.deployment.count(|record| *record = Record::default());
                     }
                     return Ok(roles);
                 }
@@ -208,29 +213,6 @@ impl Client {
             self.world.registry.forget_node(&former);
         }
         change
-    }
-
-    /// Tells of a search: that it began, and how it ended (at which primary, and whether that is another one).
-    fn announce(
-        &mut self,
-        former: Option<&NodeAddress>,
-        cause: Option<&str>,
-        started: Instant,
-        search: &Search,
-        end: Option<(String, bool)>,
-    ) {
-        let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
-        self.tell(former.map(ToString::to_string), cause, started, end);
-    }
-
-    /// The pair of events that every search which is told of has.
-    pub(super) fn tell(&mut self, from: Option<String>, cause: String, started: Instant, end: Option<(String, bool)>) {
-        let duration = self.world.clock.now().since(started);
-        self.events.push(Event::FailoverStarted { node: from.clone(), cause: cause.clone() });
-        self.events.push(match end {
-            Some((to, promoted)) => Event::FailoverCompleted { from, to, cause, duration, promoted },
-            None => Event::FailoverFailed { node: from, cause, duration },
-        });
     }
 
     /// Waits a moment, as the retry policy says, within the deadline.

@@ -13,6 +13,7 @@ mod failure;
 mod find;
 mod run;
 mod state;
+mod telling;
 
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,7 @@ impl Client {
                 }
             }
             sink.reset();
-            COUNTERS.retries.increment();
+            self.count_retry();
         }
     }
 
@@ -209,6 +209,9 @@ impl Client {
     /// What follows from an attempt without a reply: another attempt, or the end.
     #[cold]
     pub(super) fn after_loss(&mut self, desk: &mut Desk, call: &mut Call, lost: &Lost) -> Result<(), Box<Failure>> {
+        if matches!(lost.cause, Cause::Superseded(_)) {
+            self.count_wait(call, self.world.clock.now());
+        }
         let final_cause = match &lost.cause {
             // A script's error that was the script's own after all.
             Cause::Refused(text) if lost.sent => {
@@ -256,7 +259,7 @@ impl Client {
     }
 
     fn unknown(&self, desk: &Desk, call: &Call, lost: &Lost) -> Box<Failure> {
-        COUNTERS.unknown.increment();
+        self.count_unknown();
         debug_assert_ne!(call.hazard(&desk.frame).rank, Rank::Read);
         call.fail(&desk.frame, lost, true, self.world.clock.coarse())
     }

@@ -7,7 +7,7 @@ use crate::connection::{Identity, Network, SocketOptions};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
-use crate::telemetry::{Event, EventQueue};
+use crate::telemetry::EventQueue;
 use crate::time::Clock;
 
 use super::desk::Desk;
@@ -91,17 +91,6 @@ impl Client {
     /// Whether the object has used a connection since it was made or disconnected.
     pub fn is_connected(&self) -> bool {
         self.attached
-    }
-
-    /// Whether events wait for delivery.
-    #[inline]
-    pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
-    }
-
-    /// Takes the oldest event that was not delivered.
-    pub fn next_event(&mut self) -> Option<Event> {
-        self.events.pop()
     }
 
     /// Lets go of the pinned connection, which closes, and undoes what SELECT and AUTH changed.

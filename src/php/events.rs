@@ -5,10 +5,10 @@ use std::ptr;
 
 use ext_php_rs::ffi::{_call_user_function_impl, ext_php_rs_zend_object_release, zend_object, zend_read_property};
 
-use crate::telemetry::Event;
+use crate::telemetry::{Detail, Event};
 
 use super::class;
-use super::values::{ArrayBuilder, optional};
+use super::values::{ArrayBuilder, count, list};
 use super::zend::{self, Value};
 
 /// Hands the events that wait to the object's listener. What a listener throws would hide the command's own outcome,
@@ -110,24 +110,16 @@ unsafe fn notify(listener: Value, event: &Event) {
 
 fn details(event: &Event) -> Value {
     let mut array = ArrayBuilder::new();
-    match event {
-        Event::FailoverStarted { node, cause } => {
-            array.set("node", optional(node.as_deref())).set("cause", optional(Some(cause)));
-        }
-        Event::FailoverCompleted { from, to, cause, duration, promoted } => {
-            array
-                .set("from", optional(from.as_deref()))
-                .set("to", optional(Some(to)))
-                .set("cause", optional(Some(cause)))
-                .set("duration", zend::double(duration.as_secs_f64()))
-                .set("promoted", zend::boolean(*promoted));
-        }
-        Event::FailoverFailed { node, cause, duration } => {
-            array
-                .set("node", optional(node.as_deref()))
-                .set("cause", optional(Some(cause)))
-                .set("duration", zend::double(duration.as_secs_f64()));
-        }
+    for (name, detail) in event.details() {
+        let value = match detail {
+            Detail::Unknown => zend::null(),
+            Detail::Text(text) => zend::string(text.as_bytes()),
+            Detail::Time(time) => zend::double(time.as_secs_f64()),
+            Detail::Count(number) => count(*number),
+            Detail::Flag(flag) => zend::boolean(*flag),
+            Detail::Texts(texts) => list(texts),
+        };
+        array.set(name, value);
     }
     array.build()
 }

@@ -19,6 +19,7 @@ pub extern "C" fn print(module: *mut ModuleEntry) {
     info_table_row!("Connections closed", COUNTERS.closed.get().to_string());
     info_table_row!("Commands", COUNTERS.commands.get().to_string());
     info_table_row!("Retries", COUNTERS.retries.get().to_string());
+    info_table_row!("Commands that waited for a primary", COUNTERS.waited.get().to_string());
     info_table_row!("Failovers", COUNTERS.failovers.get().to_string());
     info_table_row!("Outcomes unknown", COUNTERS.unknown.get().to_string());
     info_table_end!();

@@ -173,6 +173,7 @@ extern "C" fn stats(_: *mut zend_execute_data, return_value: *mut zval) {
         let mut all = ArrayBuilder::new();
         all.set("commands", count(COUNTERS.commands.get()))
             .set("retries", count(COUNTERS.retries.get()))
+            .set("waited", count(COUNTERS.waited.get()))
             .set("failovers", count(COUNTERS.failovers.get()))
             .set("unknown", count(COUNTERS.unknown.get()))
             .set("connections", connections.build())

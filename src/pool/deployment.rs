@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol};
+use crate::time::Instant;
 use crate::topology::{Change, Knowledge, Report};
 
 /// What makes two configurations speak of the same deployment.
@@ -27,6 +28,22 @@ pub struct Deployment {
     knowledge: Mutex<Knowledge>,
     /// A copy of the knowledge's epoch, to be compared without a lock.
     epoch: AtomicU64,
+    /// What the present disturbance has cost so far.
+    record: Mutex<Record>,
+}
+
+/// What the commands of this process went through since the first of them met a disturbance. It ends when a primary
+/// is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When the first command met it.
+    pub since: Option<Instant>,
+    /// How many commands had to wait for a primary.
+    pub waited: u64,
+    /// How many attempts were made again.
+    pub retried: u64,
+    /// How many commands ended without anybody knowing whether they were applied.
+    pub unknown: u64,
 }
 
 impl DeploymentKey {
@@ -43,7 +60,7 @@ impl DeploymentKey {
 
 impl Deployment {
     pub(super) fn new(key: DeploymentKey) -> Deployment {
-        Deployment { key, knowledge: Mutex::default(), epoch: AtomicU64::new(0) }
+        Deployment { key, knowledge: Mutex::default(), epoch: AtomicU64::new(0), record: Mutex::default() }
     }
 
     /// Where the user said that it is.
@@ -68,5 +85,10 @@ impl Deployment {
         let change = knowledge.learn_primary(address, report);
         self.epoch.store(knowledge.epoch(), Ordering::Release);
         change
+    }
+
+    /// Looks at the record of the present disturbance, or writes in it.
+    pub fn count<R>(&self, change: impl FnOnce(&mut Record) -> R) -> R {
+        change(&mut self.record.lock())
     }
 }

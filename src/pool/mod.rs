@@ -8,7 +8,7 @@ mod generation;
 mod node_pool;
 mod registry;
 
-pub use deployment::{Deployment, DeploymentKey};
+pub use deployment::{Deployment, DeploymentKey, Record};
 pub use generation::{current_generation, forked};
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
 pub use registry::Registry;

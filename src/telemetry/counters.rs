@@ -26,6 +26,8 @@ pub struct Counters {
     pub commands: Counter,
     /// Attempts after the first.
     pub retries: Counter,
+    /// Commands that had to wait for a primary.
+    pub waited: Counter,
     /// Searches that ended at another primary than before.
     pub failovers: Counter,
     /// Commands whose outcome was reported as unknown.
@@ -42,6 +44,7 @@ pub struct Counters {
 pub static COUNTERS: Counters = Counters {
     commands: Counter(AtomicU64::new(0)),
     retries: Counter(AtomicU64::new(0)),
+    waited: Counter(AtomicU64::new(0)),
     failovers: Counter(AtomicU64::new(0)),
     unknown: Counter(AtomicU64::new(0)),
     opened: Counter(AtomicU64::new(0)),

@@ -7,4 +7,4 @@ mod counters;
 mod events;
 
 pub use counters::{COUNTERS, Counter, Counters};
-pub use events::{Event, EventQueue};
+pub use events::{Detail, EVENTS, Event, EventQueue, Toll};

@@ -1,0 +1,83 @@
+//! What is told of what happened: events for the object's listener, and counts of what a disturbance cost.
+
+use crate::config::NodeAddress;
+use crate::discovery::Search;
+use crate::telemetry::{COUNTERS, Event, Toll};
+use crate::time::Instant;
+
+use super::call::Call;
+use super::state::Client;
+
+impl Client {
+    /// Whether events wait for delivery.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Takes the oldest event that was not delivered. Called when the command is over, so that its own fate counts
+    /// among what the search cost.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop()?;
+        let Some(found) = event.ends_search() else { return Some(event) };
+        let now = self.world.clock.now();
+        let record = self.deployment.count(|record| if found { std::mem::take(record) } else { *record });
+        Some(event.with_toll(Toll {
+            outage: record.since.map_or(std::time::Duration::ZERO, |since| now.since(since)),
+            waited: record.waited,
+            retried: record.retried,
+            unknown: record.unknown,
+        }))
+    }
+
+    /// Tells of a search: that it began, and how it ended (at which primary, and whether that is another one).
+    pub(super) fn announce(
+        &mut self,
+        former: Option<&NodeAddress>,
+        cause: Option<&str>,
+        started: Instant,
+        search: &Search,
+        end: Option<(String, bool)>,
+    ) {
+        let cause = cause.map_or_else(|| search.obstacle().1.to_string(), ToOwned::to_owned);
+        self.tell(former.map(ToString::to_string), cause, started, end);
+    }
+
+    /// The pair of events that every search which is told of has.
+    pub(super) fn tell(&mut self, from: Option<String>, cause: String, started: Instant, end: Option<(String, bool)>) {
+        self.deployment.count(|record| record.since = Some(record.since.map_or(started, |since| since.min(started))));
+        let duration = self.world.clock.now().since(started);
+        self.events.push(Event::failover_started(from.clone(), cause.clone()));
+        self.events.push(match end {
+            Some((to, promoted)) => Event::failover_completed(from, to, cause, duration, promoted),
+            None => Event::failover_failed(from, cause, duration),
+        });
+    }
+
+    /// Counts a command that has to wait for a primary, once.
+    pub(super) fn count_wait(&self, call: &mut Call, now: Instant) {
+        if !std::mem::replace(&mut call.waited, true) {
+            COUNTERS.waited.increment();
+            self.deployment.count(|record| {
+                record.since.get_or_insert(now);
+                record.waited += 1;
+            });
+        }
+    }
+
+    /// Counts an attempt that is made again.
+    pub(super) fn count_retry(&self) {
+        COUNTERS.retries.increment();
+        self.deployment.count(|record| record.retried += 1);
+    }
+
+    /// Counts a command whose outcome nobody knows.
+    pub(super) fn count_unknown(&self) {
+        COUNTERS.unknown.increment();
+        let now = self.world.clock.now();
+        self.deployment.count(|record| {
+            record.since.get_or_insert(now);
+            record.unknown += 1;
+        });
+    }
+}

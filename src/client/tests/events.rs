@@ -1,0 +1,77 @@
+//! What listeners hear of a disturbance, and what it is said to have cost.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::Setting;
+use crate::connection::scripted::{Fault, State};
+use crate::telemetry::Detail;
+
+fn promote_2(state: &mut State) {
+    state.server(2).promote();
+    state.server(3).follows = Some(node(2));
+}
+
+/// The details of the next event of that name.
+fn next(bench: &mut Bench, name: &str) -> Event {
+    let mut all = std::iter::from_fn(|| bench.client.next_event());
+    all.find(|event| event.name() == name).unwrap_or_else(|| panic!("no event {name}"))
+}
+
+fn counts(event: &Event) -> [&Detail; 3] {
+    ["waited", "retried", "unknown"].map(|name| event.detail(name).expect(name))
+}
+
+#[test]
+fn a_failover_tells_how_many_commands_waited_were_sent_again_and_are_in_doubt() {
+    let mut bench = Bench::of(replicated());
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("INCR".into(), Fault::CloseAfter)));
+    assert!(bench.run("INCR n").unwrap_err().is_outcome_unknown());
+    bench.network.change(|state| state.kill(1));
+    bench.network.after(Duration::from_secs(1), promote_2);
+    bench.run("SET k w").unwrap();
+    let event = next(&mut bench, "failover.completed");
+    assert_eq!(counts(&event), [&Detail::Count(1), &Detail::Count(0), &Detail::Count(1)], "{event:?}");
+    let Some(Detail::Time(outage)) = event.detail("outage") else { panic!("{event:?}") };
+    assert!((1.0..1.1).contains(&outage.as_secs_f64()), "{outage:?}");
+}
+
+#[test]
+fn commands_that_ran_out_of_time_count_until_a_primary_is_found() {
+    let mut bench = Bench::with(replicated(), &[1], &[("command_timeout", Setting::Float(0.5))]);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.kill(1));
+    bench.network.after(Duration::from_millis(1200), promote_2);
+    for expected in 1..=2 {
+        assert!(bench.run("SET k w").is_err());
+        let event = next(&mut bench, "failover.failed");
+        assert_eq!(event.detail("waited"), Some(&Detail::Count(expected)), "{event:?}");
+    }
+    bench.run("SET k w").unwrap();
+    let event = next(&mut bench, "failover.completed");
+    assert_eq!(event.detail("waited"), Some(&Detail::Count(3)), "{event:?}");
+    let Some(Detail::Time(outage)) = event.detail("outage") else { panic!("{event:?}") };
+    assert!((1.2..1.3).contains(&outage.as_secs_f64()), "{outage:?}");
+
+    bench.network.change(|state| {
+        state.kill(2);
+        state.server(3).promote();
+    });
+    bench.run("SET k w").unwrap();
+    let event = next(&mut bench, "failover.completed");
+    assert_eq!(event.detail("waited"), Some(&Detail::Count(1)), "the next one counts anew: {event:?}");
+}
+
+#[test]
+fn what_became_of_the_command_that_found_its_node_silent_counts_too() {
+    for (command, expected) in [("SET k w", [1, 1, 0]), ("INCR n", [1, 0, 1])] {
+        let mut bench = Bench::of(replicated());
+        bench.run("SET k v").unwrap();
+        bench.network.change(|state| state.freeze(1, true));
+        bench.network.after(Duration::from_secs(1), promote_2);
+        let _ = bench.run(command);
+        let event = next(&mut bench, "failover.completed");
+        assert_eq!(counts(&event), expected.map(Detail::Count).each_ref(), "{command}: {event:?}");
+    }
+}
