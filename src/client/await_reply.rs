@@ -80,7 +80,7 @@ impl Client {
                     }
                 }
                 Received::Nothing => {
-                    self.bide(desk, call, heard, deadline, limit)?;
+                    self.bide(desk, call, Interest::Read, heard, (deadline, limit))?;
                     patience = Patience::None;
                 }
                 done => return Ok(done),
@@ -89,15 +89,15 @@ impl Client {
     }
 
     /// Nothing came for a while: waits on, and looks meanwhile whether another node was promoted (P9). Ends when the
-    /// connection is readable.
+    /// connection is ready for what is of interest.
     #[cold]
-    fn bide(
+    pub(super) fn bide(
         &mut self,
         desk: &mut Desk,
         call: &Call,
+        interest: Interest,
         heard: Instant,
-        deadline: Deadline,
-        limit: Limit,
+        (deadline, limit): (Deadline, Limit),
     ) -> Result<(), Lost> {
         let mut calm = if call.blocking { BLOCKED_CHECK } else { self.configuration.policy.suspect_after };
         let mut suspect_at = heard + calm;
@@ -120,7 +120,7 @@ impl Client {
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             let Some(search) = desk.search.as_mut() else {
                 let left = deadline.min(Deadline::after(now, Some(suspect_at.since(now)))).remaining(now);
-                if wait_for(network, &lease.connection, Interest::Read, left) {
+                if wait_for(network, &lease.connection, interest, left) {
                     break Ok(());
                 }
                 continue;
@@ -140,7 +140,7 @@ impl Client {
                 // The answer may take its time, but a command that blocks for ever has no other end if its node is gone
                 // without a word: what is seen of the node is all that the search is for.
                 Step::Searching if !(call.blocking && sign.is_some()) => {
-                    if search.wait(network, clock, Some(lease.connection.pollable()), deadline) {
+                    if search.wait(network, clock, Some((lease.connection.pollable(), interest)), deadline) {
                         break Ok(());
                     }
                     continue;
@@ -205,12 +205,17 @@ pub fn within<S: Sink>(
     }
 }
 
-fn wait_for(network: &dyn Network, connection: &Connection, interest: Interest, limit: Option<Duration>) -> bool {
+pub(super) fn wait_for(
+    network: &dyn Network,
+    connection: &Connection,
+    interest: Interest,
+    limit: Option<Duration>,
+) -> bool {
     let mut waiters = [Waiter { what: connection.pollable(), interest, ready: false }];
     // A poll that fails counts as a wait that ended: the receive or send that follows tells what is wrong.
     network.wait(&mut waiters, limit).is_err() || waiters[0].ready
 }
 
-fn no_lease() -> Lost {
+pub(super) fn no_lease() -> Lost {
     Lost::before(Phase::Lease, Cause::Io("no connection is at hand".to_owned()))
 }

@@ -9,6 +9,7 @@ use crate::pool::Lease;
 use crate::resp::Frame;
 use crate::time::{Backoff, Deadline, Instant};
 
+use super::batch::Batch;
 use super::failure::{Failure, Kind, kind_of};
 
 /// A command on its way.
@@ -61,6 +62,15 @@ impl Call {
             Some(BlockingTimeout::For(time)) => Some(time),
             Some(BlockingTimeout::Forever) => None,
         };
+        Call::begun(command, blocks_for, policy, now)
+    }
+
+    /// A batch that begins now: one deadline for all of it.
+    pub fn of_batch(batch: &Batch, policy: &Policy, now: Instant) -> Call {
+        Call::begun(None, batch.blocks_for(), policy, now)
+    }
+
+    fn begun(command: Option<&'static Command>, blocks_for: Option<Duration>, policy: &Policy, now: Instant) -> Call {
         Call {
             command,
             started: now,
@@ -179,6 +189,7 @@ impl Call {
             attempts: self.retry.attempts(),
             elapsed,
             phase: Some(lost.phase),
+            index: None,
         })
     }
 
@@ -193,6 +204,7 @@ impl Call {
             attempts: self.retry.attempts(),
             elapsed: now.since(self.started),
             phase: Some(Phase::Read),
+            index: None,
         })
     }
 }

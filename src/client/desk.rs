@@ -4,6 +4,8 @@ use crate::discovery::Search;
 use crate::pool::Lease;
 use crate::resp::Frame;
 
+use super::course::Course;
+
 /// The working place of one thread. The next command, and the end of the request, clear away what a command that was
 /// left by a jump has left behind.
 #[derive(Default)]
@@ -14,6 +16,8 @@ pub struct Desk {
     pub(super) lease: Option<Lease>,
     /// The search that goes on beside an awaited reply.
     pub(super) search: Option<Box<Search>>,
+    /// How far the batch on its way has come.
+    pub(super) course: Course,
 }
 
 impl Desk {

@@ -99,7 +99,7 @@ impl Client {
     }
 
     /// Follows what a command changed, now that it was answered well.
-    fn follow(&mut self, desk: &mut Desk, effect: Effect) {
+    pub(super) fn follow(&mut self, desk: &mut Desk, effect: Effect) {
         match effect {
             Effect::Multi => self.pins.multi = true,
             Effect::Watch => self.pins.watch = true,
@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Pins what is on the desk, or gives it back.
-    fn settle(&mut self, desk: &mut Desk) {
+    pub(super) fn settle(&mut self, desk: &mut Desk) {
         if self.pins.any() {
             self.pinned = desk.lease.take();
         } else {

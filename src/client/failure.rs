@@ -49,6 +49,8 @@ pub struct Failure {
     pub elapsed: Duration,
     /// Where it ended.
     pub phase: Option<Phase>,
+    /// In a batch: the first command without a reply, counted from zero.
+    pub index: Option<u32>,
 }
 
 impl Failure {
@@ -62,6 +64,7 @@ impl Failure {
             attempts: 0,
             elapsed: Duration::ZERO,
             phase: None,
+            index: None,
         }
     }
 

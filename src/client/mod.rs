@@ -6,7 +6,13 @@
 //! May use every room below it.
 
 mod await_reply;
+mod batch;
+mod batch_exchange;
+mod batch_judge;
+mod batch_loss;
+mod batch_run;
 mod call;
+mod course;
 mod desk;
 mod effects;
 mod failure;
@@ -18,6 +24,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{Batch, Replies};
 pub use desk::Desk;
 pub use failure::{Failure, Kind};
 pub use state::{Client, World};

@@ -218,13 +218,7 @@ impl Client {
                 return Err(call.refused(&desk.frame, text, self.world.clock.coarse()));
             }
             Cause::NoMemory => return Err(call.fail(&desk.frame, lost, false, self.world.clock.coarse())),
-            Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
-            Cause::Protocol(_) => {
-                call.garbled += 1;
-                // Once may be a broken connection; twice is a peer that speaks something else.
-                call.garbled > 1 || !lost.sent
-            }
-            _ => false,
+            _ => is_final(call, lost),
         };
         let verdict = match lost.sent {
             true => call.retry.unknown(call.hazard(&desk.frame)),
@@ -237,11 +231,7 @@ impl Client {
             return Err(self.end(desk, call, lost));
         }
         if call.deadline.passed(self.world.clock.now()) {
-            let overdue = match &lost.cause {
-                Cause::TimedOut(_) => lost.clone(),
-                cause => Lost { cause: Cause::Overdue(cause.to_string()), ..lost.clone() },
-            };
-            return Err(self.end(desk, call, &overdue));
+            return Err(self.end(desk, call, &overdue(lost)));
         }
         // Where another node is known to be primary already there is nothing to search for.
         if !matches!(lost.cause, Cause::Superseded(_)) {
@@ -281,5 +271,26 @@ impl Client {
                 _ => lease.give_back(now),
             }
         }
+    }
+}
+
+/// Whether trying again cannot help.
+pub(super) fn is_final(call: &mut Call, lost: &Lost) -> bool {
+    match lost.cause {
+        Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
+        Cause::Protocol(_) => {
+            call.garbled += 1;
+            // Once may be a broken connection; twice is a peer that speaks something else.
+            call.garbled > 1 || !lost.sent
+        }
+        _ => false,
+    }
+}
+
+/// A loss after which no time is left for another attempt.
+pub(super) fn overdue(lost: &Lost) -> Lost {
+    match &lost.cause {
+        Cause::TimedOut(_) => lost.clone(),
+        cause => Lost { cause: Cause::Overdue(cause.to_string()), ..lost.clone() },
     }
 }

@@ -17,6 +17,8 @@ pub struct Connection {
     decoder: Decoder,
     owed: u32,
     broken: bool,
+    /// Bytes at the end of what was sent that the peer had closed before.
+    undelivered: usize,
     node: NodeAddress,
     greeting: Greeting,
     brief: Duration,
@@ -45,6 +47,7 @@ impl Connection {
             decoder: Decoder::new(limits),
             owed: 0,
             broken: false,
+            undelivered: 0,
             node,
             greeting: Greeting::default(),
             brief,
@@ -98,17 +101,31 @@ impl Connection {
     /// # Errors
     /// The connection is lost, before the whole frame was sent.
     pub fn send(&mut self, frame: &[u8], replies: u32) -> Result<usize, Lost> {
+        let sent = self.send_part(frame)?;
+        if sent == frame.len() {
+            self.owed += replies;
+        } else if sent > 0 {
+            // Half a frame on the wire: whatever follows must be the rest of it.
+            self.broken = true;
+        }
+        Ok(sent)
+    }
+
+    /// Counts the replies of a batch that is about to be sent in parts: until the last of them has come, the connection
+    /// is good for nothing else.
+    pub fn owe(&mut self, replies: u32) {
+        self.owed += replies;
+    }
+
+    /// Sends what the kernel takes of a batch whose replies are counted already. Gives how many bytes went.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    #[inline]
+    pub fn send_part(&mut self, bytes: &[u8]) -> Result<usize, Lost> {
         loop {
-            match self.transport.send(frame) {
-                Ok(sent) => {
-                    if sent == frame.len() {
-                        self.owed += replies;
-                    } else {
-                        // Half a frame on the wire: whatever follows must be the rest of it.
-                        self.broken = true;
-                    }
-                    return Ok(sent);
-                }
+            match self.transport.send(bytes) {
+                Ok(sent) => return Ok(sent),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
                 Err(error) => {
@@ -209,8 +226,20 @@ impl Connection {
     /// The peer has closed. What it had closed before it could arrive was not applied.
     #[cold]
     fn closed(&mut self) -> Lost {
-        let sent = !self.transport.is_undelivered();
+        self.undelivered = self.transport.undelivered();
+        let sent = self.undelivered == 0;
         Lost { sent, ..self.fail(Cause::Closed) }
+    }
+
+    /// How many bytes at the end of what was sent are known never to have arrived, once the connection is lost.
+    pub fn undelivered(&self) -> usize {
+        self.undelivered
+    }
+
+    /// Whether bytes have arrived that are not decoded yet.
+    #[inline]
+    pub fn has_unread(&self) -> bool {
+        !self.input.is_empty()
     }
 
     #[cold]

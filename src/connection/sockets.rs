@@ -65,6 +65,7 @@ impl Network for SystemNetwork {
                 let flags = match waiter.interest {
                     Interest::Read => PollFlags::IN,
                     Interest::Write => PollFlags::OUT,
+                    Interest::Either => PollFlags::IN | PollFlags::OUT,
                 };
                 Some(PollFd::from_borrowed_fd(waiter.what.descriptor()?, flags))
             })
@@ -131,9 +132,9 @@ impl Transport for SystemTransport {
         Ok(count)
     }
 
-    fn is_undelivered(&self) -> bool {
+    fn undelivered(&self) -> usize {
         // The segment with the peer's FIN acknowledged all that had arrived when it closed.
-        self.unacknowledged.and_then(|ask| ask(self.socket.as_fd())).is_some_and(|bytes| bytes > 0)
+        self.unacknowledged.and_then(|ask| ask(self.socket.as_fd())).unwrap_or(0)
     }
 
     fn peek(&mut self) -> Quiet {

@@ -37,9 +37,9 @@ pub trait Transport: Pollable + Send {
     /// `WouldBlock` if nothing came (within the patience); anything else means that the connection is lost.
     fn receive(&mut self, space: Space<'_>, patience: Patience) -> io::Result<usize>;
 
-    /// Asked when the peer has closed in order: whether the end of what was sent never arrived there. Then the peer
-    /// had closed before it came, and cannot have acted on it. False where nobody can tell.
-    fn is_undelivered(&self) -> bool;
+    /// Asked when the peer has closed in order: how many bytes at the end of what was sent never arrived there. The
+    /// peer had closed before they came, and cannot have acted on them. Zero where nobody can tell.
+    fn undelivered(&self) -> usize;
 
     /// Looks at an idle connection without waiting and without taking anything from it.
     fn peek(&mut self) -> Quiet;
@@ -72,6 +72,8 @@ pub enum Interest {
     Read,
     /// Room to write, or the end of a connect.
     Write,
+    /// Whichever comes first.
+    Either,
 }
 
 /// One entry of a wait.

@@ -236,12 +236,12 @@ impl Search {
         }
     }
 
-    /// Waits until a step would get further, `also` is readable, or `deadline` has passed.
+    /// Waits until a step would get further, `also` is ready, or `deadline` has passed.
     pub fn wait(
         &self,
         network: &dyn Network,
         clock: &dyn Clock,
-        also: Option<&dyn Pollable>,
+        also: Option<(&dyn Pollable, Interest)>,
         deadline: Deadline,
     ) -> bool {
         let now = clock.now();
@@ -250,7 +250,7 @@ impl Search {
             until = until.min(claimed + GRACE);
         }
         let mut waiters: Vec<Waiter<'_>> = Vec::with_capacity(self.targets.len() + self.names.len() + 1);
-        waiters.extend(also.map(|what| Waiter { what, interest: Interest::Read, ready: false }));
+        waiters.extend(also.map(|(what, interest)| Waiter { what, interest, ready: false }));
         for (what, interest, limit) in self.targets.iter().filter_map(Target::awaited) {
             until = until.min(limit.instant());
             waiters.push(Waiter { what, interest, ready: false });

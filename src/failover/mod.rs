@@ -8,5 +8,5 @@ mod refusal;
 mod retry;
 
 pub use outcome::{Cause, Limit, Lost, Phase};
-pub use refusal::{Refusal, Remedy, judge};
+pub use refusal::{Refusal, Remedy, is_script, judge};
 pub use retry::{Retry, Verdict};

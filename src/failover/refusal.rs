@@ -43,6 +43,11 @@ impl Origin {
     }
 }
 
+/// Whether the command runs code on the server, which may have written before it failed.
+pub fn is_script(name: &str) -> bool {
+    Origin::of(name) == Origin::Script
+}
+
 /// Judges the text of an error reply to the command `name`.
 pub fn judge(name: &str, text: &[u8]) -> Refusal {
     let text = String::from_utf8_lossy(text);

@@ -82,18 +82,36 @@ impl Frame {
 
     /// The words again, the command's name first. Costs a walk over the frame: for the cold paths.
     pub fn words(&self) -> Vec<&[u8]> {
-        let mut words = Vec::with_capacity(self.words);
-        let mut rest = &self.bytes[HEADER..];
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let length: usize = std::str::from_utf8(&rest[1..end - 1])
-                .ok()
-                .and_then(|digits| digits.parse().ok())
-                .expect("the frame holds only what `word` wrote");
-            words.push(&rest[end + 1..end + 1 + length]);
-            rest = &rest[end + length + 3..];
-        }
-        words
+        words_behind(&self.bytes[HEADER..], self.words)
     }
+
+    /// Makes this the frame of a command that was encoded before.
+    pub fn load(&mut self, command: &[u8]) {
+        self.begin();
+        words_of(command).into_iter().for_each(|word| self.word(word));
+        self.end();
+    }
+}
+
+/// The words of one encoded command, its name first.
+pub fn words_of(command: &[u8]) -> Vec<&[u8]> {
+    let header = memchr::memchr(b'\n', command).map_or(command.len(), |end| end + 1);
+    words_behind(&command[header..], 8)
+}
+
+/// The words in the body of a command, of which there are about so many.
+fn words_behind(body: &[u8], count: usize) -> Vec<&[u8]> {
+    let mut words = Vec::with_capacity(count);
+    let mut rest = body;
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        let length: usize = std::str::from_utf8(&rest[1..end - 1])
+            .ok()
+            .and_then(|digits| digits.parse().ok())
+            .expect("the frame holds only what `word` wrote");
+        words.push(&rest[end + 1..end + 1 + length]);
+        rest = &rest[end + length + 3..];
+    }
+    words
 }
 
 /// A complete frame of `words`: for the commands that the house itself sends.
@@ -122,6 +140,15 @@ mod tests {
         let frame = frame_of(&[&b"APPEND"[..], b"$3\r\nfoo\r\n", b"\0\xff", b""]);
         assert_eq!(frame.words(), [&b"APPEND"[..], b"$3\r\nfoo\r\n", b"\0\xff", b""]);
         assert_eq!(frame.len(), 4);
+    }
+
+    #[test]
+    fn a_command_can_be_read_back_and_loaded_into_another_frame() {
+        let frame = frame_of(&[&b"SET"[..], b"$1\r\n*2\r\n", b""]);
+        assert_eq!(words_of(frame.bytes()), frame.words());
+        let mut other = frame_of(&["PING"]);
+        other.load(frame.bytes());
+        assert_eq!((other.bytes(), other.len()), (frame.bytes(), 3));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The client's loop against scripted servers: every row of P1 and P2, and the searches of P9. Nothing here sleeps.
 
+mod batch_blocks;
+mod batches;
 mod deadlines;
 mod events;
 mod outcomes;
@@ -14,10 +16,10 @@ use redis::Value;
 use crate::config::{Defaults, Setting, configure};
 use crate::connection::scripted::{ScriptedNetwork, Server, node};
 use crate::pool::Registry;
-use crate::resp::ValueSink;
+use crate::resp::{Sink, ValueSink};
 use crate::telemetry::Event;
 
-use super::{Client, Desk, Failure, World};
+use super::{Client, Desk, Failure, Replies, World};
 
 /// A client with a desk of its own, before a scripted network.
 pub struct Bench {
@@ -58,8 +60,18 @@ impl Bench {
     }
 
     /// Runs a command, its words separated by spaces.
-    pub fn run(&mut self, line: &str) -> Result<Value, Failure> {
+    pub fn run(&mut self, line: &str) -> Result<Value, Box<Failure>> {
         run_on(&mut self.client, &mut self.desk, line)
+    }
+
+    /// Runs a batch of commands, one per line or separated by semicolons. Gives the replies that are known, and how it
+    /// failed if it did.
+    pub fn run_batch(&mut self, lines: &str) -> (Vec<String>, Option<Failure>) {
+        let batch = batch_of(lines);
+        let mut answers = Answers::default();
+        let result = self.client.run_batch(&mut self.desk, &batch, &mut answers);
+        answers.settle();
+        (answers.seen(), result.err().map(|failure| *failure))
     }
 
     /// The names of the events since the last time.
@@ -80,8 +92,20 @@ fn client_in(world: &Arc<World>, parameters: &Setting, options: &[(&str, Setting
     Client::new(world.clone(), configuration)
 }
 
+/// The commands as a batch.
+pub fn batch_of(lines: &str) -> super::Batch {
+    let mut batch = super::Batch::default();
+    for line in lines.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let command = crate::command::find(words[0].as_bytes());
+        let frame = crate::resp::frame_of(&words);
+        batch.push(&frame, command, crate::command::Shape::Plain).expect("a command that may be in a batch");
+    }
+    batch
+}
+
 /// Runs a command on any client.
-pub fn run_on(client: &mut Client, desk: &mut Desk, line: &str) -> Result<Value, Failure> {
+pub fn run_on(client: &mut Client, desk: &mut Desk, line: &str) -> Result<Value, Box<Failure>> {
     let words: Vec<&str> = line.split(' ').collect();
     desk.frame.begin();
     for word in &words {
@@ -90,8 +114,118 @@ pub fn run_on(client: &mut Client, desk: &mut Desk, line: &str) -> Result<Value,
     desk.frame.end();
     let mut sink = ValueSink::default();
     let command = crate::command::find(words[0].as_bytes());
-    client.run(desk, command, &mut sink).map_err(|failure| *failure)?;
+    client.run(desk, command, &mut sink)?;
     Ok(sink.take().expect("a command that went well has a value"))
+}
+
+/// The replies to a batch; `None` where none is known.
+#[derive(Debug, Default)]
+pub struct Answers {
+    sink: ValueSink,
+    next: usize,
+    all: Vec<Option<Result<Value, String>>>,
+    rewinds: usize,
+}
+
+impl Answers {
+    fn put(&mut self, index: usize, answer: Option<Result<Value, String>>) {
+        if self.all.len() <= index {
+            self.all.resize(index + 1, None);
+        }
+        self.all[index] = answer;
+    }
+
+    /// What there is, in short form.
+    pub fn seen(&self) -> Vec<String> {
+        let short = |answer: &Option<Result<Value, String>>| match answer {
+            None => "?".to_owned(),
+            Some(Err(text)) => text.split(' ').next().unwrap_or_default().to_owned(),
+            Some(Ok(Value::Okay)) => "OK".to_owned(),
+            Some(Ok(Value::SimpleString(text))) => text.clone(),
+            Some(Ok(Value::Int(number))) => number.to_string(),
+            Some(Ok(Value::BulkString(bytes))) => format!("'{}'", String::from_utf8_lossy(bytes)),
+            Some(Ok(Value::Nil)) => "nil".to_owned(),
+            Some(Ok(other)) => format!("{other:?}"),
+        };
+        self.all.iter().map(short).collect()
+    }
+
+    fn settle(&mut self) {
+        if let Some(value) = self.sink.take() {
+            self.put(self.next, Some(Ok(value)));
+        }
+    }
+}
+
+impl Sink for Answers {
+    fn reset(&mut self) {
+        self.sink.reset();
+    }
+    fn nil(&mut self) {
+        self.sink.nil();
+    }
+    fn integer(&mut self, value: i64) {
+        self.sink.integer(value);
+    }
+    fn double(&mut self, value: f64) {
+        self.sink.double(value);
+    }
+    fn boolean(&mut self, value: bool) {
+        self.sink.boolean(value);
+    }
+    fn status(&mut self, text: &[u8]) {
+        self.sink.status(text);
+    }
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.sink.bulk(bytes);
+    }
+    fn big_number(&mut self, digits: &[u8]) {
+        self.sink.big_number(digits);
+    }
+    fn error(&mut self, text: &[u8]) {
+        self.sink.error(text);
+    }
+    fn begin(&mut self, kind: crate::resp::Aggregate, length: usize) {
+        self.sink.begin(kind, length);
+    }
+    fn end(&mut self) {
+        self.sink.end();
+    }
+    fn begin_bulk(&mut self, length: usize) {
+        self.sink.begin_bulk(length);
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        self.sink.append(bytes);
+    }
+    fn space(&mut self) -> crate::resp::Space<'_> {
+        self.sink.space()
+    }
+    fn filled(&mut self, count: usize) {
+        self.sink.filled(count);
+    }
+    fn end_bulk(&mut self) {
+        self.sink.end_bulk();
+    }
+}
+
+impl Replies for Answers {
+    fn expect(&mut self, index: usize) {
+        self.settle();
+        self.sink.reset();
+        self.next = index;
+    }
+    fn refuse(&mut self, index: usize, text: &[u8]) {
+        self.put(index, Some(Err(String::from_utf8_lossy(text).into_owned())));
+    }
+    fn rewind(&mut self, index: usize) {
+        self.settle();
+        self.rewinds += 1;
+        self.all.truncate(index);
+    }
+    fn forget(&mut self, index: usize) {
+        self.settle();
+        self.put(index, None);
+    }
 }
 
 /// A primary (1) with two replicas (2, 3).

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::super::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};
-use super::server::{Reaction, Server};
+use super::server::{Reaction, Server, Session};
 use crate::config::NodeAddress;
 use crate::resp::{Limits, Space, decode_all};
 use crate::time::{Clock, FakeClock, Instant};
@@ -37,6 +37,8 @@ pub struct State {
     pub latency: Duration,
     /// The most that one send takes, to cut frames in parts.
     pub send_limit: Option<usize>,
+    /// The most bytes of replies that may wait to be received before a connection takes nothing more.
+    pub buffer: Option<usize>,
 }
 
 #[derive(Default)]
@@ -53,9 +55,10 @@ struct Pipe {
     node: NodeAddress,
     connected: Result<bool, ErrorKind>,
     arrived: Vec<u8>,
+    session: Session,
     leaving: Vec<(Instant, Vec<u8>)>,
     closed: bool,
-    undelivered: bool,
+    undelivered: usize,
 }
 
 impl ScriptedNetwork {
@@ -167,6 +170,13 @@ impl State {
         }
     }
 
+    /// Replies that are on their way never arrive.
+    pub fn drop_replies(&mut self, index: usize) {
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index)) {
+            pipe.leaving.clear();
+        }
+    }
+
     /// The server pushes bytes into all its connections.
     pub fn say_unasked(&mut self, index: usize, bytes: &[u8]) {
         let now = self.now;
@@ -180,6 +190,10 @@ impl State {
         self.names.insert(name.to_owned(), addresses.iter().map(|address| address.parse().unwrap()).collect());
     }
 
+    fn is_full(&self, pipe: &Pipe) -> bool {
+        self.buffer.is_some_and(|most| pipe.leaving.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() >= most)
+    }
+
     fn serve(&mut self) {
         for pipe in &mut self.pipes {
             let node = self.nodes.get_mut(&pipe.node).expect("pipes lead to nodes");
@@ -187,10 +201,12 @@ impl State {
                 let Some(length) = command_length(&pipe.arrived) else { break };
                 let frame: Vec<u8> = pipe.arrived.drain(..length).collect();
                 let at = self.now + self.latency;
-                match node.server.react(&words(&frame)) {
+                match node.server.react(&words(&frame), &mut pipe.session) {
                     Reaction::Reply(bytes) => pipe.leaving.push((at, bytes)),
                     Reaction::ReplyAndClose(bytes) => {
                         pipe.leaving.push((at, bytes));
+                        // What was said before arrives before the end.
+                        pipe.leaving.iter_mut().for_each(|(at, _)| *at = (*at).min(self.now));
                         pipe.closed = true;
                     }
                     Reaction::Nothing => {}
@@ -236,9 +252,10 @@ impl Network for ScriptedNetwork {
             node: address.clone(),
             connected,
             arrived: Vec::new(),
+            session: Session::default(),
             leaving: Vec::new(),
             closed: false,
-            undelivered: false,
+            undelivered: 0,
         };
         state.pipes.push(pipe);
         let token = state.pipes.len() - 1;
@@ -280,9 +297,12 @@ impl ScriptedNetwork {
         }
         let state = self.state.lock();
         let pipe = &state.pipes[token];
+        let readable = pipe.closed || pipe.leaving.iter().any(|(at, _)| *at <= self.clock.now());
+        let writable = pipe.connected != Ok(false) && !state.is_full(pipe);
         match interest {
-            Interest::Write => pipe.connected != Ok(false),
-            Interest::Read => pipe.closed || pipe.leaving.iter().any(|(at, _)| *at <= self.clock.now()),
+            Interest::Write => writable,
+            Interest::Read => readable,
+            Interest::Either => readable || writable,
         }
     }
 }
@@ -315,14 +335,17 @@ impl Transport for ScriptedTransport {
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = {
             let mut state = self.network.state.lock();
+            if state.is_full(&state.pipes[self.token]) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
             let count = state.send_limit.map_or(bytes.len(), |limit| limit.min(bytes.len()));
             let pipe = &mut state.pipes[self.token];
             if pipe.closed {
                 // The kernel takes the first write after the peer's FIN; the peer answers it with a reset.
-                if pipe.undelivered {
+                if pipe.undelivered > 0 {
                     return Err(ErrorKind::BrokenPipe.into());
                 }
-                pipe.undelivered = true;
+                pipe.undelivered = count;
                 return Ok(count);
             }
             pipe.arrived.extend_from_slice(&bytes[..count]);
@@ -358,7 +381,7 @@ impl Transport for ScriptedTransport {
         Ok(count)
     }
 
-    fn is_undelivered(&self) -> bool {
+    fn undelivered(&self) -> usize {
         // What was sent into a pipe that had been closed was dropped before the server saw it.
         self.network.state.lock().pipes[self.token].undelivered
     }

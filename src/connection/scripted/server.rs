@@ -29,6 +29,13 @@ pub enum Reaction {
     Nothing,
 }
 
+/// What a server knows of one connection: the commands queued since MULTI, and whether one was refused.
+#[derive(Debug, Default)]
+pub struct Session {
+    queue: Option<Vec<Vec<String>>>,
+    spoilt: bool,
+}
+
 /// One small server.
 #[derive(Debug, Default)]
 pub struct Server {
@@ -50,6 +57,10 @@ pub struct Server {
     pub faults: VecDeque<(String, Fault)>,
     /// The data.
     pub data: HashMap<String, String>,
+    /// After this many more commands it becomes a replica of that node.
+    pub demote_after: Option<(usize, NodeAddress)>,
+    /// Every database that a connection selected.
+    pub selected: Vec<String>,
     /// Every command that was executed, the opening not counted.
     pub executed: Vec<String>,
     /// The words of the last of them.
@@ -84,44 +95,94 @@ impl Server {
     }
 
     /// Takes one command.
-    pub fn react(&mut self, words: &[Vec<u8>]) -> Reaction {
+    pub fn react(&mut self, words: &[Vec<u8>], session: &mut Session) -> Reaction {
         let words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let name = words[0].to_ascii_uppercase();
         let fault = self.faults.iter().position(|(on, _)| *on == name).and_then(|index| self.faults.remove(index));
         match fault.map(|(_, fault)| fault) {
-            None => Reaction::Reply(self.execute(&name, &words[1..])),
+            None => Reaction::Reply(self.serve(session, &name, &words[1..])),
             Some(Fault::CloseBefore) => Reaction::ReplyAndClose(Vec::new()),
-            Some(Fault::Say(bytes)) => Reaction::Reply(bytes),
+            Some(Fault::Say(bytes)) => {
+                session.spoilt |= session.queue.is_some();
+                Reaction::Reply(bytes)
+            }
             Some(Fault::CloseAfter) => {
-                self.execute(&name, &words[1..]);
+                self.serve(session, &name, &words[1..]);
                 Reaction::ReplyAndClose(Vec::new())
             }
             Some(Fault::Silence) => {
-                self.execute(&name, &words[1..]);
+                self.serve(session, &name, &words[1..]);
                 Reaction::Nothing
             }
             Some(Fault::Half) => {
-                let reply = self.execute(&name, &words[1..]);
+                let reply = self.serve(session, &name, &words[1..]);
                 Reaction::Reply(reply[..reply.len() / 2].to_vec())
             }
         }
+    }
+
+    /// One command of a connection, which may have opened a transaction.
+    fn serve(&mut self, session: &mut Session, name: &str, arguments: &[String]) -> Vec<u8> {
+        match (name, &mut session.queue) {
+            ("MULTI", queue) => {
+                *queue = Some(Vec::new());
+                session.spoilt = false;
+                b"+OK\r\n".to_vec()
+            }
+            ("DISCARD", queue @ Some(_)) => {
+                *queue = None;
+                b"+OK\r\n".to_vec()
+            }
+            ("EXEC", queue @ Some(_)) => {
+                let queued = queue.take().unwrap_or_default();
+                if session.spoilt {
+                    return error("EXECABORT Transaction discarded because of previous errors.");
+                }
+                let replies: Vec<u8> = queued.iter().flat_map(|words| self.execute(&words[0], &words[1..])).collect();
+                [format!("*{}\r\n", queued.len()).into_bytes(), replies].concat()
+            }
+            (_, Some(queue)) => {
+                if let Some(text) = self.refusal(name) {
+                    session.spoilt = true;
+                    return error(&text);
+                }
+                queue.push(std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect());
+                b"+QUEUED\r\n".to_vec()
+            }
+            _ => self.execute(name, arguments),
+        }
+    }
+
+    /// Why a command is not even looked at, if it is not.
+    fn refusal(&self, name: &str) -> Option<String> {
+        if self.state.is_some() {
+            return self.state.clone();
+        }
+        let refused = self.follows.is_some() && !["GET", "PING", "EVAL_SAYS"].contains(&name);
+        refused.then(|| "READONLY You can't write against a read only replica.".to_owned())
     }
 
     fn execute(&mut self, name: &str, arguments: &[String]) -> Vec<u8> {
         match name {
             "HELLO" => return self.hello(arguments),
             "CLIENT" if arguments[0] == "SETINFO" => return error("ERR unknown subcommand 'SETINFO'"),
-            "SELECT" => return b"+OK\r\n".to_vec(),
+            "SELECT" => {
+                self.selected.extend(arguments.first().cloned());
+                return b"+OK\r\n".to_vec();
+            }
             "INFO" => return self.info(),
             _ => {}
         }
-        if let Some(state) = &self.state {
-            return error(state);
-        }
-        if self.follows.is_some() && !["GET", "PING", "EVAL_SAYS"].contains(&name) {
-            return error("READONLY You can't write against a read only replica.");
+        if let Some(text) = self.refusal(name) {
+            return error(&text);
         }
         self.executed.push(name.to_owned());
+        if let Some((left, primary)) = self.demote_after.take() {
+            match left - 1 {
+                0 => self.follows = Some(primary),
+                left => self.demote_after = Some((left, primary)),
+            }
+        }
         self.last = std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect();
         let key = arguments.first().cloned().unwrap_or_default();
         match name {

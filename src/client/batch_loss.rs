@@ -1,0 +1,80 @@
+//! What a lost connection leaves of a batch: what may have been applied, and what that means on a connection that cannot
+//! be replaced.
+
+use crate::command::{Effect, Rank};
+use crate::failover::{Cause, Lost, Phase};
+
+use super::batch::{Batch, Replies};
+use super::call::Call;
+use super::desk::Desk;
+use super::failure::{Failure, Kind};
+use super::state::Client;
+
+impl Client {
+    /// One try on the pinned connection.
+    pub(super) fn run_pinned_batch<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
+        desk.lease = self.pinned.take().filter(|lease| lease.is_ours());
+        call.retry.begin();
+        desk.course.pinned = true;
+        desk.course.set_out(batch);
+        let queueing = self.pins.multi;
+        let result = match desk.lease {
+            Some(_) => self.exchange_batch(desk, call, batch, replies),
+            None => Err(Lost::before(Phase::Lease, Cause::Closed)),
+        };
+        let Err(lost) = result else { return Ok(()) };
+        let lease = desk.lease.take();
+        call.note_node(lease.as_ref());
+        let pins = std::mem::take(&mut self.pins);
+        let arrived = desk.course.sent - lease.map_or(0, |lease| lease.connection.undelivered());
+        let (worst, _) = worst_unknown(batch, desk.course.next, arrived, queueing && pins.multi);
+        let mut failure = self.fail_batch(desk, call, batch, &lost, worst.map(|(index, _)| index), replies);
+        if pins.watch && !failure.is_outcome_unknown() && failure.kind != Kind::NoMemory {
+            failure.kind = Kind::AbortedTransaction;
+            failure.message = format!("the connection that watched the keys was lost: {}", failure.message);
+        }
+        Err(failure)
+    }
+}
+
+/// Of the items that arrived (their bytes end before `arrived`) and were not answered (from `next` on): the one that is
+/// most dangerous to repeat, if any writes; and where those items end. `queueing` says that a transaction was open
+/// before: until its EXEC nothing is applied.
+pub(super) fn worst_unknown(
+    batch: &Batch,
+    next: usize,
+    arrived: usize,
+    mut queueing: bool,
+) -> (Option<(usize, Rank)>, usize) {
+    let mut worst: Option<(usize, Rank)> = None;
+    let mut index = next;
+    while index < batch.len() && batch.end_of(index) <= arrived {
+        let (first, last) = batch.unit(index);
+        let rank = match batch.effect(last) {
+            Effect::Exec if queueing => {
+                queueing = false;
+                Rank::Never
+            }
+            Effect::Discard if queueing => {
+                queueing = false;
+                Rank::Read
+            }
+            _ if queueing => Rank::Read,
+            // Queued and not executed: the server forgets it with the connection.
+            _ if batch.end_of(last) > arrived => Rank::Read,
+            _ => batch.hazard_of_unit(first).rank,
+        };
+        if rank != Rank::Read && worst.is_none_or(|(_, highest)| rank > highest) {
+            worst = Some((last, rank));
+        }
+        index = last + 1;
+    }
+    let reached = (next..batch.len()).find(|index| batch.end_of(*index) > arrived).unwrap_or(batch.len());
+    (worst, reached)
+}

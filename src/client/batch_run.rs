@@ -1,0 +1,294 @@
+//! The loop for batches (P3): what was answered stands, and from the first item that was not, everything goes out again
+//! in order, where that is safe.
+
+use crate::command::{Effect, Hazard, Telltale};
+use crate::failover::{Cause, Lost, Phase, Verdict};
+use crate::telemetry::COUNTERS;
+
+use super::batch::{Batch, Replies};
+use super::batch_loss::worst_unknown;
+use super::call::{Call, Recovery};
+use super::course::Help;
+use super::desk::Desk;
+use super::failure::Failure;
+use super::run::{is_final, overdue};
+use super::state::Client;
+
+impl Client {
+    /// Runs a batch. When this returns well the replies have one for each item; an item that the server refused has its
+    /// error. Otherwise the replies hold what is known.
+    ///
+    /// An item that the server refuses because of its own state is sent again with everything behind it, in order; unless
+    /// something behind it that writes was applied meanwhile: then the refusal is its reply.
+    ///
+    /// # Errors
+    /// What became of the first item without a reply. `Failure::index` says which one it is.
+    pub fn run_batch<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
+        COUNTERS.commands.add(batch.len() as u64);
+        if desk.is_littered() {
+            desk.sweep();
+        }
+        desk.course.begin();
+        self.admit_batch(batch)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut call = Call::of_batch(batch, &self.configuration.policy, self.world.clock.coarse());
+        if self.pins.any() {
+            self.run_pinned_batch(desk, &mut call, batch, replies)?;
+        } else {
+            self.repeat_until_settled(desk, &mut call, batch, replies)?;
+        }
+        if !desk.course.doubted.is_empty() {
+            call.note_node(desk.lease.as_ref());
+        }
+        self.settle(desk);
+        match desk.course.doubted.first() {
+            None => Ok(()),
+            Some(first) => {
+                let text = "the reply to the second attempt may be due to the first, whose own reply was lost";
+                Err(self.fail_batch(
+                    desk,
+                    &mut call,
+                    batch,
+                    &Lost::awaiting(Cause::Io(text.to_owned())),
+                    Some(*first),
+                    replies,
+                ))
+            }
+        }
+    }
+
+    fn admit_batch(&self, batch: &Batch) -> Result<(), Box<Failure>> {
+        if batch.is_open() {
+            return Err(Box::new(Failure::misuse("MULTI", "a batch must not end between MULTI and EXEC")));
+        }
+        if self.pins.multi && batch.has_effects() {
+            let late = (0..batch.len())
+                .find(|index| matches!(batch.effect(*index), Effect::Multi | Effect::Select | Effect::Auth));
+            if let Some(index) = late {
+                let name = batch.name(index);
+                let text = format!("{name} is not possible between MULTI and EXEC");
+                return Err(Box::new(Failure::misuse(&name, text)));
+            }
+        }
+        Ok(())
+    }
+
+    fn repeat_until_settled<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
+        loop {
+            call.retry.begin();
+            if let Err(lost) = self.acquire(desk, call) {
+                if self.without_connection(desk, call, batch, &lost, replies)? {
+                    return Ok(());
+                }
+                COUNTERS.retries.increment();
+                continue;
+            }
+            if call.retry.attempts() > 1 {
+                replies.rewind(desk.course.done);
+            }
+            desk.course.set_out(batch);
+            let begun = self.world.clock.coarse();
+            let result = self.exchange_batch(desk, call, batch, replies);
+            if call.blocking {
+                call.blocked(self.world.clock.now().since(begun));
+                call.blocks_for = batch.blocks_for();
+            }
+            match result {
+                Ok(()) if desk.course.is_straight() => return Ok(()),
+                Ok(()) => {
+                    if self.after_refusals(desk, call, batch, replies)? {
+                        return Ok(());
+                    }
+                }
+                Err(lost) => self.after_batch_loss(desk, call, batch, &lost, replies)?,
+            }
+            COUNTERS.retries.increment();
+        }
+    }
+
+    /// All replies have come, and some say that the server cannot at the moment. True if that is how it stays.
+    #[cold]
+    fn after_refusals<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<bool, Box<Failure>> {
+        call.note_node(desk.lease.as_ref());
+        let help: Vec<Help> = desk.course.refused.iter().map(|refused| refused.help).collect();
+        let elsewhere = help.iter().any(|help| matches!(help, Help::Search | Help::IfReplica));
+        // Order is kept: what stands behind the refused item and was applied cannot be applied again after it.
+        if desk.course.overtaken || call.retry.not_applied() == Verdict::GiveUp {
+            for index in std::mem::take(&mut desk.course.moves) {
+                self.follow_item(desk, batch, index);
+            }
+            desk.course.hand_out_refusals(batch, replies);
+            if elsewhere {
+                // Clean, but it leads to a replica.
+                desk.lease = None;
+            }
+            return Ok(true);
+        }
+        let said = String::from_utf8_lossy(&desk.course.refused[0].text).into_owned();
+        if elsewhere || !desk.course.moves.is_empty() {
+            desk.lease = None;
+        } else {
+            self.put_back(desk);
+        }
+        if call.deadline.passed(self.world.clock.now()) {
+            let lost = Lost::before(Phase::Read, Cause::Overdue(said));
+            return Err(self.end_batch(desk, call, batch, &lost, replies));
+        }
+        let script = desk.course.refused.iter().find(|refused| refused.help == Help::IfReplica);
+        call.recover = Some(Recovery {
+            cause: said,
+            wait: !elsewhere,
+            only_if_replica: script.map(|refused| String::from_utf8_lossy(&refused.text).into_owned()),
+        });
+        Ok(false)
+    }
+
+    /// There is no connection to go on with. True if the batch has come to its end nevertheless.
+    #[cold]
+    fn without_connection<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        lost: &Lost,
+        replies: &mut R,
+    ) -> Result<bool, Box<Failure>> {
+        if lost.sent {
+            // It was about the error of a script, and either that was the script's own, or nobody can tell.
+            if matches!(lost.cause, Cause::Refused(_)) {
+                desk.course.hand_out_refusals(batch, replies);
+                return Ok(true);
+            }
+            let script = desk.course.refused.iter().find(|refused| refused.help == Help::IfReplica);
+            let index = script.map_or(desk.course.done, |refused| refused.index);
+            desk.course.refused.clear();
+            return Err(self.fail_batch(desk, call, batch, lost, Some(index), replies));
+        }
+        let over = is_final(call, lost) || call.retry.not_applied() == Verdict::GiveUp;
+        self.go_on_or_end(desk, call, batch, lost, over, replies)?;
+        Ok(false)
+    }
+
+    /// What follows from a connection that was lost on the way: another attempt, or the end.
+    #[cold]
+    fn after_batch_loss<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        lost: &Lost,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
+        let lease = desk.lease.take();
+        call.note_node(lease.as_ref());
+        if lost.cause == Cause::NoMemory {
+            return Err(self.fail_batch(desk, call, batch, lost, None, replies));
+        }
+        let arrived = desk.course.sent - lease.map_or(0, |lease| lease.connection.undelivered());
+        let (worst, reached) = worst_unknown(batch, desk.course.next, arrived, false);
+        let verdict = match worst {
+            Some((_, rank)) => call.retry.unknown(Hazard { rank, telltale: Telltale::None }),
+            None => call.retry.not_applied(),
+        };
+        if let Some((index, _)) = worst {
+            if verdict == Verdict::Unknown || desk.course.overtaken {
+                return Err(self.fail_batch(desk, call, batch, lost, Some(index), replies));
+            }
+            desk.course.tainted = desk.course.tainted.max(reached);
+        }
+        let over = is_final(call, lost) || verdict == Verdict::GiveUp || desk.course.overtaken;
+        self.go_on_or_end(desk, call, batch, lost, over, replies)
+    }
+
+    /// Prepares the next attempt, unless there is none.
+    fn go_on_or_end<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        lost: &Lost,
+        over: bool,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
+        if over {
+            return Err(self.end_batch(desk, call, batch, lost, replies));
+        }
+        if call.deadline.passed(self.world.clock.now()) {
+            return Err(self.end_batch(desk, call, batch, &overdue(lost), replies));
+        }
+        if !matches!(lost.cause, Cause::Superseded(_)) {
+            call.recover = Some(Recovery { cause: lost.cause.to_string(), wait: false, only_if_replica: None });
+        }
+        Ok(())
+    }
+
+    /// The end before all was answered. An earlier attempt may have been applied even if the last one was not.
+    fn end_batch<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        lost: &Lost,
+        replies: &mut R,
+    ) -> Box<Failure> {
+        if !desk.course.overtaken {
+            // Nothing of the last attempt stands but what is settled.
+            desk.course.refused.clear();
+        }
+        let first = desk.course.unanswered(batch);
+        let tainted = (first..desk.course.tainted).find(|index| batch.is_write(*index));
+        self.fail_batch(desk, call, batch, lost, tainted, replies)
+    }
+
+    /// The failure of a batch, and what is known of its replies. `unknown` is the item that may have been applied.
+    pub(super) fn fail_batch<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        lost: &Lost,
+        unknown: Option<usize>,
+        replies: &mut R,
+    ) -> Box<Failure> {
+        let answered = desk.course.unanswered(batch);
+        if answered < batch.len() {
+            replies.rewind(answered);
+        }
+        desk.course.hand_out_refusals(batch, replies);
+        desk.course.doubted.iter().for_each(|index| replies.forget(*index));
+        let first = desk.course.doubted.iter().copied().fold(answered, usize::min);
+        let unknown = unknown.or_else(|| desk.course.doubted.first().copied());
+        if unknown.is_some() {
+            COUNTERS.unknown.increment();
+        }
+        let culprit = unknown.unwrap_or(first).min(batch.len() - 1);
+        desk.frame.load(batch.encoded(culprit));
+        call.command = batch.command(culprit);
+        let mut failure = call.fail(&desk.frame, lost, unknown.is_some(), self.world.clock.coarse());
+        failure.index = u32::try_from(first).ok();
+        if batch.len() > 1 {
+            let place = format!("; the first without a reply is command {} of a batch of {}", first + 1, batch.len());
+            failure.message += &place;
+        }
+        failure
+    }
+}

@@ -1,0 +1,111 @@
+//! How far a batch has come. It stands on the desk, since PHP may leave the exchange by a jump.
+
+use crate::failover::{Refusal, Remedy};
+
+use super::batch::{Batch, Replies};
+
+/// The course of one batch.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// The items before this one are settled: their replies stand, whatever happens. Always the first of a unit.
+    pub done: usize,
+    /// The item whose reply comes next.
+    pub next: usize,
+    /// How many of the batch's bytes the kernel has taken, what is settled included.
+    pub sent: usize,
+    /// What an earlier attempt sent without being answered ends before this item: it may have been applied.
+    pub tainted: usize,
+    /// What the server would not do in this attempt because of its state, in order.
+    pub refused: Vec<Refused>,
+    /// Whether something that writes was applied in this attempt after the first refusal.
+    pub overtaken: bool,
+    /// Items after the first refusal that changed the connection's identity.
+    pub moves: Vec<usize>,
+    /// Items whose reply may be due to an earlier attempt.
+    pub doubted: Vec<usize>,
+    /// Whether the batch runs on a pinned connection, which is never replaced.
+    pub pinned: bool,
+}
+
+/// An item that was refused because of the server's state.
+#[derive(Debug)]
+pub struct Refused {
+    /// The item.
+    pub index: usize,
+    /// What the server said.
+    pub text: Vec<u8>,
+    /// What may help.
+    pub help: Help,
+}
+
+/// What may help against a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Help {
+    /// Another node.
+    Search,
+    /// Another node, if this one is then seen to be a replica.
+    IfReplica,
+    /// Time.
+    Wait,
+    /// Whatever helps the commands of its transaction.
+    WithTheRest,
+}
+
+impl Help {
+    /// What may help against this refusal, if anything may.
+    pub fn against(refusal: Refusal) -> Option<Help> {
+        match refusal {
+            Refusal::Final => None,
+            Refusal::IfReplica => Some(Help::IfReplica),
+            Refusal::NotApplied(Remedy::Search) => Some(Help::Search),
+            Refusal::NotApplied(Remedy::Wait) => Some(Help::Wait),
+        }
+    }
+}
+
+impl Course {
+    /// Nothing was sent yet.
+    pub fn begin(&mut self) {
+        *self = Course::default();
+    }
+
+    /// A connection is at hand: what is not settled is sent on it from its start.
+    pub fn set_out(&mut self, batch: &Batch) {
+        self.next = self.done;
+        self.sent = batch.start_of(self.done);
+        self.refused.clear();
+        self.overtaken = false;
+        self.moves.clear();
+    }
+
+    /// Whether everything that was answered so far was answered in order.
+    #[inline]
+    pub fn is_straight(&self) -> bool {
+        self.refused.is_empty()
+    }
+
+    /// The first item without a reply that stands.
+    pub fn unanswered(&self, batch: &Batch) -> usize {
+        if self.is_straight() {
+            return self.done;
+        }
+        if self.next < batch.len() { batch.unit(self.next).0 } else { batch.len() }
+    }
+
+    /// Whether the last refusals belong to the unit that ends with this item.
+    pub fn refused_since(&self, first: usize) -> bool {
+        self.refused.last().is_some_and(|refused| refused.index >= first)
+    }
+
+    /// Gives the refusals of this attempt out as what they are: the replies to their items.
+    pub fn hand_out_refusals<R: Replies>(&mut self, batch: &Batch, replies: &mut R) {
+        for refused in std::mem::take(&mut self.refused) {
+            // An earlier attempt may have been applied: then a refusal is not the whole truth.
+            if refused.index < self.tainted && batch.is_write(refused.index) {
+                self.doubted.push(refused.index);
+            } else {
+                replies.refuse(refused.index, &refused.text);
+            }
+        }
+    }
+}
