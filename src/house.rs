@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top floor down: each may use itself and those behind it.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "php",
     "client",
     "discovery",
@@ -16,6 +16,7 @@ const ROOMS: [&str; 12] = [
     "resp",
     "config",
     "time",
+    "board",
     "telemetry",
 ];
 

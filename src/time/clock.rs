@@ -13,6 +13,16 @@ impl Instant {
     /// The latest instant there is: what "no limit" compares against.
     pub const FAR_FUTURE: Instant = Instant(u64::MAX);
 
+    /// Nanoseconds since the clock's origin, which all processes of a host share.
+    pub fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The instant so many nanoseconds after the clock's origin.
+    pub fn of_nanos(nanos: u64) -> Instant {
+        Instant(nanos)
+    }
+
     /// The time from `earlier` to this instant, zero if `earlier` is later.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
