@@ -6,7 +6,7 @@ use crate::config::NodeAddress;
 use crate::connection::{Connection, Interest, Network, Patience, Received, Waiter};
 use crate::discovery::{Search, Sign, Step};
 use crate::failover::{Cause, Limit, Lost, Phase};
-use crate::resp::Sink;
+use crate::resp::{Frame, Sink};
 use crate::time::{Clock, Deadline, Instant};
 use crate::topology::Change;
 
@@ -27,21 +27,26 @@ impl Client {
     pub(super) fn send(&self, desk: &mut Desk, call: &Call) -> Result<(), Lost> {
         let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
         let frame = desk.frame.bytes();
-        let sent = lease.connection.send(frame, 1)?;
-        if sent == frame.len() { Ok(()) } else { self.send_rest(&mut lease.connection, frame, sent, call) }
+        lease.connection.set_riding(desk.frame.riding());
+        let sent = lease.connection.send(frame, 1 + call.riders.count())?;
+        if sent == frame.len() { Ok(()) } else { self.send_rest(&mut lease.connection, &desk.frame, sent, call) }
     }
 
     #[cold]
-    fn send_rest(&self, connection: &mut Connection, frame: &[u8], mut sent: usize, call: &Call) -> Result<(), Lost> {
+    fn send_rest(&self, connection: &mut Connection, frame: &Frame, mut sent: usize, call: &Call) -> Result<(), Lost> {
         let (network, clock) = (&*self.world.network, &*self.world.clock);
         let (deadline, limit) = call.reply_deadline(clock.now(), &self.configuration.policy);
-        while sent < frame.len() {
+        let own = frame.bytes().len() - frame.riding();
+        while sent < frame.bytes().len() {
             let now = clock.now();
-            if deadline.passed(now) {
-                return Err(Lost::before(Phase::Write, Cause::TimedOut(limit)));
-            }
-            wait_for(network, connection, Interest::Write, deadline.remaining(now));
-            sent += connection.send(&frame[sent..], 1)?;
+            let went = if deadline.passed(now) {
+                Err(Lost::before(Phase::Write, Cause::TimedOut(limit)))
+            } else {
+                wait_for(network, connection, Interest::Write, deadline.remaining(now));
+                connection.send(&frame.bytes()[sent..], 1 + call.riders.count())
+            };
+            // Where only a rider was left to be sent, the command itself may have been applied.
+            sent += went.map_err(|lost| Lost { sent: sent >= own, ..lost })?;
         }
         connection.sent_rest();
         Ok(())

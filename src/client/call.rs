@@ -11,6 +11,7 @@ use crate::time::{Backoff, Deadline, Instant};
 
 use super::batch::Batch;
 use super::failure::{Failure, Kind, kind_of};
+use super::rider::Riders;
 
 /// A command on its way.
 pub struct Call {
@@ -35,6 +36,8 @@ pub struct Call {
     pub recoveries: u32,
     /// Whether it counts already among those that a disturbance made wait.
     pub waited: bool,
+    /// What rides with it.
+    pub riders: Riders,
     /// How often what came was no RESP.
     pub garbled: u32,
     backoff: Option<Backoff>,
@@ -82,6 +85,7 @@ impl Call {
             recover: None,
             recoveries: 0,
             waited: false,
+            riders: Riders::default(),
             garbled: 0,
             backoff: None,
         }

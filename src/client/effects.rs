@@ -63,10 +63,18 @@ impl Client {
         if !matches!(result, Ok(Received::Value)) {
             call.note_node(desk.lease.as_ref());
         }
+        let text = match result {
+            Ok(Received::Error) => {
+                desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec())
+            }
+            _ => Vec::new(),
+        };
+        if call.riders.any() && result.is_ok() {
+            self.hear(desk, call);
+        }
         match result {
             Ok(Received::Value) => Ok(()),
             Ok(_) => {
-                let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
                 if matches!(call.command, Some(command) if command.effect == Effect::Exec) {
                     // Refused or aborted: either way the transaction and its watches are over.
                     self.pins = Pins { multi: false, watch: false, ..self.pins };

@@ -1,6 +1,6 @@
 //! The loop: lease, exchange, judge, and again where that is safe (P1, P2).
 
-use crate::command::{Command, Effect, Rank, Telltale, effect};
+use crate::command::{Command, Effect, Rank, Telltale, effect, may_write};
 use crate::connection::Received;
 use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, judge};
 use crate::resp::{Scalar, Sink};
@@ -33,6 +33,11 @@ impl Client {
             Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
             _ => effect(command, &desk.frame.words()[1..]),
         };
+        if self.deployment.watch().is_due(now)
+            && (may_write(command) || matches!(effect, Effect::Multi | Effect::Watch))
+        {
+            self.saddle(desk, &mut call, effect);
+        }
         if self.pins.any() || effect != Effect::None {
             return self.run_with_state(desk, &mut call, effect, sink);
         }
@@ -79,8 +84,15 @@ impl Client {
         loop {
             call.retry.begin();
             match self.attempt(desk, call, sink) {
-                Ok(Received::Value) if !call.retry.tainted() => return Ok(()),
-                Ok(Received::Value) => return self.check_telltale(desk, call, sink),
+                Ok(Received::Value) => {
+                    if call.retry.tainted() {
+                        self.check_telltale(desk, call, sink)?;
+                    }
+                    if call.riders.any() {
+                        self.hear(desk, call);
+                    }
+                    return Ok(());
+                }
                 Ok(_) => {
                     self.after_error(desk, call)?;
                     // The server ended the wait without having done anything, and its time is over: as it would have
@@ -98,6 +110,9 @@ impl Client {
                         call.shorten(&mut desk.frame);
                     }
                 }
+            }
+            if desk.frame.riding() > 0 {
+                self.unsaddle(desk, call);
             }
             sink.reset();
             self.count_retry();
@@ -169,6 +184,9 @@ impl Client {
     fn after_error(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
         let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
         call.note_node(desk.lease.as_ref());
+        if call.riders.any() {
+            self.hear(desk, call);
+        }
         let name = call.name(&desk.frame);
         let said = String::from_utf8_lossy(&text).into_owned();
         let now = self.world.clock.now();

@@ -26,6 +26,31 @@ pub fn is_read(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
     hazard(command, arguments).rank == Rank::Read
 }
 
+/// Whether the command can be one that changes data, whatever its arguments: a look at its row alone, for the hot path.
+#[inline]
+pub fn may_write(command: Option<&Command>) -> bool {
+    // Only scripts need no keys where keys are expected; those that only read are flagged so.
+    const SCRIPT: Flags = Flags::NO_MANDATORY_KEYS;
+    command.is_none_or(|row| {
+        !row.flags.contains(Flags::READONLY)
+            && (row.flags.contains(Flags::WRITE)
+                || row.flags.contains(SCRIPT)
+                || row.effect == Effect::Exec
+                || !row.subcommands.is_empty())
+    })
+}
+
+/// Whether the command, with these arguments, changes data or may do so: what a primary hands on to its replicas. A
+/// command that the table does not know may.
+pub fn is_write(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
+    let Some(row) = command else { return true };
+    let writes = match subcommand(row, arguments) {
+        Some(row) => row.flags.contains(Flags::WRITE),
+        None => may_write(command) && row.subcommands.is_empty(),
+    };
+    writes && !is_read(command, arguments)
+}
+
 /// Whether a replica serves the command. Stricter than `is_read`: a replica refuses `SORT` and `BITFIELD` even where
 /// they only read, and `INFO` or `CONFIG GET` answer about the node that is asked.
 pub fn may_use_replica(command: Option<&Command>, arguments: &[&[u8]]) -> bool {

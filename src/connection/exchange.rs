@@ -16,6 +16,8 @@ pub struct Connection {
     input: ReadBuffer,
     decoder: Decoder,
     owed: u32,
+    /// How many of the bytes sent last are not the command's own but a question that rides behind it.
+    riding: usize,
     broken: bool,
     /// Bytes at the end of what was sent that the peer had closed before.
     undelivered: usize,
@@ -46,6 +48,7 @@ impl Connection {
             input: ReadBuffer::default(),
             decoder: Decoder::new(limits),
             owed: 0,
+            riding: 0,
             broken: false,
             undelivered: 0,
             node,
@@ -134,6 +137,13 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Says how many bytes of the next frame, at its end, are not the command's own: whether they arrive says nothing of
+    /// the command.
+    #[inline]
+    pub fn set_riding(&mut self, bytes: usize) {
+        self.riding = bytes;
     }
 
     /// Says that a frame which had to be sent in parts is complete.
@@ -227,7 +237,7 @@ impl Connection {
     #[cold]
     fn closed(&mut self) -> Lost {
         self.undelivered = self.transport.undelivered();
-        let sent = self.undelivered == 0;
+        let sent = self.undelivered <= self.riding;
         Lost { sent, ..self.fail(Cause::Closed) }
     }
 

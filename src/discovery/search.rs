@@ -40,6 +40,8 @@ pub struct Search {
     slow_cap: Duration,
     rounds: u32,
     claimed_at: Option<Instant>,
+    /// Until when all that were asked are waited for, whoever claims to be primary.
+    all_until: Instant,
     /// Where the configured endpoints are; the reader endpoint is none of them.
     pub(super) endpoints: Vec<NodeAddress>,
     pub(super) known: Option<NodeAddress>,
@@ -138,6 +140,7 @@ impl Search {
             slow_cap: cap,
             rounds: 0,
             claimed_at: None,
+            all_until: now,
             endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
             known: knowledge.primary().cloned(),
             known_replicas: knowledge.replicas().iter().filter(|node| knowledge.was_replica(node)).cloned().collect(),
@@ -175,6 +178,17 @@ impl Search {
     /// Says that the answer of `node` is wanted, whoever else claims to be primary.
     pub fn ask_first(&mut self, node: NodeAddress) {
         self.waits_for = Some((node, true));
+    }
+
+    /// Says that these nodes are to be asked, too, and that everybody's answer is wanted, until `instant`.
+    pub fn ask_all(&mut self, nodes: &[NodeAddress], instant: Instant) {
+        for node in nodes {
+            self.add_hinted(node);
+            if !self.known_replicas.contains(node) {
+                self.known_replicas.push(node.clone());
+            }
+        }
+        self.all_until = instant;
     }
 
     /// When the search began.
@@ -386,7 +400,7 @@ impl Search {
         let claimed_at = *self.claimed_at.get_or_insert(now);
         let open =
             self.targets.iter().any(Target::is_awaited) || self.names.iter().any(|name| name.awaited().is_some());
-        if open && now.since(claimed_at) < GRACE {
+        if open && now < self.all_until.max(claimed_at + GRACE) {
             return None;
         }
         let (index, report) = reports[elected];

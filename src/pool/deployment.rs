@@ -8,6 +8,8 @@ use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol}
 use crate::time::Instant;
 use crate::topology::{Change, Knowledge, Report};
 
+use super::Watch;
+
 /// What makes two configurations speak of the same deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeploymentKey {
@@ -30,6 +32,7 @@ pub struct Deployment {
     epoch: AtomicU64,
     /// What the present disturbance has cost so far.
     record: Mutex<Record>,
+    watch: Watch,
 }
 
 /// What the commands of this process went through since the first of them met a disturbance. It ends when a primary
@@ -60,7 +63,13 @@ impl DeploymentKey {
 
 impl Deployment {
     pub(super) fn new(key: DeploymentKey) -> Deployment {
-        Deployment { key, knowledge: Mutex::default(), epoch: AtomicU64::new(0), record: Mutex::default() }
+        Deployment {
+            key,
+            knowledge: Mutex::default(),
+            epoch: AtomicU64::new(0),
+            record: Mutex::default(),
+            watch: Watch::default(),
+        }
     }
 
     /// Where the user said that it is.
@@ -84,11 +93,26 @@ impl Deployment {
         let mut knowledge = self.knowledge.lock();
         let change = knowledge.learn_primary(address, report);
         self.epoch.store(knowledge.epoch(), Ordering::Release);
+        self.watch.primary_said(knowledge.epoch(), report);
         change
     }
 
     /// Looks at the record of the present disturbance, or writes in it.
     pub fn count<R>(&self, change: impl FnOnce(&mut Record) -> R) -> R {
         change(&mut self.record.lock())
+    }
+
+    /// Learns which replicas are attached to the primary of `epoch`.
+    pub fn learn_replicas(&self, epoch: u64, replicas: Vec<NodeAddress>) {
+        let mut knowledge = self.knowledge.lock();
+        if knowledge.epoch() == epoch {
+            knowledge.learn_replicas(replicas);
+        }
+    }
+
+    /// What is known of the primary's replicas, and what is due because of it.
+    #[inline]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 }

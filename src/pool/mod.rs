@@ -7,8 +7,10 @@ mod deployment;
 mod generation;
 mod node_pool;
 mod registry;
+mod watch;
 
 pub use deployment::{Deployment, DeploymentKey, Record};
 pub use generation::{current_generation, forked};
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
 pub use registry::Registry;
+pub use watch::{Allowed, Answer, Look, Plan, Question, Watch};

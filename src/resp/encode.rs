@@ -10,6 +10,8 @@ pub struct Frame {
     words: usize,
     /// Where the `*N` line ends: it is written last, when the number of words is known.
     body: usize,
+    /// How many of the bytes, at the end, are not the command's own.
+    riding: usize,
 }
 
 /// Room for `*` + up to 19 digits + line end in front of the body.
@@ -29,6 +31,7 @@ impl Frame {
         self.bytes.extend_from_slice(&[0; HEADER]);
         self.words = 0;
         self.body = HEADER;
+        self.riding = 0;
     }
 
     /// Adds a word: the command's name or an argument. Any bytes are allowed.
@@ -64,7 +67,37 @@ impl Frame {
         header[length - 2..].copy_from_slice(b"\r\n");
     }
 
-    /// The encoded command, from `*` on.
+    /// Has a question of the house ride behind the completed command, in the same bytes.
+    pub fn rider(&mut self, words: &[&[u8]]) {
+        let before = self.bytes.len();
+        let mut digits = itoa::Buffer::new();
+        let mut line = |bytes: &mut Vec<u8>, mark: u8, number: usize| {
+            bytes.push(mark);
+            bytes.extend_from_slice(digits.format(number).as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        };
+        line(&mut self.bytes, b'*', words.len());
+        for word in words {
+            line(&mut self.bytes, b'$', word.len());
+            self.bytes.extend_from_slice(word);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+        self.riding += self.bytes.len() - before;
+    }
+
+    /// Takes away what rides behind the command.
+    pub fn dismount(&mut self) {
+        self.bytes.truncate(self.bytes.len() - self.riding);
+        self.riding = 0;
+    }
+
+    /// How many bytes ride behind the command.
+    #[inline]
+    pub fn riding(&self) -> usize {
+        self.riding
+    }
+
+    /// The encoded command, from `*` on, and what rides behind it.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.body..]
@@ -82,7 +115,7 @@ impl Frame {
 
     /// The words again, the command's name first. Costs a walk over the frame: for the cold paths.
     pub fn words(&self) -> Vec<&[u8]> {
-        words_behind(&self.bytes[HEADER..], self.words)
+        words_behind(&self.bytes[HEADER..self.bytes.len() - self.riding], self.words)
     }
 
     /// Makes this the frame of a command that was encoded before.
@@ -155,6 +188,20 @@ mod tests {
     fn the_header_grows_with_the_number_of_words() {
         let words = vec!["x"; 12_345];
         assert!(frame_of(&words).bytes().starts_with(b"*12345\r\n$1\r\nx\r\n"));
+    }
+
+    #[test]
+    fn a_rider_goes_behind_the_command_and_is_none_of_its_words() {
+        let mut frame = frame_of(&["SET", "k", "v"]);
+        let alone = frame.bytes().to_vec();
+        frame.rider(&[b"ROLE"]);
+        frame.rider(&[b"WAIT", b"1", b"100"]);
+        let whole = [&alone[..], b"*1\r\n$4\r\nROLE\r\n", b"*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$3\r\n100\r\n"].concat();
+        assert_eq!(frame.bytes(), whole);
+        assert_eq!(frame.riding(), whole.len() - alone.len());
+        assert_eq!((frame.words(), frame.len()), (vec![&b"SET"[..], b"k", b"v"], 3));
+        frame.dismount();
+        assert_eq!((frame.bytes(), frame.riding()), (&alone[..], 0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The clock behind a trait, so that every timing rule has a test that does not sleep.
 
 use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -26,6 +27,28 @@ impl Instant {
     /// The time from `earlier` to this instant, zero if `earlier` is later.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// An instant that threads share.
+#[derive(Debug, Default)]
+pub struct AtomicInstant(AtomicU64);
+
+impl AtomicInstant {
+    /// The instant.
+    #[inline]
+    pub fn get(&self) -> Instant {
+        Instant(self.0.load(Ordering::Acquire))
+    }
+
+    /// Sets it.
+    pub fn set(&self, instant: Instant) {
+        self.0.store(instant.0, Ordering::Release);
+    }
+
+    /// Sets it if it still is `from`; false if somebody was faster.
+    pub fn advance(&self, from: Instant, to: Instant) -> bool {
+        self.0.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -81,26 +104,26 @@ impl Clock for SystemClock {
 /// A clock that stands still until a test (or the scripted network) turns it.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub struct FakeClock(std::sync::atomic::AtomicU64);
+pub struct FakeClock(AtomicU64);
 
 #[cfg(test)]
 impl FakeClock {
     /// Turns the clock forward.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap();
-        self.0.fetch_add(nanos, std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_add(nanos, Ordering::SeqCst);
     }
 
     /// Turns the clock forward to `instant`; never back.
     pub fn advance_to(&self, instant: Instant) {
-        self.0.fetch_max(instant.0, std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_max(instant.0, Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
 impl Clock for std::sync::Arc<FakeClock> {
     fn now(&self) -> Instant {
-        Instant(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        Instant(self.0.load(Ordering::SeqCst))
     }
 
     fn coarse(&self) -> Instant {

@@ -79,13 +79,18 @@ impl Knowledge {
             let surplus = self.histories.len().saturating_sub(MOST_HISTORIES);
             self.histories.drain(..surplus);
         }
-        if !report.replicas.is_empty() {
-            // A fresh list replaces the old one. A primary without replicas says nothing about where they are:
-            // right after a promotion none is attached yet, and the old addresses are the best there is.
-            self.replicas.clone_from(&report.replicas);
-            self.former = self.former.take().filter(|former| !report.replicas.contains(former));
-        }
+        self.learn_replicas(report.replicas.clone());
         change
+    }
+
+    /// Learns which replicas the primary has.
+    pub fn learn_replicas(&mut self, replicas: Vec<NodeAddress>) {
+        // A fresh list replaces the old one. A primary without replicas says nothing about where they are: right after a
+        // promotion none is attached yet, and the old addresses are the best there is.
+        if !replicas.is_empty() {
+            self.former = self.former.take().filter(|former| !replicas.contains(former));
+            self.replicas = replicas;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod events;
 mod outcomes;
 mod pooling;
 mod searches;
+mod split_brain;
 mod state;
 
 use std::sync::Arc;

@@ -297,3 +297,25 @@ fn effects_on_the_connection_are_known() {
         }
     }
 }
+
+#[test]
+fn a_write_is_what_may_change_data_and_not_what_administers_or_talks() {
+    let judged = |line: &str| {
+        let (command, arguments) = split(line);
+        assert!(may_write(command) || !is_write(command, &arguments), "{line}: the quick look must not miss it");
+        is_write(command, &arguments)
+    };
+    let writes =
+        ["SET k v", "SET k v NX", "INCR k", "BLPOP l 0", "EVAL s 0", "FCALL f 0", "EXEC", "XGROUP CREATE s g 0"];
+    for line in
+        writes.into_iter().chain(["SORT l STORE d", "BITFIELD k SET u8 0 1", "JSON.SET k . 1", "FUNCTION FLUSH"])
+    {
+        assert!(judged(line), "{line}");
+    }
+    let others = ["GET k", "SORT l", "BITFIELD k GET u8 0", "EVAL_RO s 0", "PUBLISH c m", "CONFIG SET a b", "WAIT 1 0"];
+    for line in others.into_iter().chain(["PING", "SAVE", "XINFO STREAM s", "CLIENT KILL x", "SCRIPT LOAD s", "MULTI"])
+    {
+        assert!(!judged(line), "{line}");
+    }
+    assert!(!may_write(find(b"GET")) && !may_write(find(b"EVAL_RO")) && !may_write(find(b"PING")));
+}

@@ -57,8 +57,23 @@ struct Pipe {
     arrived: Vec<u8>,
     session: Session,
     leaving: Vec<(Instant, Vec<u8>)>,
+    /// Closed, whatever was still on its way.
     closed: bool,
+    /// When the end arrives of what the server sent before it closed.
+    end_at: Option<Instant>,
     undelivered: usize,
+}
+
+impl Pipe {
+    fn is_closed_by_server(&self) -> bool {
+        self.closed || self.end_at.is_some()
+    }
+
+    /// Whether everything has arrived that ever will.
+    fn is_at_end(&self, now: Instant) -> bool {
+        let empty = self.leaving.iter().all(|(_, bytes)| bytes.is_empty());
+        self.closed || (empty && self.end_at.is_some_and(|at| at <= now))
+    }
 }
 
 impl ScriptedNetwork {
@@ -120,7 +135,8 @@ impl ScriptedNetwork {
         let state = self.state.lock();
         let now = self.clock.now();
         let replies = state.pipes.iter().flat_map(|pipe| pipe.leaving.iter().map(|(at, _)| *at)).filter(|at| *at > now);
-        state.script.iter().map(|(at, _)| *at).chain(replies).min()
+        let ends = state.pipes.iter().filter_map(|pipe| pipe.end_at).filter(|at| *at > now);
+        state.script.iter().map(|(at, _)| *at).chain(replies).chain(ends).min()
     }
 }
 
@@ -197,7 +213,7 @@ impl State {
     fn serve(&mut self) {
         for pipe in &mut self.pipes {
             let node = self.nodes.get_mut(&pipe.node).expect("pipes lead to nodes");
-            while !node.frozen && !pipe.closed {
+            while !node.frozen && !pipe.is_closed_by_server() {
                 let Some(length) = command_length(&pipe.arrived) else { break };
                 let frame: Vec<u8> = pipe.arrived.drain(..length).collect();
                 let at = self.now + self.latency;
@@ -205,9 +221,7 @@ impl State {
                     Reaction::Reply(bytes) => pipe.leaving.push((at, bytes)),
                     Reaction::ReplyAndClose(bytes) => {
                         pipe.leaving.push((at, bytes));
-                        // What was said before arrives before the end.
-                        pipe.leaving.iter_mut().for_each(|(at, _)| *at = (*at).min(self.now));
-                        pipe.closed = true;
+                        pipe.end_at = Some(at);
                     }
                     Reaction::Nothing => {}
                 }
@@ -255,6 +269,7 @@ impl Network for ScriptedNetwork {
             session: Session::default(),
             leaving: Vec::new(),
             closed: false,
+            end_at: None,
             undelivered: 0,
         };
         state.pipes.push(pipe);
@@ -297,7 +312,8 @@ impl ScriptedNetwork {
         }
         let state = self.state.lock();
         let pipe = &state.pipes[token];
-        let readable = pipe.closed || pipe.leaving.iter().any(|(at, _)| *at <= self.clock.now());
+        let now = self.clock.now();
+        let readable = pipe.is_at_end(now) || pipe.leaving.iter().any(|(at, _)| *at <= now);
         let writable = pipe.connected != Ok(false) && !state.is_full(pipe);
         match interest {
             Interest::Write => writable,
@@ -340,7 +356,7 @@ impl Transport for ScriptedTransport {
             }
             let count = state.send_limit.map_or(bytes.len(), |limit| limit.min(bytes.len()));
             let pipe = &mut state.pipes[self.token];
-            if pipe.closed {
+            if pipe.is_closed_by_server() {
                 // The kernel takes the first write after the peer's FIN; the peer answers it with a reset.
                 if pipe.undelivered > 0 {
                     return Err(ErrorKind::BrokenPipe.into());
@@ -365,7 +381,7 @@ impl Transport for ScriptedTransport {
         let pipe = &mut state.pipes[self.token];
         let now = self.network.clock.now();
         let Some(index) = pipe.leaving.iter().position(|(at, bytes)| *at <= now && !bytes.is_empty()) else {
-            return if pipe.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
+            return if pipe.is_at_end(now) { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
         };
         let bytes = &mut pipe.leaving[index].1;
         let count = bytes.len().min(space.len());
@@ -390,7 +406,8 @@ impl Transport for ScriptedTransport {
         self.network.settle();
         let state = self.network.state.lock();
         let pipe = &state.pipes[self.token];
-        match (pipe.closed, pipe.leaving.iter().any(|(at, _)| *at <= self.network.clock.now())) {
+        let now = self.network.clock.now();
+        match (pipe.is_at_end(now), pipe.leaving.iter().any(|(at, bytes)| *at <= now && !bytes.is_empty())) {
             (_, true) => Quiet::Bytes,
             (true, false) => Quiet::Closed,
             (false, false) => Quiet::Yes,

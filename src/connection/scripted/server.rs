@@ -47,6 +47,10 @@ pub struct Server {
     pub history: (String, String),
     /// Whether INFO is refused to the user.
     pub hides_info: bool,
+    /// Whether ROLE is refused to the user.
+    pub hides_role: bool,
+    /// How often ROLE was answered or refused.
+    pub roles: usize,
     /// Whether it is a Sentinel, which gives no role.
     pub sentinel: bool,
     /// The password that AUTH must give, if any.
@@ -171,6 +175,7 @@ impl Server {
                 return b"+OK\r\n".to_vec();
             }
             "INFO" => return self.info(),
+            "ROLE" => return self.role(),
             _ => {}
         }
         if let Some(text) = self.refusal(name) {
@@ -216,6 +221,32 @@ impl Server {
         let fields = ["server", "redis", "version", "7.0.15", "mode", "standalone", "role", role];
         let items: Vec<u8> = fields.iter().flat_map(|field| bulk(field)).collect();
         [format!("*{}\r\n", fields.len()).into_bytes(), items].concat()
+    }
+
+    fn role(&mut self) -> Vec<u8> {
+        self.roles += 1;
+        if self.hides_role {
+            return error("NOPERM this user has no permissions to run the 'role' command");
+        }
+        if let Some(NodeAddress::Tcp { host, port }) = &self.follows {
+            return [
+                b"*5\r\n".to_vec(),
+                bulk("slave"),
+                bulk(host),
+                format!(":{port}\r\n").into(),
+                bulk("connected"),
+                b":1\r\n".to_vec(),
+            ]
+            .concat();
+        }
+        let mut reply =
+            [b"*3\r\n".to_vec(), bulk("master"), format!(":1\r\n*{}\r\n", self.replicas.len()).into()].concat();
+        for replica in &self.replicas {
+            if let NodeAddress::Tcp { host, port } = replica {
+                reply.extend([b"*3\r\n".to_vec(), bulk(host), bulk(&port.to_string()), bulk("1")].concat());
+            }
+        }
+        reply
     }
 
     fn info(&self) -> Vec<u8> {

@@ -1,0 +1,55 @@
+//! Looking around before a write because the primary has lost replicas: was one of them promoted? (P12)
+
+use std::time::Duration;
+
+use crate::discovery::{Search, Step};
+use crate::pool::Look;
+use crate::time::Deadline;
+
+use super::call::Call;
+use super::state::Client;
+
+/// How long one waits for answers where a node is known to hang. Nodes of one region answer within a few.
+const SHORT: Duration = Duration::from_millis(20);
+
+impl Client {
+    /// One round of questions to all nodes that are known. True if another one was promoted out of the history of the
+    /// present primary, and is known as the primary now; otherwise the present one is trusted on.
+    ///
+    /// It takes as long as the slowest answer. Nodes that refuse answer at once; one that hangs is waited for no longer
+    /// than `suspect_after`, and once in a while only.
+    #[cold]
+    pub(super) fn look_around(&mut self, call: &Call, look: &Look) -> bool {
+        let knowledge = self.deployment.knowledge();
+        let Some(node) = knowledge.primary().cloned() else { return false };
+        let policy = &self.configuration.policy;
+        let started = self.world.clock.now();
+        let patience = if look.patient { policy.suspect_after } else { SHORT.min(policy.suspect_after) };
+        let until = Deadline::after(started, Some(patience)).min(call.deadline);
+        let cap = policy.retry.cap;
+        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, started);
+        search.suspect(node.clone(), knowledge.histories().to_vec());
+        search.ask_all(&look.away, until.instant());
+        loop {
+            let (network, clock) = (&*self.world.network, &*self.world.clock);
+            match search.step(network, clock) {
+                Step::Found(found) if search.supersedes(&found, &node) => {
+                    let promoted = found.node.to_string();
+                    self.keep_found(found);
+                    let cause = "the primary has lost replicas, and another node was promoted".to_owned();
+                    self.tell(Some(node.to_string()), cause, started, Some((promoted, true)));
+                    return true;
+                }
+                Step::Found(_) | Step::Hopeless(..) => break,
+                Step::Searching if search.is_settled() => break,
+                Step::Searching => {}
+            }
+            if until.passed(clock.now()) {
+                self.deployment.watch().waited_in_vain(clock.now());
+                break;
+            }
+            search.wait(network, clock, None, until);
+        }
+        false
+    }
+}

@@ -1,0 +1,252 @@
+//! Whether the replicas of the primary are still there (P12): what was seen of them, and what is to be done before and
+//! with the next write.
+//!
+//! A primary that loses its replicas while it goes on serving us may be the old half of a split brain: one of them may
+//! have been promoted, and what the old half accepts from then on is lost. It costs nothing to ask the primary now and
+//! then, in the same write as a command, and little to look around when its answer gives cause to.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::config::NodeAddress;
+use crate::time::{AtomicInstant, Instant};
+use crate::topology::Report;
+
+/// How often a primary with replicas is asked whether they are still there; also the least distance of two looks around.
+const PACE: Duration = Duration::from_millis(50);
+/// While replicas stay away and nobody is promoted one looks around less and less often, down to this.
+const LEAST_OFTEN: Duration = Duration::from_secs(1);
+/// How often a primary is asked that has no replicas, as far as is known: some may be added.
+const WITHOUT_REPLICAS: Duration = Duration::from_secs(5);
+/// How often a user is asked who may neither call ROLE nor INFO: the rights may change.
+const DENIED: Duration = Duration::from_secs(60);
+/// A replica that stayed away for so long while others are attached was removed.
+const REMOVED_AFTER: Duration = Duration::from_secs(60);
+/// A node that hung when one looked around is not waited for again for so long.
+const HANGS_FOR: Duration = Duration::from_secs(60);
+
+/// What is known of the replicas of the primary, and what is due.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// When the next write has to do something: the only thing that a write looks at as long as nothing is due.
+    due: AtomicInstant,
+    notes: Mutex<Notes>,
+}
+
+/// All of it is about the primary of one epoch.
+#[derive(Debug, Default)]
+struct Notes {
+    epoch: u64,
+    /// The replicas that were attached to the primary, by its own word.
+    attached: Vec<NodeAddress>,
+    /// Whether the primary told of them a moment ago, so that there is no need to ask.
+    fresh: bool,
+    question: Question,
+    doubt: Option<Doubt>,
+    demoted: bool,
+    looked_at: Option<Instant>,
+    /// Until when nobody is waited for who does not answer at once.
+    hasty_until: Instant,
+}
+
+#[derive(Debug)]
+struct Doubt {
+    /// The replicas that are missing; empty if the doubt has another reason.
+    away: Vec<NodeAddress>,
+    since: Option<Instant>,
+    /// How often was looked around in vain.
+    looks: u32,
+}
+
+/// The question that a primary is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Question {
+    /// ROLE: short, and enough.
+    #[default]
+    Role,
+    /// INFO replication, where ROLE is not permitted.
+    Info,
+}
+
+/// What it answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is primary, and these replicas are attached.
+    Primary(Vec<NodeAddress>),
+    /// It is a replica now.
+    Replica,
+    /// The user may not ask.
+    Denied,
+}
+
+/// What a write has to do before it is sent, or with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing.
+    Nothing,
+    /// Ask the primary in the same write.
+    Ask(Question),
+    /// Look first whether another node was promoted, then ask.
+    Look(Look),
+    /// The node said that it is a replica: search for the primary.
+    Search,
+}
+
+/// How to look around.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The replicas that are missing at the primary.
+    pub away: Vec<NodeAddress>,
+    /// Whether this doubt is new.
+    pub first: bool,
+    /// Whether to wait for a node that does not answer at once.
+    pub patient: bool,
+    /// What to ask the primary if nobody was promoted.
+    pub question: Question,
+}
+
+/// What a command allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// It may go to another node than the last one.
+    pub look: bool,
+    /// A question may ride with it.
+    pub ask: bool,
+}
+
+impl Watch {
+    /// Whether a write has to ask for a plan.
+    #[inline]
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.due.get() <= now
+    }
+
+    /// What the write that begins `now` has to do. Of several that ask at the same time one gets the task.
+    pub fn plan(&self, now: Instant, allowed: Allowed) -> Plan {
+        let due = self.due.get();
+        if due > now {
+            return Plan::Nothing;
+        }
+        let mut notes = self.notes.lock();
+        if notes.epoch == 0 || (notes.demoted && !allowed.look) {
+            return Plan::Nothing;
+        }
+        if notes.demoted {
+            return Plan::Search;
+        }
+        let possible = if notes.doubt.is_some() { allowed.look } else { allowed.ask };
+        if !possible || !self.due.advance(due, now + notes.pace()) {
+            return Plan::Nothing;
+        }
+        let (question, patient) = (notes.question, now >= notes.hasty_until);
+        let fresh = std::mem::take(&mut notes.fresh);
+        let Some(doubt) = &mut notes.doubt else {
+            return if fresh { Plan::Nothing } else { Plan::Ask(question) };
+        };
+        doubt.since.get_or_insert(now);
+        doubt.looks = doubt.looks.saturating_add(1);
+        let look = Look { away: doubt.away.clone(), first: doubt.looks == 1, patient, question };
+        notes.looked_at = Some(now);
+        Plan::Look(look)
+    }
+
+    /// Takes what the primary of `epoch` answered. True if all its replicas are there.
+    pub fn heed(&self, epoch: u64, answer: Answer, now: Instant) -> bool {
+        let mut notes = self.notes.lock();
+        if notes.epoch != epoch {
+            return false;
+        }
+        match answer {
+            Answer::Primary(list) => {
+                let complete = notes.compare(list, now);
+                // What is new is looked into before the next write.
+                self.due.set(if notes.is_alarmed() { Instant::default() } else { now + notes.pace() });
+                return complete;
+            }
+            Answer::Replica => {
+                notes.demoted = true;
+                self.due.set(Instant::default());
+            }
+            Answer::Denied => {
+                let (next, after) = match notes.question {
+                    Question::Role => (Question::Info, PACE),
+                    Question::Info => (Question::Role, DENIED),
+                };
+                notes.question = next;
+                self.due.set(now + after);
+            }
+        }
+        false
+    }
+
+    /// Says that somebody who did not answer kept us waiting when we looked around.
+    pub fn waited_in_vain(&self, now: Instant) {
+        self.notes.lock().hasty_until = now + HANGS_FOR;
+    }
+
+    /// Takes what the primary of `epoch` said of itself when a connection to it was opened.
+    pub(super) fn primary_said(&self, epoch: u64, report: &Report) {
+        let mut notes = self.notes.lock();
+        let tells = report.lineage.is_some();
+        if notes.epoch != epoch {
+            let (question, hasty_until) = (notes.question, notes.hasty_until);
+            let attached = report.replicas.clone();
+            *notes = Notes { epoch, attached, fresh: tells, question, hasty_until, ..Notes::default() };
+            self.due.set(Instant::default());
+            return;
+        }
+        if std::mem::take(&mut notes.demoted) {
+            self.due.set(Instant::default());
+        }
+        if tells && notes.doubt.is_none() {
+            let away = notes.away(&report.replicas);
+            notes.fresh = away.is_empty();
+            if away.is_empty() {
+                notes.attached.clone_from(&report.replicas);
+            } else {
+                notes.doubt = Some(Doubt { away, since: None, looks: 0 });
+            }
+            self.due.set(Instant::default());
+        }
+    }
+}
+
+impl Notes {
+    fn pace(&self) -> Duration {
+        match &self.doubt {
+            Some(doubt) => PACE.saturating_mul(1 << doubt.looks.min(10)).min(LEAST_OFTEN),
+            None if self.attached.is_empty() => WITHOUT_REPLICAS,
+            None => PACE,
+        }
+    }
+
+    fn away(&self, list: &[NodeAddress]) -> Vec<NodeAddress> {
+        self.attached.iter().filter(|node| !list.contains(node)).cloned().collect()
+    }
+
+    /// Whether there is a doubt that nobody has looked into.
+    fn is_alarmed(&self) -> bool {
+        self.doubt.as_ref().is_some_and(|doubt| doubt.looks == 0)
+    }
+
+    /// Compares the replicas that are attached with those that were. True if none is missing.
+    fn compare(&mut self, list: Vec<NodeAddress>, now: Instant) -> bool {
+        let away = self.away(&list);
+        let removed =
+            self.doubt.as_ref().and_then(|doubt| doubt.since).is_some_and(|since| now.since(since) >= REMOVED_AFTER);
+        if away.is_empty() || (removed && !list.is_empty()) {
+            self.doubt = None;
+            self.attached = list;
+            return true;
+        }
+        let added: Vec<NodeAddress> = list.into_iter().filter(|node| !self.attached.contains(node)).collect();
+        self.attached.extend(added);
+        match &mut self.doubt {
+            Some(doubt) if away.iter().all(|node| doubt.away.contains(node)) => doubt.away = away,
+            Some(doubt) => *doubt = Doubt { away, since: doubt.since, looks: 0 },
+            None => self.doubt = Some(Doubt { away, since: Some(now), looks: 0 }),
+        }
+        false
+    }
+}
