@@ -1,0 +1,153 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests;
+
+use ResilientRedis;
+use Tests\Support\RedisServer;
+use Tests\Support\RedisTestCase;
+use Tests\Support\ReplicaSet;
+use Tests\Support\Wait;
+
+/** A replica is promoted while the old primary goes on taking writes: few of those may be acknowledged and lost. */
+final class SplitBrainTest extends RedisTestCase
+{
+    /** Operations a second, a third of them each SET, INCR and GET. */
+    private const RATE = 300;
+
+    /** @var array{SET: list<string>, INCR: list<string>} the keys of what was acknowledged */
+    private array $acknowledged = ['SET' => [], 'INCR' => []];
+
+    /** @var list<string> */
+    private array $events = [];
+
+    /** @return iterable<string, array{bool}> */
+    public static function followers(): iterable
+    {
+        yield 'the other replica follows the promoted one at once' => [true];
+        yield 'the other replica stays with the old primary' => [false];
+    }
+
+    /** @dataProvider followers */
+    public function test_few_writes_are_acknowledged_by_the_old_primary_and_lost(bool $follows): void
+    {
+        $set = $this->replicaSet();
+        $redis = $this->clientOf($set);
+        $this->traffic($redis, 0.5);
+
+        $set->replica(0)->promote();
+        if ($follows) {
+            $set->replica(1)->replicaOf($set->replica(0));
+        }
+        $this->traffic($redis, 1.0);
+        $this->demoteOldPrimary($set);
+        $this->traffic($redis, 0.5);
+
+        $lost = $this->lostAt($set->replica(0));
+        self::assertLessThanOrEqual(10, $lost['SET'], self::seen($lost));
+        self::assertLessThanOrEqual(10, $lost['INCR'], self::seen($lost));
+        self::assertSame($set->replica(0)->address(), $redis->topology()['primary']);
+        self::assertSame(['failover.started', 'failover.completed'], $this->events);
+    }
+
+    public function test_the_question_rides_with_writes_twenty_times_a_second_at_most_and_never_with_reads(): void
+    {
+        $set = $this->replicaSet(1);
+        $redis = $this->clientOf($set);
+        $redis->set('k', 'v');
+        $asked = $set->primary()->calls('ROLE');
+        $end = Wait::now() + 0.5;
+        for ($reads = 0; Wait::now() < $end; $reads++) {
+            $redis->get('k');
+        }
+        self::assertSame($asked, $set->primary()->calls('ROLE'), 'a read costs one command');
+
+        $begun = Wait::now();
+        for ($writes = 0; Wait::now() < $begun + 1.0; $writes++) {
+            $redis->set('k', 'v');
+        }
+        $asked = $set->primary()->calls('ROLE') - $asked;
+        self::assertLessThanOrEqual((int) ceil((Wait::now() - $begun) / 0.05), $asked);
+        self::assertGreaterThanOrEqual(10, $asked, 'of 20 a second');
+        self::assertSame($writes + 1, $set->primary()->calls('SET'));
+        self::assertSame($reads, $set->primary()->calls('GET'));
+    }
+
+    public function test_dead_replicas_do_not_slow_the_program_down(): void
+    {
+        $set = $this->replicaSet();
+        $redis = $this->clientOf($set);
+        $this->traffic($redis, 0.2);
+        $connections = $set->primary()->counters()->connections;
+        $set->replica(0)->kill();
+        $set->replica(1)->kill();
+        $longest = $this->traffic($redis, 3.0);
+        self::assertLessThan(0.1, $longest, 'the longest operation, in seconds');
+        // It looks around after 0.05, 0.1, 0.2, 0.4 and 0.8 s, and then every second.
+        self::assertLessThanOrEqual(9, $set->primary()->counters()->connections - $connections);
+        self::assertSame([], $this->events);
+        self::assertSame($set->primary()->address(), $redis->topology()['primary']);
+    }
+
+    public function test_replicas_that_hang_hold_up_one_write_for_a_moment(): void
+    {
+        $set = $this->replicaSet();
+        $redis = $this->clientOf($set);
+        $this->traffic($redis, 0.2);
+        foreach ([$set->replica(0), $set->replica(1)] as $replica) {
+            $replica->freeze();
+        }
+        $set->primary()->command('CLIENT', 'KILL', 'TYPE', 'replica');
+        $longest = $this->traffic($redis, 1.0);
+        self::assertLessThan(0.4, $longest, 'suspect_after is 0.25 s');
+        self::assertLessThan(0.1, $this->traffic($redis, 2.0), 'it is not waited for again');
+        self::assertSame($set->primary()->address(), $redis->topology()['primary']);
+    }
+
+    /** Runs operations for some time; gives the longest one, in seconds. */
+    private function traffic(ResilientRedis $redis, float $seconds): float
+    {
+        static $number = 0;
+        $longest = 0.0;
+        $begun = Wait::now();
+        for ($turn = 0; ($now = Wait::now()) < $begun + $seconds; $turn++) {
+            $key = 'k' . $number++;
+            match ($turn % 3) {
+                0 => $redis->set($key, 'v') && $this->acknowledged['SET'][] = $key,
+                1 => $redis->incr($key) && $this->acknowledged['INCR'][] = $key,
+                2 => $redis->get($key),
+            };
+            $longest = max($longest, Wait::now() - $now);
+            usleep((int) max(0, ($begun + ($turn + 1) / self::RATE - Wait::now()) * 1e6));
+        }
+
+        return $longest;
+    }
+
+    /** @return array{SET: int, INCR: int} how many acknowledged writes the node does not have */
+    private function lostAt(RedisServer $node): array
+    {
+        $there = array_flip((array) $node->command('KEYS', '*'));
+
+        return array_map(static fn (array $keys): int => count(array_diff_key(array_flip($keys), $there)), $this->acknowledged);
+    }
+
+    private function demoteOldPrimary(ReplicaSet $set): void
+    {
+        $set->primary()->replicaOf($set->replica(0));
+    }
+
+    /** @param array<string, mixed> $options */
+    private function clientOf(ReplicaSet $set, array $options = []): ResilientRedis
+    {
+        $this->acknowledged = ['SET' => [], 'INCR' => []];
+        $this->events = [];
+        $redis = new ResilientRedis($set->primary()->endpoint(), $options + ['command_timeout' => 5.0]);
+        $redis->onEvent(function (string $event): void {
+            $this->events[] = $event;
+        });
+
+        return $redis;
+    }
+}
