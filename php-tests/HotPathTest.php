@@ -41,6 +41,20 @@ final class HotPathTest extends RedisTestCase
         self::assertLessThanOrEqual(20, array_sum(array_filter($more, static fn (int $n): bool => $n > 0)), "besides: $seen");
     }
 
+    public function test_a_write_costs_no_more_where_it_carries_a_question_about_the_replicas(): void
+    {
+        $primary = $this->replicaSet(1)->primary();
+        $few = $this->systemCalls(self::FEW, $primary, [], 'set', 'key', 'value');
+        $asked = $primary->calls('ROLE');
+        $many = $this->systemCalls(self::MANY, $primary, [], 'set', 'key', 'value');
+        self::assertGreaterThan(0, $primary->calls('ROLE') - $asked, 'a question rode');
+        $more = self::difference($few, $many);
+        $expected = self::MANY - self::FEW;
+        $seen = self::seen(['few' => $few, 'many' => $many]);
+        self::assertSame($expected, $more['sendto'] ?? 0, $seen);
+        self::assertEqualsWithDelta($expected, $more['recvfrom'] ?? 0, 3, $seen);
+    }
+
     public function test_a_thousand_reads_are_a_thousand_commands_on_the_server(): void
     {
         $set = $this->replicaSet();

@@ -35,6 +35,7 @@ final class SplitBrainTest extends RedisTestCase
         $set = $this->replicaSet();
         $redis = $this->clientOf($set);
         $this->traffic($redis, 0.5);
+        $this->waitUntilCopied($set);
 
         $set->replica(0)->promote();
         if ($follows) {
@@ -48,7 +49,7 @@ final class SplitBrainTest extends RedisTestCase
         self::assertLessThanOrEqual(10, $lost['SET'], self::seen($lost));
         self::assertLessThanOrEqual(10, $lost['INCR'], self::seen($lost));
         self::assertSame($set->replica(0)->address(), $redis->topology()['primary']);
-        self::assertSame(['failover.started', 'failover.completed'], $this->events);
+        self::assertSame(['primary.suspected', 'failover.started', 'failover.completed'], $this->events);
     }
 
     public function test_the_question_rides_with_writes_twenty_times_a_second_at_most_and_never_with_reads(): void
@@ -86,7 +87,7 @@ final class SplitBrainTest extends RedisTestCase
         self::assertLessThan(0.1, $longest, 'the longest operation, in seconds');
         // It looks around after 0.05, 0.1, 0.2, 0.4 and 0.8 s, and then every second.
         self::assertLessThanOrEqual(9, $set->primary()->counters()->connections - $connections);
-        self::assertSame([], $this->events);
+        self::assertSame([], array_diff($this->events, ['primary.suspected']));
         self::assertSame($set->primary()->address(), $redis->topology()['primary']);
     }
 
@@ -131,6 +132,15 @@ final class SplitBrainTest extends RedisTestCase
         $there = array_flip((array) $node->command('KEYS', '*'));
 
         return array_map(static fn (array $keys): int => count(array_diff_key(array_flip($keys), $there)), $this->acknowledged);
+    }
+
+    /** What is lost by a promotion itself is not what is counted here. */
+    private function waitUntilCopied(ReplicaSet $set): void
+    {
+        $last = $this->acknowledged['INCR'][count($this->acknowledged['INCR']) - 1];
+        foreach (array_slice($set->nodes, 1) as $replica) {
+            Wait::until('the replicas have the data', static fn (): bool => $replica->command('EXISTS', $last) === 1);
+        }
     }
 
     private function demoteOldPrimary(ReplicaSet $set): void

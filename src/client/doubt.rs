@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::discovery::{Search, Step};
 use crate::pool::Look;
+use crate::telemetry::Event;
 use crate::time::Deadline;
 
 use super::call::Call;
@@ -19,9 +20,14 @@ impl Client {
     /// It takes as long as the slowest answer. Nodes that refuse answer at once; one that hangs is waited for no longer
     /// than `suspect_after`, and once in a while only.
     #[cold]
-    pub(super) fn look_around(&mut self, call: &Call, look: &Look) -> bool {
+    pub(super) fn look_around(&mut self, call: &mut Call, look: &Look) -> bool {
         let knowledge = self.deployment.knowledge();
         let Some(node) = knowledge.primary().cloned() else { return false };
+        let cause = "replicas that were attached to it are gone";
+        if look.first {
+            let missing = look.away.iter().map(ToString::to_string).collect();
+            self.events.push(Event::primary_suspected(node.to_string(), missing, cause.to_owned()));
+        }
         let policy = &self.configuration.policy;
         let started = self.world.clock.now();
         let patience = if look.patient { policy.suspect_after } else { SHORT.min(policy.suspect_after) };
@@ -36,7 +42,8 @@ impl Client {
                 Step::Found(found) if search.supersedes(&found, &node) => {
                     let promoted = found.node.to_string();
                     self.keep_found(found);
-                    let cause = "the primary has lost replicas, and another node was promoted".to_owned();
+                    self.count_wait(call, started);
+                    let cause = format!("another node was promoted: {cause}");
                     self.tell(Some(node.to_string()), cause, started, Some((promoted, true)));
                     return true;
                 }

@@ -33,8 +33,8 @@ impl Client {
             Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
             _ => effect(command, &desk.frame.words()[1..]),
         };
-        if self.deployment.watch().is_due(now)
-            && (may_write(command) || matches!(effect, Effect::Multi | Effect::Watch))
+        if (may_write(command) || matches!(effect, Effect::Multi | Effect::Watch))
+            && self.deployment.watch().is_due(now)
         {
             self.saddle(desk, &mut call, effect);
         }

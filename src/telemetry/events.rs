@@ -54,6 +54,8 @@ events! {
         (from: Option<String>, to: String, cause: String, duration: Duration, promoted: bool);
     /// The deadline passed before a primary was found.
     failover_failed = "failover.failed" (node: Option<String>, cause: String, duration: Duration);
+    /// The primary may be the old half of a split brain: before the next write one looks whether another was promoted.
+    primary_suspected = "primary.suspected" (node: String, missing: Vec<String>, cause: String);
 }
 
 /// What a disturbance has cost the commands of this process so far.
