@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::command::{self, BlockingTimeout, Command, Hazard};
 use crate::config::{NodeAddress, Policy};
-use crate::failover::{Limit, Lost, Phase, Retry};
+use crate::failover::{Limit, Lost, Phase, Remedy, Retry};
 use crate::pool::Lease;
 use crate::resp::Frame;
 use crate::time::{Backoff, Deadline, Instant};
@@ -12,6 +12,10 @@ use crate::time::{Backoff, Deadline, Instant};
 use super::batch::Batch;
 use super::failure::{Failure, Kind, kind_of};
 use super::rider::Riders;
+
+/// How often a command that waits for a server looks meanwhile whether another one is primary.
+const LOOK_OFTEN: Duration = Duration::from_millis(250);
+const LOOK_SELDOM: Duration = Duration::from_secs(1);
 
 /// A command on its way.
 pub struct Call {
@@ -38,6 +42,12 @@ pub struct Call {
     pub waited: bool,
     /// What rides with it.
     pub riders: Riders,
+    /// Whether a server's state was told of already.
+    pub told: bool,
+    /// Whether a connection was replaced because it was not let in any more.
+    pub renewed: bool,
+    /// When it looked last who is primary.
+    looked_at: Option<Instant>,
     /// How often what came was no RESP.
     pub garbled: u32,
     backoff: Option<Backoff>,
@@ -47,10 +57,17 @@ pub struct Call {
 pub struct Recovery {
     /// What happened, for events.
     pub cause: String,
-    /// Whether to wait a moment first, even at the first recovery: the server said that it needs time.
-    pub wait: bool,
+    /// What the server's own words call for; `None` if no reply came at all.
+    pub remedy: Option<Remedy>,
     /// The error text of a script that counts only if the node is then seen to be a replica.
     pub only_if_replica: Option<String>,
+}
+
+impl Recovery {
+    /// What to do about a server that is there and needs time; `None` if it is not about time.
+    pub fn patience(&self) -> Option<Remedy> {
+        self.remedy.filter(|remedy| matches!(remedy, Remedy::Wait | Remedy::Yield))
+    }
 }
 
 impl Call {
@@ -86,6 +103,9 @@ impl Call {
             recoveries: 0,
             waited: false,
             riders: Riders::default(),
+            told: false,
+            renewed: false,
+            looked_at: None,
             garbled: 0,
             backoff: None,
         }
@@ -159,6 +179,19 @@ impl Call {
                 .first()
                 .map_or_else(String::new, |name| String::from_utf8_lossy(name).to_ascii_uppercase()),
         }
+    }
+
+    /// Whether it is time to look who is primary, instead of asking a server again that needs time.
+    pub fn looks_around(&mut self, remedy: Remedy, now: Instant) -> bool {
+        let due = match (remedy, self.looked_at) {
+            // A server that works is primary until something else is seen.
+            (Remedy::Yield, last) => now.since(last.unwrap_or(self.started)) >= LOOK_SELDOM,
+            (_, last) => last.is_none_or(|last| now.since(last) >= LOOK_OFTEN),
+        };
+        if due {
+            self.looked_at = Some(now);
+        }
+        due
     }
 
     /// How long to wait before the next attempt.

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use crate::config::NodeAddress;
-use crate::connection::Connection;
 use crate::discovery::{Found, Search, Step};
-use crate::failover::{Cause, Lost, Phase};
-use crate::pool::{Lease, Leased, Record};
-use crate::resp::{ValueSink, frame_of};
+use crate::failover::{Cause, Lost, Phase, Remedy};
+use crate::pool::{Lease, Leased};
 use crate::telemetry::COUNTERS;
-use crate::time::Deadline;
 use crate::topology::{Change, Role};
 
-use super::await_reply;
 use super::call::{Call, Recovery};
 use super::desk::Desk;
 use super::state::Client;
@@ -82,9 +78,20 @@ impl Client {
     /// Searches for the primary after one was lost or refused.
     fn recover(&mut self, desk: &mut Desk, call: &mut Call, recovery: Recovery) -> Result<(), Lost> {
         call.recoveries += 1;
-        if call.recoveries > 1 || recovery.wait {
+        let patient = recovery.patience();
+        if call.recoveries > 1 || patient.is_some() {
             // The last search found a primary and that one failed, too: no storm of searches.
             self.pause(call);
+        }
+        let at_once = match patient {
+            Some(remedy) => !call.looks_around(remedy, self.world.clock.now()),
+            None => recovery.remedy == Some(Remedy::Reconnect),
+        };
+        if patient.is_some() && call.deadline.passed(self.world.clock.now()) {
+            return Err(Lost::before(Phase::Read, Cause::Overdue(recovery.cause)));
+        }
+        if at_once {
+            return self.acquire(desk, call);
         }
         let knowledge = self.deployment.knowledge();
         let former = knowledge.primary().cloned();
@@ -97,7 +104,11 @@ impl Client {
         {
             search.ask_first(asked.clone());
         }
-        let found = self.drive(desk, call, search, former.as_ref(), Some(&recovery.cause));
+        let mut found = self.drive(desk, call, search, former.as_ref(), Some(&recovery));
+        if let (Some(_), Err(Lost { cause: Cause::Overdue(obstacle), .. })) = (patient, &mut found) {
+            // What the server said weighs more than that the last look at it came too late.
+            *obstacle = format!("{}; then: {obstacle}", recovery.cause);
+        }
         let Some(text) = recovery.only_if_replica else { return found.map(|_| ()) };
         // A script can say anything after having written: its word counts only where the node confirms it.
         let role = found.ok().and_then(|found| asked.as_ref().and_then(|asked| found.role_of(asked)));
@@ -124,8 +135,9 @@ impl Client {
         call: &mut Call,
         mut search: Search,
         former: Option<&NodeAddress>,
-        cause: Option<&str>,
+        recovery: Option<&Recovery>,
     ) -> Result<Roles, Lost> {
+        let cause = recovery.map(|recovery| recovery.cause.as_str());
         let started = self.world.clock.now();
         if former.is_some() || cause.is_some() {
             self.count_wait(call, started);
@@ -141,13 +153,14 @@ impl Client {
                     let roles = Roles { primary: found.node.clone(), replicas: found.replicas.clone() };
                     call.node = Some(found.node.clone());
                     let promoted = self.take_over(desk, found) == Change::Promoted && former.is_some();
-                    // A connection that was lost while its primary stayed is no failover.
-                    let away = former.is_some() && search.rounds() > 1;
+                    // A connection that was lost while its primary stayed is no failover; nor is a server that needs time.
+                    let patient = recovery.is_some_and(|recovery| recovery.patience().is_some());
+                    let away = former.is_some() && search.rounds() > 1 && !patient;
                     if promoted || (away && cause.is_some()) {
                         let to = roles.primary.to_string();
                         self.announce(former, cause, started, &search, Some((to, promoted)));
                     } else {
-                        self.deployment.count(|record| *record = Record::default());
+                        self.tell_of_no_failover(&roles.primary, recovery, started);
                     }
                     return Ok(roles);
                 }
@@ -228,22 +241,5 @@ impl Client {
         if let Some(lease) = desk.lease.take() {
             lease.give_back(self.world.clock.coarse());
         }
-    }
-
-    /// A connection that was idle for long is asked whether it is alive, for no longer than silence is normal.
-    fn ask_doubtful(&self, mut lease: Lease, call: &Call) -> Option<Lease> {
-        let policy = &self.configuration.policy;
-        let until = Deadline::after(self.world.clock.now(), Some(policy.suspect_after.min(policy.timeout)));
-        let alive = self.ping(&mut lease.connection, until.min(call.deadline));
-        alive.then_some(lease)
-    }
-
-    fn ping(&self, connection: &mut Connection, until: Deadline) -> bool {
-        let frame = frame_of(&["PING"]);
-        if connection.send(frame.bytes(), 1) != Ok(frame.bytes().len()) {
-            return false;
-        }
-        let mut sink = ValueSink::default();
-        await_reply::within(&*self.world.network, &*self.world.clock, connection, &mut sink, until).is_ok()
     }
 }

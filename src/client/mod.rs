@@ -19,6 +19,7 @@ mod effects;
 mod failure;
 mod find;
 mod rider;
+mod questions;
 mod run;
 mod state;
 mod telling;

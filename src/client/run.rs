@@ -2,7 +2,7 @@
 
 use crate::command::{Command, Effect, Rank, Telltale, effect, may_write};
 use crate::connection::Received;
-use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, judge};
+use crate::failover::{Cause, Limit, Lost, Phase, Refusal, Remedy, Verdict, judge};
 use crate::resp::{Scalar, Sink};
 use crate::telemetry::COUNTERS;
 use crate::time::Instant;
@@ -138,6 +138,10 @@ impl Client {
             lease.connection.set_limits(limits);
         }
         let begun = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
+        if call.deadline.passed(begun) {
+            // What is sent now would only be in doubt.
+            return Err(Lost::before(Phase::Write, Cause::TimedOut(Limit::CommandTimeout)));
+        }
         self.send(desk, call)?;
         if call.blocking {
             return self.await_blocked(desk, call, begun, sink);
@@ -190,8 +194,23 @@ impl Client {
         let name = call.name(&desk.frame);
         let said = String::from_utf8_lossy(&text).into_owned();
         let now = self.world.clock.now();
-        let recovery = match judge(&name, &text) {
-            Refusal::Final => {
+        let refusal = match judge(&name, &text) {
+            Refusal::IfRepeated(remedy) => match self.says_again(desk, call, &text) {
+                Some(true) => Refusal::NotApplied(remedy),
+                Some(false) => Refusal::Final,
+                None if call.hazard(&desk.frame).rank == Rank::Read => Refusal::NotApplied(Remedy::Search),
+                None => {
+                    desk.lease = None;
+                    return Err(self.unknown(desk, call, &Lost::awaiting(Cause::Refused(said))));
+                }
+            },
+            // A new connection was not let in either.
+            Refusal::NotApplied(Remedy::Reconnect) if std::mem::replace(&mut call.renewed, true) => Refusal::Final,
+            other => other,
+        };
+        let mut only_if_replica = None;
+        let remedy = match refusal {
+            Refusal::Final | Refusal::IfRepeated(_) => {
                 self.put_back(desk);
                 if call.retry.tainted() {
                     // The first attempt may have been applied, and that may be why this one was refused.
@@ -199,20 +218,30 @@ impl Client {
                 }
                 return Err(call.refused(&desk.frame, &said, now));
             }
-            Refusal::NotApplied(Remedy::Search) => {
-                // Clean, but it leads to a replica.
-                desk.lease = None;
-                Recovery { cause: said.clone(), wait: false, only_if_replica: None }
-            }
             Refusal::IfReplica => {
+                only_if_replica = Some(said.clone());
                 desk.lease = None;
-                Recovery { cause: said.clone(), wait: false, only_if_replica: Some(said.clone()) }
+                Remedy::Search
             }
-            Refusal::NotApplied(Remedy::Wait) => {
-                self.put_back(desk);
-                Recovery { cause: said.clone(), wait: true, only_if_replica: None }
+            Refusal::NotApplied(remedy) => {
+                match remedy {
+                    // Clean, but it leads to a replica.
+                    Remedy::Search => desk.lease = None,
+                    Remedy::Wait | Remedy::Yield => {
+                        self.tell_unready(call, &said);
+                        self.put_back(desk);
+                    }
+                    Remedy::Reconnect => {
+                        // Those that wait beside it are no better.
+                        if let Some(lease) = desk.lease.take() {
+                            lease.home().clear();
+                        }
+                    }
+                }
+                remedy
             }
         };
+        let recovery = Recovery { cause: said.clone(), remedy: Some(remedy), only_if_replica };
         if call.retry.not_applied() == Verdict::GiveUp {
             return Err(self.give_up(desk, call, said, now));
         }
@@ -253,7 +282,7 @@ impl Client {
         }
         // Where another node is known to be primary already there is nothing to search for.
         if !matches!(lost.cause, Cause::Superseded(_)) {
-            call.recover = Some(Recovery { cause: lost.cause.to_string(), wait: false, only_if_replica: None });
+            call.recover = Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None });
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use crate::config::NodeAddress;
 use crate::discovery::Search;
+use crate::pool::Record;
 use crate::telemetry::{COUNTERS, Event, Toll};
 use crate::time::Instant;
 
-use super::call::Call;
+use super::call::{Call, Recovery};
 use super::state::Client;
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
     /// among what the search cost.
     pub fn next_event(&mut self) -> Option<Event> {
         let event = self.events.pop()?;
-        let Some(found) = event.ends_search() else { return Some(event) };
+        let Some(found) = event.ends_disturbance() else { return Some(event) };
         let now = self.world.clock.now();
         let record = self.deployment.count(|record| if found { std::mem::take(record) } else { *record });
         Some(event.with_toll(Toll {
@@ -52,6 +53,25 @@ impl Client {
             Some((to, promoted)) => Event::failover_completed(from, to, cause, duration, promoted),
             None => Event::failover_failed(from, cause, duration),
         });
+    }
+
+    /// Tells that a search ended where it began, and that what it cost was no failover's.
+    pub(super) fn tell_of_no_failover(&mut self, node: &NodeAddress, recovery: Option<&Recovery>, started: Instant) {
+        if let Some(lost) = recovery.filter(|recovery| recovery.remedy.is_none()) {
+            let duration = self.world.clock.now().since(started);
+            self.events.push(Event::connection_replaced(node.to_string(), lost.cause.clone(), duration));
+        } else {
+            self.deployment.count(|record| *record = Record::default());
+        }
+    }
+
+    /// Tells, once per command, that the server needs time.
+    pub(super) fn tell_unready(&mut self, call: &mut Call, cause: &str) {
+        self.count_wait(call, self.world.clock.now());
+        if !std::mem::replace(&mut call.told, true) {
+            let node = call.node.as_ref().map(ToString::to_string);
+            self.events.push(Event::server_unready(node, cause.to_owned()));
+        }
     }
 
     /// Counts a command that has to wait for a primary, once.

@@ -3,7 +3,7 @@
 use redis::{FromRedisValue, Value};
 
 use crate::config::{Credentials, Protocol};
-use crate::failover::{Cause, Refusal, judge};
+use crate::failover::{Cause, Refusal, Remedy, judge};
 use crate::resp::{Frame, frame_of};
 use crate::topology::Report;
 
@@ -171,9 +171,13 @@ impl Opening {
 
     /// Why an error answer ends the opening; `None` if it goes on regardless.
     fn objection(&self, question: Question, text: &str) -> Option<Cause> {
-        // `max number of clients` and a loading server answer any question with that.
-        if let Refusal::NotApplied(_) = judge("", text.as_bytes()) {
-            return (question != Question::Info).then(|| Cause::Refused(text.to_owned()));
+        // Whether they are answered or not does not matter.
+        if matches!(question, Question::Courtesy | Question::Info) {
+            return None;
+        }
+        // `max number of clients` is the answer to any question; a busy server does not even select a database.
+        if let Refusal::NotApplied(Remedy::Wait | Remedy::Yield | Remedy::Search) = judge("", text.as_bytes()) {
+            return Some(Cause::Refused(text.to_owned()));
         }
         let unknown = text.starts_with("ERR unknown command") || text.starts_with("ERR Unknown command");
         match question {
@@ -186,8 +190,7 @@ impl Opening {
             Question::Hello if text.starts_with("NOAUTH") => {
                 Some(Cause::Denied(format!("the server wants a password (option `password`); it said: {text}")))
             }
-            Question::Hello | Question::Auth | Question::Select => Some(Cause::Denied(text.to_owned())),
-            Question::Courtesy | Question::Info => None,
+            _ => Some(Cause::Denied(text.to_owned())),
         }
     }
 }
@@ -255,6 +258,19 @@ mod tests {
     fn a_full_server_turns_us_away_for_the_moment_only() {
         let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
         let verdict = opening.answer(Err("ERR max number of clients reached".into()));
+        assert!(matches!(verdict, Some(Verdict::Turned(Cause::Refused(_)))), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_busy_server_lets_us_in_unless_a_database_is_to_be_selected() {
+        let busy = || Err("BUSY Redis is busy running a script. You can only call SCRIPT KILL.".into());
+        let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
+        let verdict =
+            [hello(), busy(), busy(), busy()].map(|answer| opening.answer(answer)).into_iter().flatten().next();
+        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: Some(_) }))), "{verdict:?}");
+        let mut opening = Opening::new(&identity(1, None, Protocol::Resp2));
+        let verdict =
+            [hello(), busy(), busy(), busy()].map(|answer| opening.answer(answer)).into_iter().flatten().next();
         assert!(matches!(verdict, Some(Verdict::Turned(Cause::Refused(_)))), "{verdict:?}");
     }
 

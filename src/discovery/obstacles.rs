@@ -5,6 +5,7 @@ use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::topology::Role;
 
 use super::Search;
+use super::target::Target;
 
 impl Search {
     /// What stands in the way, for the message when the deadline has passed: the most telling failure first.
@@ -27,16 +28,31 @@ impl Search {
             })
     }
 
-    /// Every node has answered, and every answer is one that time does not change.
+    /// Every node has answered, and time does not change what they say: all of them turned us away for good, or the
+    /// primary did, as those that let us in name it.
     pub(super) fn hopeless(&self) -> Option<(NodeAddress, Lost)> {
-        if !self.is_settled() || self.targets.is_empty() || self.names.iter().any(|name| name.failure().is_some()) {
+        if !self.is_settled() || self.names.iter().any(|name| name.failure().is_some()) {
             return None;
         }
-        let mut failures = self.targets.iter().map(|target| target.failure().map(|lost| (target.node.clone(), lost)));
-        let first = failures.next()??;
-        let final_cause = |lost: &Lost| weight(&lost.cause) >= FINAL;
-        (final_cause(&first.1) && failures.all(|failure| failure.is_some_and(|(_, lost)| final_cause(&lost))))
-            .then_some(first)
+        let turned_away = |target: &Target| {
+            let lost = target.failure().filter(|lost| weight(&lost.cause) >= FINAL)?;
+            Some((target.node.clone(), lost))
+        };
+        let obstacles: Vec<(NodeAddress, Lost)> = self.targets.iter().filter_map(turned_away).collect();
+        let follows_one_of_them = |target: &Target| {
+            let report = target.report().filter(|report| report.role == Role::Replica && report.link_up);
+            let primary = report.and_then(|report| report.primary.as_ref());
+            primary.is_some_and(|primary| obstacles.iter().any(|(node, _)| node == primary))
+        };
+        let settled = |target: &Target| turned_away(target).is_some() || follows_one_of_them(target);
+        if !self.targets.iter().all(settled) {
+            return None;
+        }
+        let of_primary = obstacles.iter().position(|(node, _)| {
+            let named = |target: &Target| target.report().is_some_and(|report| report.primary.as_ref() == Some(node));
+            self.targets.iter().any(named)
+        });
+        obstacles.into_iter().nth(of_primary.unwrap_or(0))
     }
 }
 

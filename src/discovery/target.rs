@@ -1,5 +1,7 @@
 //! One node under probe.
 
+use std::time::Duration;
+
 use crate::config::NodeAddress;
 use crate::connection::{
     Asked, Asking, Connection, DialProgress, Dialing, Identity, Interest, Network, Pollable, SocketOptions,
@@ -19,7 +21,7 @@ pub struct ProbeSettings {
     /// How sockets are set up.
     pub sockets: SocketOptions,
     /// How long a probe may take.
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
 }
 
 /// A node and how far its probe got.
@@ -43,8 +45,12 @@ enum State {
     },
     /// It told who it is.
     Told(Box<Connection>, Report),
-    Failed(Lost),
+    Failed(Lost, Instant),
 }
+
+/// A node that let us know that it cannot now (it is full, or busy) is not called again before this has passed: many
+/// workers that call it as often as they can would keep it busy themselves.
+const RESPITE: Duration = Duration::from_millis(100);
 
 impl State {
     /// A node that is too old to say its role is taken at its word that it lets us in.
@@ -65,10 +71,13 @@ impl Target {
     pub fn ask(&mut self, network: &dyn Network, settings: &ProbeSettings, now: Instant) {
         let until = Deadline::after(now, Some(settings.timeout));
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle | State::Failed(_) => {
+            State::Failed(lost, at) if matches!(lost.cause, Cause::Refused(_)) && now < at + RESPITE => {
+                State::Failed(lost, at)
+            }
+            State::Idle | State::Failed(..) => {
                 match Dialing::begin(network, &self.node, &settings.identity, settings.limits, settings.sockets) {
                     Ok(dialing) => State::Opening { dialing: Box::new(dialing), interest: Interest::Write, until },
-                    Err(lost) => State::Failed(lost),
+                    Err(lost) => State::Failed(lost, now),
                 }
             }
             State::Told(connection, _) => {
@@ -84,14 +93,14 @@ impl Target {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
             // Looked at first: a peer that talks without end would never let the step come to a wait.
             State::Opening { dialing, until, .. } if until.passed(now) => {
-                State::Failed(Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout)))
+                State::Failed(Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout)), now)
             }
             State::Asking { until, .. } if until.passed(now) => {
-                State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)))
+                State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)), now)
             }
             State::Opening { mut dialing, until, .. } => match dialing.step() {
                 DialProgress::Ready(connection) => State::told(connection),
-                DialProgress::Failed(lost) => State::Failed(lost),
+                DialProgress::Failed(lost) => State::Failed(lost, now),
                 DialProgress::Wait(interest) => State::Opening { dialing, interest, until },
             },
             State::Asking { mut asking, until, .. } => match asking.step() {
@@ -100,7 +109,7 @@ impl Target {
                     connection.set_greeting(greeting);
                     State::told(connection)
                 }
-                Asked::Failed(lost) => State::Failed(lost),
+                Asked::Failed(lost) => State::Failed(lost, now),
                 Asked::Wait(interest) => State::Asking { asking, interest, until },
             },
             settled => settled,
@@ -132,7 +141,7 @@ impl Target {
     /// Why the node did not answer the last time.
     pub fn failure(&self) -> Option<Lost> {
         match &self.state {
-            State::Failed(lost) => Some(lost.clone()),
+            State::Failed(lost, _) => Some(lost.clone()),
             State::Told(_, report) => {
                 let text = match report.mode {
                     Mode::Standalone => return None,

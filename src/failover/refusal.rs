@@ -5,8 +5,12 @@
 pub enum Remedy {
     /// The node is no longer (or not yet) primary: search for the one that is.
     Search,
-    /// The node will be able to in a moment: wait, then look who is primary, then try again.
+    /// The node will be able to in a moment: look who is primary, then try again, and wait more and more in between.
     Wait,
+    /// The node is primary and at work: try again there, and only now and then look who else is primary.
+    Yield,
+    /// The connection is not let in any more, others may be: try once on a new one.
+    Reconnect,
 }
 
 /// An error reply, judged.
@@ -19,6 +23,9 @@ pub enum Refusal {
     /// The text says that the node is a replica, but a script may have said so after it had written: only if the
     /// node's role is then confirmed to be replica was nothing applied.
     IfReplica,
+    /// The text is the server's own way to turn a script away before it starts, but a script may have said so itself:
+    /// only if the node says the same to the next command was nothing applied.
+    IfRepeated(Remedy),
 }
 
 /// Where the command that got the error comes from.
@@ -55,10 +62,20 @@ pub fn judge(name: &str, text: &[u8]) -> Refusal {
         Origin::Command => state(&text).map_or(Refusal::Final, Refusal::NotApplied),
         // Since Redis 7 the server's own text ends in where in which script it came up; before, it stood inside one.
         Origin::Script if text.contains("READONLY You can't write against a read only") => Refusal::IfReplica,
-        Origin::Script => Refusal::Final,
+        Origin::Script => match TURNED_AWAY.iter().find(|(whole, _)| text == *whole) {
+            Some((_, remedy)) => Refusal::IfRepeated(*remedy),
+            None => Refusal::Final,
+        },
         Origin::Exec => exec(&text),
     }
 }
+
+/// What a server says to a script that it does not even start, and to every other command at that time.
+const TURNED_AWAY: [(&str, Remedy); 3] = [
+    ("LOADING Redis is loading the dataset in memory", Remedy::Wait),
+    ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", Remedy::Search),
+    ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Remedy::Yield),
+];
 
 /// EXECABORT is transient only if its text is: a queueing error is known to whoever saw it.
 fn exec(text: &str) -> Refusal {
@@ -75,7 +92,11 @@ fn state(text: &str) -> Option<Remedy> {
         // UNBLOCKED: a blocked pop on a node that was demoted; it took nothing.
         "READONLY" | "MASTERDOWN" | "UNBLOCKED" => Some(Remedy::Search),
         "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "NOREPLICAS" => Some(Remedy::Wait),
-        "ERR" if text == "ERR max number of clients reached" => Some(Remedy::Wait),
+        // Since Redis 7 the text may go on with "+ cluster connections".
+        "ERR" if text.starts_with("ERR max number of clients") => Some(Remedy::Wait),
+        // BUSYGROUP and BUSYKEY are about the command.
+        "BUSY" => Some(Remedy::Yield),
+        "NOAUTH" => Some(Remedy::Reconnect),
         _ => None,
     }
 }
@@ -103,9 +124,22 @@ mod tests {
             "CLUSTERDOWN The cluster is down",
             "NOREPLICAS Not enough good replicas to write.",
             "ERR max number of clients reached",
+            "ERR max number of clients + cluster connections reached",
         ] {
             assert_eq!(judge("INCR", text.as_bytes()), Refusal::NotApplied(Remedy::Wait), "{text}");
         }
+    }
+
+    #[test]
+    fn a_server_that_runs_a_script_is_waited_for_where_it_is() {
+        let text = b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+        assert_eq!(judge("INCR", text), Refusal::NotApplied(Remedy::Yield));
+    }
+
+    #[test]
+    fn a_connection_that_is_not_let_in_any_more_is_replaced() {
+        let text = b"NOAUTH Authentication required.";
+        assert_eq!(judge("INCR", text), Refusal::NotApplied(Remedy::Reconnect));
     }
 
     #[test]
@@ -115,6 +149,11 @@ mod tests {
             "ERR syntax error",
             "NOPERM this user has no permissions to run the 'get' command",
             "OOM command not allowed when used memory > 'maxmemory'.",
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+            "BUSYGROUP Consumer Group name already exists",
+            "BUSYKEY Target key name already exists.",
+            "IOERR error or timeout reading to target instance",
+            "WRONGPASS invalid username-password pair or user is disabled.",
             "READONLYISH custom",
             "",
         ] {
@@ -129,6 +168,17 @@ mod tests {
         let nested = b"ERR Error running script (call to f_1): -READONLY You can't write against a read only replica.";
         assert_eq!(judge("EVALSHA", nested), Refusal::IfReplica);
         assert_eq!(judge("FCALL", b"LOADING whatever a script may say"), Refusal::Final);
+    }
+
+    #[test]
+    fn a_script_that_was_turned_away_at_the_door_counts_only_if_the_node_says_so_again() {
+        for (text, remedy) in TURNED_AWAY {
+            assert_eq!(judge("EVAL", text.as_bytes()), Refusal::IfRepeated(remedy), "{text}");
+            let of_a_script = format!("{text} script: f1, on @user_script:1.");
+            assert_eq!(judge("FCALL", of_a_script.as_bytes()), Refusal::Final, "{of_a_script}");
+        }
+        let replicas = b"NOREPLICAS Not enough good replicas to write.";
+        assert_eq!(judge("EVAL", replicas), Refusal::Final, "no other command shows whether that is so");
     }
 
     #[test]

@@ -52,6 +52,10 @@ events! {
     /// A primary was found; `promoted` if it is another node than before.
     failover_completed = "failover.completed"
         (from: Option<String>, to: String, cause: String, duration: Duration, promoted: bool);
+    /// A connection was lost under a command, and another one to the same primary took its place.
+    connection_replaced = "connection.replaced" (node: String, cause: String, duration: Duration);
+    /// A server refused a command because of its state; the command waits.
+    server_unready = "server.unready" (node: Option<String>, cause: String);
     /// The deadline passed before a primary was found.
     failover_failed = "failover.failed" (node: Option<String>, cause: String, duration: Duration);
     /// The primary may be the old half of a split brain: before the next write one looks whether another was promoted.
@@ -90,10 +94,10 @@ impl Event {
         self.details.iter().find(|(known, _)| *known == name).map(|(_, detail)| detail)
     }
 
-    /// Whether it ends a search, so that what the search cost belongs to it; and if so whether with a primary.
-    pub fn ends_search(&self) -> Option<bool> {
+    /// Whether it ends a disturbance, so that what that cost belongs to it; false if the disturbance goes on.
+    pub fn ends_disturbance(&self) -> Option<bool> {
         match self.name {
-            "failover.completed" => Some(true),
+            "failover.completed" | "connection.replaced" => Some(true),
             "failover.failed" => Some(false),
             _ => None,
         }

@@ -9,6 +9,7 @@ mod pooling;
 mod searches;
 mod split_brain;
 mod state;
+mod states;
 
 use std::sync::Arc;
 

@@ -90,26 +90,6 @@ fn a_refusal_after_a_lost_reply_does_not_claim_that_nothing_was_applied() {
 }
 
 #[test]
-fn states_of_the_server_are_waited_out_whatever_the_command_is() {
-    for state in [
-        "LOADING Redis is loading the dataset in memory",
-        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        "CLUSTERDOWN The cluster is down",
-        "TRYAGAIN Multiple keys request during rehashing of slot",
-        "NOREPLICAS Not enough good replicas to write.",
-        "ERR max number of clients reached",
-    ] {
-        let mut bench = Bench::of(vec![Server::primary(&[])]);
-        bench.network.server(1, |server| server.state = Some(state.to_owned()));
-        bench.network.after(Duration::from_millis(700), |state| state.server(1).state = None);
-        assert_eq!(bench.run("INCR k"), Ok(Value::Int(1)), "{state}");
-        let elapsed = bench.elapsed();
-        assert!((0.7..1.0).contains(&elapsed), "{state}: went on after {elapsed} s");
-        assert_eq!(bench.events(), [""; 0], "{state}: nobody failed over");
-    }
-}
-
-#[test]
 fn readonly_on_incr_is_retried_at_the_promoted_node() {
     let mut bench = Bench::of(replicated());
     assert_eq!(bench.run("INCR k"), Ok(Value::Int(1)));

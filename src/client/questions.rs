@@ -1,0 +1,39 @@
+//! Small questions of our own on a connection that a command is about to use, or has just used.
+
+use crate::connection::{Connection, Received};
+use crate::pool::Lease;
+use crate::resp::{ValueSink, frame_of};
+use crate::time::Deadline;
+
+use super::await_reply;
+use super::call::Call;
+use super::desk::Desk;
+use super::state::Client;
+
+impl Client {
+    /// A connection that was idle for long is asked whether it is alive, for no longer than silence is normal.
+    pub(super) fn ask_doubtful(&self, mut lease: Lease, call: &Call) -> Option<Lease> {
+        let policy = &self.configuration.policy;
+        let until = Deadline::after(self.world.clock.now(), Some(policy.suspect_after.min(policy.timeout)));
+        let alive = self.ping(&mut lease.connection, until.min(call.deadline)).is_some();
+        alive.then_some(lease)
+    }
+
+    /// Whether the node on the desk turns the most harmless command away with the words `text`, too; `None` if it does
+    /// not answer.
+    pub(super) fn says_again(&self, desk: &mut Desk, call: &Call, text: &[u8]) -> Option<bool> {
+        let lease = desk.lease.as_mut()?;
+        let until = Deadline::after(self.world.clock.now(), Some(self.configuration.policy.timeout));
+        let answer = self.ping(&mut lease.connection, until.min(call.deadline))?;
+        Some(answer == Received::Error && lease.connection.error_text() == text)
+    }
+
+    fn ping(&self, connection: &mut Connection, until: Deadline) -> Option<Received> {
+        let frame = frame_of(&["PING"]);
+        if connection.send(frame.bytes(), 1) != Ok(frame.bytes().len()) {
+            return None;
+        }
+        let mut sink = ValueSink::default();
+        await_reply::within(&*self.world.network, &*self.world.clock, connection, &mut sink, until).ok()
+    }
+}
