@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::connection::{Interest, Patience, Received};
-use crate::failover::{Cause, Limit, Lost};
+use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::ProtocolError;
 use crate::time::{Deadline, Instant};
 
@@ -28,12 +28,16 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Lost> {
+        let mut heard = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
+        if call.deadline.passed(heard) {
+            // What is sent now would only be in doubt.
+            return Err(Lost::before(Phase::Write, Cause::TimedOut(Limit::CommandTimeout)));
+        }
         let limits = self.limits();
         let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
         let owed = u32::try_from(batch.len() - desk.course.done).unwrap_or(u32::MAX);
         lease.connection.set_limits(limits);
         lease.connection.owe(owed);
-        let mut heard = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
         replies.expect(desk.course.next);
         loop {
             let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };

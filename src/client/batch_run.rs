@@ -2,7 +2,7 @@
 //! in order, where that is safe.
 
 use crate::command::{Effect, Hazard, Telltale};
-use crate::failover::{Cause, Lost, Phase, Verdict};
+use crate::failover::{Cause, Lost, Phase, Remedy, Verdict};
 use crate::telemetry::COUNTERS;
 
 use super::batch::{Batch, Replies};
@@ -93,7 +93,7 @@ impl Client {
                 if self.without_connection(desk, call, batch, &lost, replies)? {
                     return Ok(());
                 }
-                COUNTERS.retries.increment();
+                self.count_retry();
                 continue;
             }
             if call.retry.attempts() > 1 {
@@ -115,7 +115,7 @@ impl Client {
                 }
                 Err(lost) => self.after_batch_loss(desk, call, batch, &lost, replies)?,
             }
-            COUNTERS.retries.increment();
+            self.count_retry();
         }
     }
 
@@ -129,10 +129,13 @@ impl Client {
         replies: &mut R,
     ) -> Result<bool, Box<Failure>> {
         call.note_node(desk.lease.as_ref());
-        let help: Vec<Help> = desk.course.refused.iter().map(|refused| refused.help).collect();
-        let elsewhere = help.iter().any(|help| matches!(help, Help::Search | Help::IfReplica));
+        let remedy = desk.course.remedy();
+        let elsewhere = remedy == Remedy::Search;
+        // A new connection was not let in either, or a script spoke for itself: then the words are the replies.
+        let stands = (remedy == Remedy::Reconnect && std::mem::replace(&mut call.renewed, true))
+            || (!desk.course.overtaken && !self.is_borne_out(desk, call, batch, replies)?);
         // Order is kept: what stands behind the refused item and was applied cannot be applied again after it.
-        if desk.course.overtaken || call.retry.not_applied() == Verdict::GiveUp {
+        if stands || desk.course.overtaken || call.retry.not_applied() == Verdict::GiveUp {
             for index in std::mem::take(&mut desk.course.moves) {
                 self.follow_item(desk, batch, index);
             }
@@ -144,11 +147,8 @@ impl Client {
             return Ok(true);
         }
         let said = String::from_utf8_lossy(&desk.course.refused[0].text).into_owned();
-        if elsewhere || !desk.course.moves.is_empty() {
-            desk.lease = None;
-        } else {
-            self.put_back(desk);
-        }
+        let moved = !desk.course.moves.is_empty();
+        self.part_with(desk, call, remedy, &said, moved);
         if call.deadline.passed(self.world.clock.now()) {
             let lost = Lost::before(Phase::Read, Cause::Overdue(said));
             return Err(self.end_batch(desk, call, batch, &lost, replies));
@@ -156,10 +156,30 @@ impl Client {
         let script = desk.course.refused.iter().find(|refused| refused.help == Help::IfReplica);
         call.recover = Some(Recovery {
             cause: said,
-            wait: !elsewhere,
+            remedy: Some(remedy),
             only_if_replica: script.map(|refused| String::from_utf8_lossy(&refused.text).into_owned()),
         });
         Ok(false)
+    }
+
+    /// Whether the node says again what a script of the batch said in its words.
+    fn is_borne_out<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<bool, Box<Failure>> {
+        let script = desk.course.refused.iter().find(|refused| matches!(refused.help, Help::IfRepeated(_)));
+        let Some((index, text)) = script.map(|script| (script.index, script.text.clone())) else { return Ok(true) };
+        if let Some(again) = self.says_again(desk, call, &text) {
+            return Ok(again);
+        }
+        desk.lease = None;
+        desk.course.refused.clear();
+        let lost = Lost::awaiting(Cause::Refused(String::from_utf8_lossy(&text).into_owned()));
+        let unknown = Some(index).filter(|index| batch.is_write(*index));
+        Err(self.fail_batch(desk, call, batch, &lost, unknown, replies))
     }
 
     /// There is no connection to go on with. True if the batch has come to its end nevertheless.
@@ -200,6 +220,9 @@ impl Client {
     ) -> Result<(), Box<Failure>> {
         let lease = desk.lease.take();
         call.note_node(lease.as_ref());
+        if matches!(lost.cause, Cause::Superseded(_)) {
+            self.count_wait(call, self.world.clock.now());
+        }
         if lost.cause == Cause::NoMemory {
             return Err(self.fail_batch(desk, call, batch, lost, None, replies));
         }
@@ -236,7 +259,7 @@ impl Client {
             return Err(self.end_batch(desk, call, batch, &overdue(lost), replies));
         }
         if !matches!(lost.cause, Cause::Superseded(_)) {
-            call.recover = Some(Recovery { cause: lost.cause.to_string(), wait: false, only_if_replica: None });
+            call.recover = Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None });
         }
         Ok(())
     }
@@ -278,7 +301,7 @@ impl Client {
         let first = desk.course.doubted.iter().copied().fold(answered, usize::min);
         let unknown = unknown.or_else(|| desk.course.doubted.first().copied());
         if unknown.is_some() {
-            COUNTERS.unknown.increment();
+            self.count_unknown();
         }
         let culprit = unknown.unwrap_or(first).min(batch.len() - 1);
         desk.frame.load(batch.encoded(culprit));

@@ -41,12 +41,12 @@ pub struct Refused {
 /// What may help against a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Help {
-    /// Another node.
-    Search,
+    /// What the server's state calls for.
+    State(Remedy),
     /// Another node, if this one is then seen to be a replica.
     IfReplica,
-    /// Time.
-    Wait,
+    /// What that state calls for, if the node says the same again when it is asked.
+    IfRepeated(Remedy),
     /// Whatever helps the commands of its transaction.
     WithTheRest,
 }
@@ -57,8 +57,17 @@ impl Help {
         match refusal {
             Refusal::Final => None,
             Refusal::IfReplica => Some(Help::IfReplica),
-            Refusal::NotApplied(Remedy::Search) => Some(Help::Search),
-            Refusal::NotApplied(Remedy::Wait) => Some(Help::Wait),
+            Refusal::IfRepeated(remedy) => Some(Help::IfRepeated(remedy)),
+            Refusal::NotApplied(remedy) => Some(Help::State(remedy)),
+        }
+    }
+
+    /// What to do, given that it helps.
+    pub fn remedy(self) -> Option<Remedy> {
+        match self {
+            Help::State(remedy) | Help::IfRepeated(remedy) => Some(remedy),
+            Help::IfReplica => Some(Remedy::Search),
+            Help::WithTheRest => None,
         }
     }
 }
@@ -90,6 +99,13 @@ impl Course {
             return self.done;
         }
         if self.next < batch.len() { batch.unit(self.next).0 } else { batch.len() }
+    }
+
+    /// What helps against all refusals of this attempt: the most thorough of their remedies.
+    pub fn remedy(&self) -> Remedy {
+        let remedies: Vec<Remedy> = self.refused.iter().filter_map(|refused| refused.help.remedy()).collect();
+        let order = [Remedy::Search, Remedy::Reconnect, Remedy::Wait];
+        order.into_iter().find(|remedy| remedies.contains(remedy)).unwrap_or(Remedy::Yield)
     }
 
     /// Whether the last refusals belong to the unit that ends with this item.

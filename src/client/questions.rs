@@ -1,6 +1,7 @@
 //! Small questions of our own on a connection that a command is about to use, or has just used.
 
 use crate::connection::{Connection, Received};
+use crate::failover::Remedy;
 use crate::pool::Lease;
 use crate::resp::{ValueSink, frame_of};
 use crate::time::Deadline;
@@ -26,6 +27,28 @@ impl Client {
         let until = Deadline::after(self.world.clock.now(), Some(self.configuration.policy.timeout));
         let answer = self.ping(&mut lease.connection, until.min(call.deadline))?;
         Some(answer == Received::Error && lease.connection.error_text() == text)
+    }
+
+    /// Parts with the connection on the desk, whose server refused because of its state. `moved` says that the
+    /// connection speaks for another identity than its pool.
+    pub(super) fn part_with(&mut self, desk: &mut Desk, call: &mut Call, remedy: Remedy, said: &str, moved: bool) {
+        match remedy {
+            // Clean, but it leads to a replica.
+            Remedy::Search => desk.lease = None,
+            Remedy::Wait | Remedy::Yield => {
+                self.tell_unready(call, said);
+                if moved {
+                    desk.lease = None;
+                }
+                self.put_back(desk);
+            }
+            Remedy::Reconnect => {
+                // Those that wait beside it are no better.
+                if let Some(lease) = desk.lease.take() {
+                    lease.home().clear();
+                }
+            }
+        }
     }
 
     fn ping(&self, connection: &mut Connection, until: Deadline) -> Option<Received> {

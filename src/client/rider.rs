@@ -8,6 +8,7 @@ use redis::{FromRedisValue, Value};
 use crate::command::{self, Effect};
 use crate::config::NodeAddress;
 use crate::connection::Received;
+use crate::failover::Remedy;
 use crate::pool::{Allowed, Answer, Plan, Question};
 use crate::resp::ValueSink;
 use crate::time::Deadline;
@@ -59,7 +60,7 @@ impl Client {
             Plan::Look(look) => (!self.look_around(call, &look)).then_some(look.question),
             Plan::Search => {
                 let cause = "the node says that it is a replica now".to_owned();
-                call.recover = Some(Recovery { cause, wait: false, only_if_replica: None });
+                call.recover = Some(Recovery { cause, remedy: Some(Remedy::Search), only_if_replica: None });
                 None
             }
         };

@@ -224,20 +224,7 @@ impl Client {
                 Remedy::Search
             }
             Refusal::NotApplied(remedy) => {
-                match remedy {
-                    // Clean, but it leads to a replica.
-                    Remedy::Search => desk.lease = None,
-                    Remedy::Wait | Remedy::Yield => {
-                        self.tell_unready(call, &said);
-                        self.put_back(desk);
-                    }
-                    Remedy::Reconnect => {
-                        // Those that wait beside it are no better.
-                        if let Some(lease) = desk.lease.take() {
-                            lease.home().clear();
-                        }
-                    }
-                }
+                self.part_with(desk, call, remedy, &said, false);
                 remedy
             }
         };

@@ -217,6 +217,7 @@ impl Replies for Answers {
         self.next = index;
     }
     fn refuse(&mut self, index: usize, text: &[u8]) {
+        self.settle();
         self.put(index, Some(Err(String::from_utf8_lossy(text).into_owned())));
     }
     fn rewind(&mut self, index: usize) {

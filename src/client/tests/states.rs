@@ -179,3 +179,39 @@ fn a_node_that_lets_nobody_in_does_not_hide_a_promotion() {
     assert_eq!(bench.run("INCR n"), Ok(Value::Int(1)));
     assert_eq!(bench.network.server(2, |server| server.count("INCR")), 1);
 }
+
+#[test]
+fn a_script_in_a_batch_is_sent_again_only_if_the_node_turns_everything_away() {
+    let mut bench = in_state(LOADING);
+    bench.network.after(Duration::from_millis(300), |state| state.server(1).state = None);
+    let (seen, failure) = bench.run_batch("INCR n; EVAL script 0; INCR n");
+    assert_eq!((seen, failure), (["1", "OK", "2"].map(String::from).to_vec(), None));
+
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.network.server(1, |server| server.faults.push_back(("EVAL".into(), say(LOADING))));
+    let (seen, failure) = bench.run_batch("INCR n; EVAL script 0; GET n");
+    assert_eq!((seen, failure), (["1", "LOADING", "'1'"].map(String::from).to_vec(), None), "the script's own words");
+    assert_eq!(bench.network.server(1, |server| server.count("EVAL")), 0);
+
+    bench.network.server(1, |server| {
+        server.faults.push_back(("EVAL".into(), say(LOADING)));
+        server.faults.push_back(("PING".into(), Fault::CloseAfter));
+    });
+    let (_, failure) = bench.run_batch("INCR n; EVAL script 0");
+    let failure = failure.expect("nobody can tell any more");
+    assert!(failure.is_outcome_unknown() && failure.index == Some(1), "{failure:?}");
+}
+
+#[test]
+fn a_batch_on_a_connection_that_is_not_let_in_any_more_goes_over_a_new_one() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    let noauth = || ("GET".to_owned(), say("NOAUTH Authentication required."));
+    bench.network.server(1, |server| server.faults.push_back(noauth()));
+    let (seen, failure) = bench.run_batch("GET k; GET k");
+    assert_eq!((seen, failure), (["'v'", "'v'"].map(String::from).to_vec(), None));
+    assert_eq!(bench.network.dialed(1), 2);
+    bench.network.server(1, |server| server.faults.extend([noauth(), noauth()]));
+    let (seen, failure) = bench.run_batch("GET k");
+    assert_eq!((seen, failure), (vec!["NOAUTH".to_owned()], None));
+}
