@@ -12,11 +12,15 @@ final class ReplicaSet
     {
     }
 
-    public static function start(int $replicas = 2): self
+    /** @param array<string, string> $directives for all nodes */
+    public static function start(int $replicas = 2, array $directives = []): self
     {
-        $nodes = [RedisServer::start()];
+        if (isset($directives['requirepass'])) {
+            $directives['masterauth'] = $directives['requirepass'];
+        }
+        $nodes = [RedisServer::start($directives)];
         for ($i = 0; $i < $replicas; $i++) {
-            $nodes[] = RedisServer::start(['replicaof' => "127.0.0.1 {$nodes[0]->port}"]);
+            $nodes[] = RedisServer::start(['replicaof' => "127.0.0.1 {$nodes[0]->port}"] + $directives);
         }
         $set = new self($nodes);
         $set->waitUntilLinked($nodes[0]);

@@ -36,8 +36,11 @@ impl Client {
         let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, started);
         search.suspect(node.clone(), knowledge.histories().to_vec());
         search.ask_all(&look.away, until.instant());
-        loop {
+        // A step may come upon an answer at the very end of the time; what hung until then has hung all the same.
+        let mut in_vain = false;
+        while !in_vain {
             let (network, clock) = (&*self.world.network, &*self.world.clock);
+            in_vain = until.passed(clock.now());
             match search.step(network, clock) {
                 Step::Found(found) if search.supersedes(&found, &node) => {
                     let promoted = found.node.to_string();
@@ -51,11 +54,10 @@ impl Client {
                 Step::Searching if search.is_settled() => break,
                 Step::Searching => {}
             }
-            if until.passed(clock.now()) {
-                self.deployment.watch().waited_in_vain(clock.now());
-                break;
-            }
             search.wait(network, clock, None, until);
+        }
+        if in_vain {
+            self.deployment.watch().waited_in_vain(self.world.clock.now());
         }
         false
     }

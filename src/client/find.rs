@@ -218,6 +218,9 @@ impl Client {
     fn learn(&mut self, found: &Found) -> Change {
         let former = self.deployment.knowledge().primary().cloned();
         let change = self.deployment.learn_primary(&found.node, &found.report);
+        if let Some(watched) = &found.watched {
+            self.deployment.learn_watched(watched.clone());
+        }
         if change == Change::Promoted
             && let Some(former) = former
         {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Configuration;
-use crate::connection::{Identity, Network, SocketOptions};
+use crate::connection::{Errand, Identity, Network, SocketOptions};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
@@ -120,7 +120,7 @@ impl Client {
         let brief = [Some(policy.suspect_after), policy.read_write_timeout, policy.command_timeout];
         let brief = brief.into_iter().flatten().min().unwrap_or(policy.suspect_after);
         SearchSettings {
-            identity: self.identity.clone(),
+            errand: Errand::Commands(self.identity.clone()),
             limits: self.limits(),
             sockets: SocketOptions { brief, unacknowledged: policy.read_write_timeout },
             timeout: policy.timeout,

@@ -55,6 +55,8 @@ pub enum DeclaredRole {
     Primary,
     /// Follows a primary; `slave` and `replica`.
     Replica,
+    /// Watches over the others and holds no data; `sentinel`.
+    Sentinel,
 }
 
 /// A place that the user configured.

@@ -8,6 +8,7 @@ use super::options::Options;
 use super::policy::{Policy, PoolLimits, Protocol, ReplyLimits};
 use super::predis;
 use super::secret::Credentials;
+use super::sentinel::{self, SentinelSettings};
 use super::setting::Setting;
 use super::uri;
 
@@ -18,7 +19,9 @@ pub struct Configuration {
     pub endpoints: Vec<Endpoint>,
     /// The endpoint behind which replicas stand.
     pub reader: Option<Endpoint>,
-    /// Who the client says it is, on every node.
+    /// How sentinels are asked, if the endpoints are such.
+    pub sentinel: SentinelSettings,
+    /// Who the client says it is, on every node that holds data.
     pub credentials: Credentials,
     /// The database to select.
     pub database: u32,
@@ -39,23 +42,13 @@ pub fn configure(
     defaults: &Defaults,
 ) -> Result<Configuration, ConfigurationError> {
     let options = Options::read(options, defaults)?;
-    let mut endpoints: Vec<Endpoint> = Vec::new();
-    let mut common: Option<NodeParameters> = None;
-    for (place, own) in nodes(parameters)? {
-        let (node, scheme) = options.complete(&own);
-        let endpoint = node.endpoint(&place, scheme)?;
-        match &common {
-            Some(first) => agree(&place, first, &node)?,
-            None => common = Some(node),
-        }
-        if !endpoints.iter().any(|known| known.address == endpoint.address) {
-            endpoints.push(endpoint);
-        }
-    }
-    let common = common.unwrap_or_default();
+    let nodes = nodes(parameters)?;
+    let sentinels = sentinel::is_declared(&nodes, &options)?;
+    let (endpoints, common) = if sentinels { behind_sentinels(&nodes, &options) } else { plain(&nodes, &options) }?;
     if let Some(asked) = options.cluster.as_ref().filter(|_| endpoints.len() > 1) {
         return Err(predis::cluster_of_many(asked));
     }
+    let sentinel = SentinelSettings::of(nodes.first().map(|(_, node)| node), sentinels, &options);
     let reader = options.reader.as_ref().map(|value| reader(value, &options, &common)).transpose()?;
 
     let mut tuned = options.tuned;
@@ -74,6 +67,7 @@ pub fn configure(
     Ok(Configuration {
         endpoints,
         reader,
+        sentinel,
         credentials: Credentials { username: common.username, password: common.password },
         database: common.database.unwrap_or(0),
         protocol: common.protocol.unwrap_or_default(),
@@ -81,6 +75,44 @@ pub fn configure(
         pool: tuned.pool(),
         limits: tuned.limits(),
     })
+}
+
+/// The endpoints without duplicates, and what they have in common.
+fn plain(
+    nodes: &[(String, NodeParameters)],
+    options: &Options,
+) -> Result<(Vec<Endpoint>, NodeParameters), ConfigurationError> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut common: Option<NodeParameters> = None;
+    for (place, own) in nodes {
+        let (node, scheme) = options.complete(own);
+        let endpoint = node.endpoint(place, scheme)?;
+        match &common {
+            Some(first) => agree(place, first, &node)?,
+            None => common = Some(node),
+        }
+        add(&mut endpoints, endpoint);
+    }
+    Ok((endpoints, common.unwrap_or_default()))
+}
+
+/// The endpoints of sentinels, and what the nodes behind them have in common: nothing that is said of sentinels.
+fn behind_sentinels(
+    nodes: &[(String, NodeParameters)],
+    options: &Options,
+) -> Result<(Vec<Endpoint>, NodeParameters), ConfigurationError> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for (place, own) in nodes {
+        add(&mut endpoints, sentinel::endpoint(place, own, options)?);
+    }
+    sentinel::agree_among(nodes)?;
+    Ok((endpoints, options.complete(&NodeParameters::default()).0))
+}
+
+fn add(endpoints: &mut Vec<Endpoint>, endpoint: Endpoint) {
+    if !endpoints.iter().any(|known| known.address == endpoint.address) {
+        endpoints.push(endpoint);
+    }
 }
 
 /// The nodes of the first argument with the name of each in errors. Nothing is one node that says nothing itself.
@@ -119,8 +151,8 @@ fn reader(value: &Setting, options: &Options, common: &NodeParameters) -> Result
     if own.host.is_none() && own.path.is_none() {
         return Err(ConfigurationError::new("reader.host", "nothing", "the host (or path) of the reader endpoint"));
     }
-    if own.role == Some(DeclaredRole::Primary) {
-        return Err(ConfigurationError::new("reader.role", "the role of a primary", "'replica' or nothing"));
+    if own.role.is_some_and(|role| role != DeclaredRole::Replica) {
+        return Err(ConfigurationError::new("reader.role", "another role", "'replica' or nothing"));
     }
     let (placed, scheme) = options.complete(&own);
     let endpoint = placed.endpoint("reader", scheme)?;
@@ -129,7 +161,7 @@ fn reader(value: &Setting, options: &Options, common: &NodeParameters) -> Result
 }
 
 /// Nodes of one deployment are asked by the same client in the same way: a difference is a mistake.
-fn agree(place: &str, first: &NodeParameters, node: &NodeParameters) -> Result<(), ConfigurationError> {
+pub(super) fn agree(place: &str, first: &NodeParameters, node: &NodeParameters) -> Result<(), ConfigurationError> {
     let same = [
         ("username", first.username == node.username),
         ("password", first.password == node.password),

@@ -20,6 +20,7 @@ mod policy;
 mod predis;
 mod retry;
 mod secret;
+mod sentinel;
 mod setting;
 mod uri;
 
@@ -29,6 +30,7 @@ pub use deployment::{Configuration, configure};
 pub use error::ConfigurationError;
 pub use policy::{Ceiling, Policy, PoolLimits, Protocol, ReplyLimits, RetrySettings};
 pub use secret::{Credentials, Secret};
+pub use sentinel::SentinelSettings;
 pub use setting::Setting;
 
 #[cfg(test)]

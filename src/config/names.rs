@@ -61,6 +61,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "replication",
     "service",
     "autodiscovery",
+    "update_sentinels",
     "aggregate",
     "prefix",
     "exceptions",
@@ -80,7 +81,7 @@ pub(super) const OPTIONS: &[&str] = &[
 
 /// Options of Predis without meaning here, and `on_event`, which php/ takes before.
 pub(super) const IGNORED_OPTIONS: &[&str] =
-    &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "update_sentinels", "on_event"];
+    &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "on_event"];
 
 /// Options that a later version brings.
 pub(super) const LATER: &[&str] = &[

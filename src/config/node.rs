@@ -192,12 +192,13 @@ fn role(option: &str, value: &Setting) -> Result<DeclaredRole, ConfigurationErro
         Setting::Text(word) => match word.trim().to_ascii_lowercase().as_str() {
             "master" | "primary" => Some(DeclaredRole::Primary),
             "slave" | "replica" => Some(DeclaredRole::Replica),
+            "sentinel" => Some(DeclaredRole::Sentinel),
             _ => None,
         },
         _ => None,
     }
     .ok_or_else(|| {
-        let accepted = "'master', 'primary', 'slave', 'replica' ('sentinel' is not available yet)";
+        let accepted = "'master', 'primary', 'slave', 'replica', 'sentinel'";
         ConfigurationError::about(option, value, accepted)
     })
 }

@@ -86,7 +86,7 @@ fn bad_values_name_the_parameter_and_what_is_accepted() {
     assert_eq!(refused("path", text(&"x".repeat(108))).option(), "parameters.path");
     assert_eq!(refused("weight", text("heavy")).option(), "parameters.weight");
     assert_eq!(refused("slots", text("5-")).option(), "parameters.slots");
-    assert!(refused("role", text("sentinel")).accepted().contains("not available yet"));
+    assert!(refused("role", text("witness")).accepted().contains("'sentinel'"));
     assert!(refused("hosts", text("h")).accepted().contains("did you mean `host`?"));
 }
 

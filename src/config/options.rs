@@ -4,7 +4,7 @@ use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::names::{self, IGNORED_OPTIONS, IGNORED_PARAMETERS, LATER, PARAMETERS, PROMOTED};
 use super::node::{self, NodeParameters, Scheme};
-use super::predis;
+use super::predis::{self, Replication};
 use super::setting::{Setting, is_integer_key};
 
 /// What the options say, sorted by what it is about.
@@ -23,6 +23,12 @@ pub(super) struct Options {
     pub reader: Option<Setting>,
     /// Option `cluster`, if it asks for one.
     pub cluster: Option<Setting>,
+    /// Option `replication`.
+    pub replication: Replication,
+    /// Option `service`.
+    pub service: Option<String>,
+    /// Option `update_sentinels`. Predis has this off; here it costs nobody a wait.
+    pub update_sentinels: bool,
 }
 
 impl Options {
@@ -35,6 +41,9 @@ impl Options {
             has_command_timeout: false,
             reader: None,
             cluster: None,
+            replication: Replication::Unsaid,
+            service: None,
+            update_sentinels: true,
         };
         if *options == Setting::Null {
             return Ok(read);
@@ -77,8 +86,9 @@ impl Options {
             "parameters" => self.shared = parameters(value)?,
             "connections" => self.by_scheme = connections(value)?,
             "cluster" => self.cluster = predis::cluster(value)?.then(|| value.clone()),
-            "replication" => predis::replication(value)?,
-            "service" => predis::service(value)?,
+            "replication" => self.replication = predis::replication(value)?,
+            "service" => self.service = Some(predis::service(value)?),
+            "update_sentinels" => self.update_sentinels = predis::update_sentinels(value)?,
             "autodiscovery" => predis::autodiscovery(value)?,
             "exceptions" => predis::exceptions(value)?,
             "commands" | "profile" => predis::commands(name, value)?,

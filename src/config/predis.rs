@@ -25,23 +25,41 @@ pub(super) fn cluster_of_many(value: &Setting) -> ConfigurationError {
     ConfigurationError::new("cluster", format!("{} with several nodes", value.describe()), accepted)
 }
 
-/// `replication`: replicas are looked for in any case.
-pub(super) fn replication(value: &Setting) -> Result<(), ConfigurationError> {
-    let accepted = match value {
-        Setting::Bool(_) => return Ok(()),
-        Setting::Text(word) if word == "predis" => return Ok(()),
-        Setting::Text(word) if word == "sentinel" || word == "redis-sentinel" => {
-            "true, false, 'predis' (Sentinel is not available yet)"
-        }
-        _ => "true, false, 'predis'",
-    };
-    Err(ConfigurationError::about("replication", value, accepted))
+/// What `replication` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replication {
+    /// Nothing.
+    Unsaid,
+    /// That the nodes are a primary and its replicas, which is found out in any case.
+    Plain,
+    /// That the nodes are sentinels.
+    Sentinel,
 }
 
-/// `service` names a Sentinel service and means nothing without one.
-pub(super) fn service(value: &Setting) -> Result<(), ConfigurationError> {
-    let fine = matches!(value, Setting::Text(_));
-    if fine { Ok(()) } else { Err(ConfigurationError::about("service", value, "the name of a Sentinel service")) }
+/// `replication`: replicas are looked for in any case.
+pub(super) fn replication(value: &Setting) -> Result<Replication, ConfigurationError> {
+    match value {
+        // The user's document writes `true` for a plain endpoint; it names no kind.
+        Setting::Bool(_) => Ok(Replication::Unsaid),
+        Setting::Text(word) if word == "predis" => Ok(Replication::Plain),
+        Setting::Text(word) if word == "sentinel" || word == "redis-sentinel" => Ok(Replication::Sentinel),
+        _ => {
+            Err(ConfigurationError::about("replication", value, "true, false, 'predis', 'sentinel', 'redis-sentinel'"))
+        }
+    }
+}
+
+/// `service`: the name under which sentinels watch a primary.
+pub(super) fn service(value: &Setting) -> Result<String, ConfigurationError> {
+    match value {
+        Setting::Text(name) => Ok(name.clone()),
+        _ => Err(ConfigurationError::about("service", value, "the name of a Sentinel service")),
+    }
+}
+
+/// `update_sentinels`: whether sentinels that the given ones know of are asked, too.
+pub(super) fn update_sentinels(value: &Setting) -> Result<bool, ConfigurationError> {
+    numbers::truth(value).ok_or_else(|| ConfigurationError::about("update_sentinels", value, "true or false"))
 }
 
 /// `autodiscovery`: always on, whatever is said.
@@ -103,12 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn sentinel_is_not_available_yet() {
-        assert!(replication(&Setting::Bool(true)).is_ok() && replication(&text("predis")).is_ok());
+    fn the_words_for_replication_are_predis_words() {
+        assert_eq!(replication(&Setting::Bool(true)), Ok(Replication::Unsaid));
+        assert_eq!(replication(&text("predis")), Ok(Replication::Plain));
         for word in ["sentinel", "redis-sentinel"] {
-            assert!(replication(&text(word)).unwrap_err().accepted().contains("not available yet"));
+            assert_eq!(replication(&text(word)), Ok(Replication::Sentinel));
         }
-        assert!(replication(&text("master")).is_err());
+        assert!(replication(&text("master")).unwrap_err().accepted().contains("'redis-sentinel'"));
     }
 
     #[test]
@@ -128,8 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn service_and_autodiscovery_only_have_to_be_well_formed() {
+    fn service_and_autodiscovery_have_to_be_well_formed() {
         assert!(service(&text("mymaster")).is_ok() && service(&Setting::Int(1)).is_err());
+        assert!(update_sentinels(&Setting::Bool(false)) == Ok(false) && update_sentinels(&text("x")).is_err());
         assert!(autodiscovery(&Setting::Bool(false)).is_ok() && autodiscovery(&text("x")).is_err());
     }
 }

@@ -8,16 +8,14 @@ use crate::resp::{Limits, ProtocolError, ValueSink};
 use crate::telemetry::COUNTERS;
 
 use super::exchange::cause_of;
-use super::greeting::{Answer, Opening, Verdict, is_hello};
-use super::{
-    Connection, Greeting, Identity, Interest, Network, Patience, Pollable, Received, SocketOptions, Transport,
-};
+use super::greeting::{Answer, Errand, Opening, Verdict, is_hello};
+use super::{Connection, Greeting, Interest, Network, Patience, Pollable, Received, SocketOptions, Transport};
 
 /// A connection on its way to being usable.
 pub struct Dialing {
     state: State,
     node: NodeAddress,
-    identity: Identity,
+    errand: Errand,
     limits: Limits,
     brief: Duration,
 }
@@ -47,7 +45,7 @@ impl Dialing {
     pub fn begin(
         network: &dyn Network,
         node: &NodeAddress,
-        identity: &Identity,
+        errand: &Errand,
         limits: Limits,
         options: SocketOptions,
     ) -> Result<Dialing, Lost> {
@@ -56,7 +54,7 @@ impl Dialing {
         Ok(Dialing {
             state: State::Connecting(transport),
             node: node.clone(),
-            identity: identity.clone(),
+            errand: errand.clone(),
             limits,
             brief: options.brief,
         })
@@ -89,7 +87,7 @@ impl Dialing {
                         let limits =
                             Limits { max_reply_size: self.limits.max_reply_size.min(LARGEST_ANSWER), ..self.limits };
                         let connection = Connection::new(transport, self.node.clone(), limits, self.brief);
-                        let asking = Asking::new(Box::new(connection), Opening::new(&self.identity));
+                        let asking = Asking::new(Box::new(connection), Opening::new(&self.errand));
                         self.state = State::Asking(Box::new(asking));
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -148,8 +146,8 @@ impl Asking {
     }
 
     /// Asks a node that was greeted before who it is now.
-    pub fn again(connection: Box<Connection>, identity: &Identity) -> Asking {
-        Asking::new(connection, Opening::again(identity))
+    pub fn again(connection: Box<Connection>, errand: &Errand) -> Asking {
+        Asking::new(connection, Opening::again(errand))
     }
 
     /// Goes on as far as it goes without waiting.

@@ -5,7 +5,7 @@ use redis::{FromRedisValue, Value};
 use crate::config::{Credentials, Protocol};
 use crate::failover::{Cause, Refusal, Remedy, judge};
 use crate::resp::{Frame, frame_of};
-use crate::topology::Report;
+use crate::topology::{Mode, Report};
 
 /// The name that connections carry in `CLIENT LIST`.
 const CLIENT_NAME: &str = "resilient_redis";
@@ -26,6 +26,33 @@ pub struct Identity {
 pub struct Greeting {
     /// What it said of itself; `None` if it is too old for HELLO and would not answer INFO.
     pub report: Option<Report>,
+    /// Its answers to the errand's own questions, in their order.
+    pub answers: Vec<Answer>,
+}
+
+/// What a connection is opened for, which is what is asked besides who is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Commands of this identity, on a node that holds data.
+    Commands(Identity),
+    /// These questions, to a node that holds no data: there is no database to select.
+    Questions(Credentials, Vec<Vec<String>>),
+}
+
+impl Errand {
+    fn credentials(&self) -> &Credentials {
+        match self {
+            Errand::Commands(identity) => &identity.credentials,
+            Errand::Questions(credentials, _) => credentials,
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self {
+            Errand::Commands(identity) => identity.protocol,
+            Errand::Questions(..) => Protocol::Resp2,
+        }
+    }
 }
 
 /// A question of the opening, so that each answer is read for what it is.
@@ -37,6 +64,8 @@ enum Question {
     /// Servers before 7.2 do not know CLIENT SETINFO; its answer never matters.
     Courtesy,
     Info,
+    /// One of the errand's own.
+    Own,
 }
 
 /// The questions of one write, and their answers so far.
@@ -44,7 +73,7 @@ pub struct Opening {
     questions: Vec<Question>,
     bytes: Vec<u8>,
     answers: Vec<(Question, Answer)>,
-    identity: Identity,
+    errand: Errand,
     /// Whether this is the second try, without HELLO.
     legacy: bool,
 }
@@ -72,14 +101,14 @@ pub enum Verdict {
 
 impl Opening {
     /// The opening for Redis 6 and later.
-    pub fn new(identity: &Identity) -> Opening {
-        let mut opening = Opening::empty(identity, false);
-        let version = match identity.protocol {
+    pub fn new(errand: &Errand) -> Opening {
+        let mut opening = Opening::empty(errand, false);
+        let version = match errand.protocol() {
             Protocol::Resp2 => "2",
             Protocol::Resp3 => "3",
         };
         let mut hello = vec!["HELLO", version];
-        let Credentials { username, password } = &identity.credentials;
+        let Credentials { username, password } = errand.credentials();
         if username.is_some() || password.is_some() {
             // A user without a password is one that the server lets in with any.
             let password = password.as_ref().map_or("", |password| password.expose());
@@ -93,36 +122,52 @@ impl Opening {
     }
 
     /// The opening for servers that know no HELLO.
-    fn legacy(identity: &Identity) -> Opening {
-        let mut opening = Opening::empty(identity, true);
-        if let Some(password) = &identity.credentials.password {
+    fn legacy(errand: &Errand) -> Opening {
+        let mut opening = Opening::empty(errand, true);
+        let credentials = errand.credentials();
+        if let Some(password) = &credentials.password {
             let mut auth = vec!["AUTH"];
-            auth.extend(identity.credentials.username.as_deref());
+            auth.extend(credentials.username.as_deref());
             auth.push(password.expose());
             opening.ask(Question::Auth, &frame_of(&auth));
         }
         opening.finish()
     }
 
-    /// The question asked again of a node that was greeted before: who are you now?
-    pub fn again(identity: &Identity) -> Opening {
-        let mut opening = Opening::empty(identity, false);
+    /// The questions asked again of a node that was greeted before: who are you now?
+    pub fn again(errand: &Errand) -> Opening {
+        let mut opening = Opening::empty(errand, false);
         opening.ask(Question::Hello, &frame_of(&["HELLO"]));
-        opening.ask(Question::Info, &frame_of(&["INFO", "replication"]));
+        match errand {
+            Errand::Commands(_) => opening.ask(Question::Info, &frame_of(&["INFO", "replication"])),
+            Errand::Questions(_, questions) => opening.ask_all(questions),
+        }
         opening
     }
 
-    fn empty(identity: &Identity, legacy: bool) -> Opening {
-        Opening { questions: Vec::new(), bytes: Vec::new(), answers: Vec::new(), identity: identity.clone(), legacy }
+    fn empty(errand: &Errand, legacy: bool) -> Opening {
+        Opening { questions: Vec::new(), bytes: Vec::new(), answers: Vec::new(), errand: errand.clone(), legacy }
     }
 
     fn finish(mut self) -> Opening {
-        if self.identity.database != 0 {
-            let database = self.identity.database.to_string();
-            self.ask(Question::Select, &frame_of(&["SELECT", &database]));
+        match self.errand.clone() {
+            Errand::Commands(identity) => {
+                if identity.database != 0 {
+                    let database = identity.database.to_string();
+                    self.ask(Question::Select, &frame_of(&["SELECT", &database]));
+                }
+                self.ask(Question::Info, &frame_of(&["INFO", "replication"]));
+            }
+            Errand::Questions(_, questions) => self.ask_all(&questions),
         }
-        self.ask(Question::Info, &frame_of(&["INFO", "replication"]));
         self
+    }
+
+    fn ask_all(&mut self, questions: &[Vec<String>]) {
+        for words in questions {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            self.ask(Question::Own, &frame_of(&words));
+        }
     }
 
     fn ask(&mut self, question: Question, frame: &Frame) {
@@ -159,10 +204,17 @@ impl Opening {
 
     fn conclude(&mut self) -> Verdict {
         if self.find(Question::Hello).is_some_and(Result::is_err) && !self.legacy {
-            return Verdict::Again(Opening::legacy(&self.identity));
+            return Verdict::Again(Opening::legacy(&self.errand));
         }
         let value = |question| self.find(question).and_then(|answer| answer.as_ref().ok());
-        Verdict::Welcome(Greeting { report: Report::read(value(Question::Hello), value(Question::Info)) })
+        let report = Report::read(value(Question::Hello), value(Question::Info));
+        let own = std::mem::take(&mut self.answers).into_iter().filter(|(question, _)| *question == Question::Own);
+        Verdict::Welcome(Greeting { report, answers: own.map(|(_, answer)| answer).collect() })
+    }
+
+    fn is_sentinel(&self) -> bool {
+        let hello = self.find(Question::Hello).and_then(|answer| answer.as_ref().ok());
+        Report::read(hello, None).is_some_and(|report| report.mode == Mode::Sentinel)
     }
 
     fn find(&self, wanted: Question) -> Option<&Answer> {
@@ -172,7 +224,7 @@ impl Opening {
     /// Why an error answer ends the opening; `None` if it goes on regardless.
     fn objection(&self, question: Question, text: &str) -> Option<Cause> {
         // Whether they are answered or not does not matter.
-        if matches!(question, Question::Courtesy | Question::Info) {
+        if matches!(question, Question::Courtesy | Question::Info | Question::Own) {
             return None;
         }
         // `max number of clients` is the answer to any question; a busy server does not even select a database.
@@ -181,12 +233,12 @@ impl Opening {
         }
         let unknown = text.starts_with("ERR unknown command") || text.starts_with("ERR Unknown command");
         match question {
-            Question::Hello if unknown && self.identity.protocol == Protocol::Resp3 => {
+            Question::Hello if unknown && self.errand.protocol() == Protocol::Resp3 => {
                 Some(Cause::NotSupported(format!("protocol 3 needs Redis 6 or later; the server said: {text}")))
             }
             Question::Hello if unknown => None,
-            // SELECT may fail because HELLO did: the second try will tell.
-            Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) => None,
+            // SELECT may fail because HELLO did: the second try will tell. A Sentinel does not know it.
+            Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) || self.is_sentinel() => None,
             Question::Hello if text.starts_with("NOAUTH") => {
                 Some(Cause::Denied(format!("the server wants a password (option `password`); it said: {text}")))
             }
@@ -209,9 +261,9 @@ mod tests {
     use super::*;
     use crate::config::Secret;
 
-    fn identity(database: u32, password: Option<&str>, protocol: Protocol) -> Identity {
+    fn commands(database: u32, password: Option<&str>, protocol: Protocol) -> Errand {
         let credentials = Credentials { username: None, password: password.map(Secret::new) };
-        Identity { credentials, database, protocol }
+        Errand::Commands(Identity { credentials, database, protocol })
     }
 
     fn hello() -> Answer {
@@ -225,17 +277,17 @@ mod tests {
 
     #[test]
     fn everything_is_asked_in_one_write() {
-        let opening = Opening::new(&identity(5, Some("pw"), Protocol::Resp3));
+        let opening = Opening::new(&commands(5, Some("pw"), Protocol::Resp3));
         let text = sent(&opening);
         assert!(text.starts_with("*7 $5 HELLO $1 3 $4 AUTH $7 default $2 pw $7 SETNAME"), "{text}");
         assert!(text.contains("$6 SELECT $1 5") && text.ends_with("$4 INFO $11 replication "), "{text}");
         assert_eq!(opening.replies(), 5);
-        assert_eq!(Opening::new(&identity(0, None, Protocol::Resp2)).replies(), 4);
+        assert_eq!(Opening::new(&commands(0, None, Protocol::Resp2)).replies(), 4);
     }
 
     #[test]
     fn a_server_that_knows_no_hello_is_asked_again_the_old_way() {
-        let mut opening = Opening::new(&identity(2, Some("pw"), Protocol::Resp2));
+        let mut opening = Opening::new(&commands(2, Some("pw"), Protocol::Resp2));
         let errors = ["ERR unknown command `HELLO`", "NOAUTH", "NOAUTH", "NOAUTH", "NOAUTH"];
         let verdict = errors.map(|error| opening.answer(Err(error.into()))).into_iter().flatten().next();
         let Some(Verdict::Again(mut second)) = verdict else { panic!("{verdict:?}") };
@@ -244,19 +296,19 @@ mod tests {
             assert!(second.answer(Ok(Value::Okay)).is_none());
         }
         let verdict = second.answer(Err("NOPERM".into()));
-        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: None }))), "{verdict:?}");
+        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: None, .. }))), "{verdict:?}");
     }
 
     #[test]
     fn a_wrong_password_turns_us_away_at_once() {
-        let mut opening = Opening::new(&identity(0, Some("pw"), Protocol::Resp2));
+        let mut opening = Opening::new(&commands(0, Some("pw"), Protocol::Resp2));
         let verdict = opening.answer(Err("WRONGPASS invalid username-password pair or user is disabled.".into()));
         assert!(matches!(verdict, Some(Verdict::Turned(Cause::Denied(_)))), "{verdict:?}");
     }
 
     #[test]
     fn a_full_server_turns_us_away_for_the_moment_only() {
-        let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
+        let mut opening = Opening::new(&commands(0, None, Protocol::Resp2));
         let verdict = opening.answer(Err("ERR max number of clients reached".into()));
         assert!(matches!(verdict, Some(Verdict::Turned(Cause::Refused(_)))), "{verdict:?}");
     }
@@ -264,11 +316,11 @@ mod tests {
     #[test]
     fn a_busy_server_lets_us_in_unless_a_database_is_to_be_selected() {
         let busy = || Err("BUSY Redis is busy running a script. You can only call SCRIPT KILL.".into());
-        let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
+        let mut opening = Opening::new(&commands(0, None, Protocol::Resp2));
         let verdict =
             [hello(), busy(), busy(), busy()].map(|answer| opening.answer(answer)).into_iter().flatten().next();
-        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: Some(_) }))), "{verdict:?}");
-        let mut opening = Opening::new(&identity(1, None, Protocol::Resp2));
+        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: Some(_), .. }))), "{verdict:?}");
+        let mut opening = Opening::new(&commands(1, None, Protocol::Resp2));
         let verdict =
             [hello(), busy(), busy(), busy()].map(|answer| opening.answer(answer)).into_iter().flatten().next();
         assert!(matches!(verdict, Some(Verdict::Turned(Cause::Refused(_)))), "{verdict:?}");
@@ -276,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_database_that_does_not_exist_turns_us_away() {
-        let mut opening = Opening::new(&identity(99, None, Protocol::Resp2));
+        let mut opening = Opening::new(&commands(99, None, Protocol::Resp2));
         let answers = [hello(), Err("ERR unknown subcommand".into()), Err("ERR".into())];
         assert!(answers.into_iter().all(|answer| opening.answer(answer).is_none()));
         let verdict = opening.answer(Err("ERR DB index is out of range".into()));
@@ -285,11 +337,26 @@ mod tests {
 
     #[test]
     fn a_user_who_may_not_call_info_is_welcome() {
-        let mut opening = Opening::new(&identity(0, None, Protocol::Resp2));
+        let mut opening = Opening::new(&commands(0, None, Protocol::Resp2));
         assert!(
             [hello(), Err("ERR".into()), Err("ERR".into())].into_iter().all(|answer| opening.answer(answer).is_none())
         );
         let verdict = opening.answer(Err("NOPERM this user has no permissions to run the 'info' command".into()));
-        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: Some(_) }))), "{verdict:?}");
+        assert!(matches!(verdict, Some(Verdict::Welcome(Greeting { report: Some(_), .. }))), "{verdict:?}");
+    }
+
+    #[test]
+    fn an_errand_of_questions_selects_no_database_and_brings_the_answers() {
+        let questions = vec![vec!["SENTINEL".to_owned(), "MASTERS".to_owned()]];
+        let credentials = Credentials { username: None, password: Some(Secret::new("pw")) };
+        let mut opening = Opening::new(&Errand::Questions(credentials, questions));
+        let text = sent(&opening);
+        assert!(text.contains("$2 pw") && text.ends_with("*2 $8 SENTINEL $7 MASTERS "), "{text}");
+        for answer in [hello(), Err("ERR".into()), Err("ERR".into())] {
+            assert!(opening.answer(answer).is_none());
+        }
+        let verdict = opening.answer(Ok(Value::Int(7)));
+        let Some(Verdict::Welcome(greeting)) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(greeting.answers, [Ok(Value::Int(7))]);
     }
 }

@@ -16,6 +16,6 @@ mod transport;
 
 pub use dialing::{Asked, Asking, Dialing, Progress as DialProgress};
 pub use exchange::{Connection, Received};
-pub use greeting::{Greeting, Identity};
+pub use greeting::{Answer, Errand, Greeting, Identity};
 pub use sockets::{SystemNetwork, Unacknowledged};
 pub use transport::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};

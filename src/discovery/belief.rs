@@ -1,12 +1,92 @@
 //! Whom a search believes: a node that says that it is primary may be a stranger, or a former primary with old data.
 
+use std::time::Duration;
+
 use crate::config::NodeAddress;
-use crate::topology::{Claim, Report, Role};
+use crate::time::Instant;
+use crate::topology::{Claim, Report, Role, Witness, elect};
 
 use super::names::Name;
 use super::search::{Found, Search, Sign};
+use super::sentinels::Sentinels;
+use super::target::Target;
+
+/// How long a node that says that it is primary waits for others to say the same.
+const GRACE: Duration = Duration::from_millis(10);
+/// How long a claim that no history supports waits for more than half of the sentinels: one of them alone may have
+/// been away during a failover.
+const HEARING: Duration = Duration::from_millis(100);
 
 impl Search {
+    /// The primary, once there is no reason to wait for further answers.
+    pub(super) fn winner(&mut self, now: Instant) -> Option<Found> {
+        let reports: Vec<(usize, &Report)> = self
+            .targets
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| target.failure().is_none())
+            .filter_map(|(index, target)| Some((index, target.report()?)))
+            .collect();
+        let witnesses: Vec<Witness<'_>> = reports
+            .iter()
+            .map(|(index, report)| Witness {
+                address: &self.targets[*index].node,
+                report,
+                watched: self.is_named_by_sentinels(&self.targets[*index].node),
+                named: self.is_named_by_dns(&self.targets[*index].node),
+                known: self.known.as_ref() == Some(&self.targets[*index].node),
+            })
+            .collect();
+        let Some(elected) = elect(&witnesses) else {
+            // Who is being asked again has not taken anything back.
+            if !self.claimed.as_ref().is_some_and(|(node, _)| self.is_awaited(node)) {
+                (self.claimed, self.decide_at) = (None, None);
+            }
+            return None;
+        };
+        let (index, report) = reports[elected];
+        let claim = Claim::of(report, &self.histories);
+        let claimed_at = self.claimed.get_or_insert_with(|| (self.targets[index].node.clone(), now)).1;
+        let unheard = !self.sentinels.as_ref().is_none_or(Sentinels::have_spoken);
+        // They have named a node, but it has not answered yet.
+        let named = self.sentinels.as_ref().and_then(Sentinels::named);
+        let named_is_awaited = named.is_some_and(|named| self.is_awaited(named));
+        let unsupported = matches!(claim, Claim::Unproven | Claim::Unrelated);
+        let decide_at = match self.heard_at {
+            None if unsupported && unheard => claimed_at + HEARING,
+            Some(heard_at) if unsupported && named_is_awaited => (claimed_at + GRACE).max(heard_at + HEARING),
+            _ => claimed_at + GRACE,
+        };
+        let decide_at = decide_at.max(self.all_until);
+        self.decide_at = Some(decide_at);
+        let open = unheard
+            || self.targets.iter().any(Target::is_awaited)
+            || self.names.iter().any(|name| name.awaited().is_some());
+        if open && now < decide_at {
+            return None;
+        }
+        let node = self.targets[index].node.clone();
+        let others = reports.iter().map(|(index, report)| (&self.targets[*index].node, *report));
+        if !self.is_credible(&node, report, claim, others) && now < self.disbelief_ends {
+            return None;
+        }
+        if self.must_wait(claim) {
+            return None;
+        }
+        let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);
+        let replicas = replicas.map(|(index, _)| self.targets[*index].node.clone()).collect();
+        let mut report = report.clone();
+        if let (None, Some(sentinels)) = (&report.lineage, &self.sentinels) {
+            // Who may not call INFO hears of replicas from sentinels.
+            report.replicas = sentinels.replicas().filter(|replica| **replica != node).cloned().collect();
+            report.replicas.sort();
+            report.replicas.dedup();
+        }
+        let watched = self.sentinels.as_ref().and_then(Sentinels::watched);
+        let connection = self.targets[index].take_connection()?;
+        Some(Found { node, report, connection, replicas, claim, watched })
+    }
+
     /// Whether `found` proves that the silent primary at `node` is primary no longer: by the silent node's own
     /// word, by the history, or where that may not be asked, because the silent one answered no probe either.
     pub fn supersedes(&self, found: &Found, node: &NodeAddress) -> bool {
@@ -22,10 +102,13 @@ impl Search {
 
     /// Whether the answer of the node that the search waits for is still open.
     pub(super) fn must_wait(&self, claim: Claim) -> bool {
-        self.waits_for.as_ref().is_some_and(|(node, always)| {
-            (*always || claim != Claim::Promoted)
-                && self.targets.iter().any(|target| target.node == *node && target.is_awaited())
-        })
+        self.waits_for
+            .as_ref()
+            .is_some_and(|(node, always)| (*always || claim != Claim::Promoted) && self.is_awaited(node))
+    }
+
+    fn is_awaited(&self, node: &NodeAddress) -> bool {
+        self.targets.iter().any(|target| target.node == *node && target.is_awaited())
     }
 
     /// Whether a node's claim may be believed at once. `others` are the nodes that answered besides.
@@ -39,6 +122,7 @@ impl Search {
         claim != Claim::Unrelated
             || self.known.as_ref() == Some(node)
             || self.is_named_by_dns(node)
+            || self.is_named_by_sentinels(node)
             || self.was_promoted_before(node, report)
             || self.is_followed(report, others)
     }
@@ -63,5 +147,11 @@ impl Search {
     pub(super) fn is_named_by_dns(&self, node: &NodeAddress) -> bool {
         let of_endpoints = |name: &&Name| self.endpoints.iter().any(|endpoint| name.is(endpoint));
         self.names.iter().chain(&self.other_names).filter(of_endpoints).any(|name| name.leads_to(node))
+    }
+
+    /// Whether the newest configuration of the sentinels names the node. They may announce names.
+    fn is_named_by_sentinels(&self, node: &NodeAddress) -> bool {
+        let Some(named) = self.sentinels.as_ref().and_then(Sentinels::named) else { return false };
+        named == node || self.names.iter().any(|name| name.is(named) && name.leads_to(node))
     }
 }

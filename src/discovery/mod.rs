@@ -5,9 +5,11 @@
 //! at the same time. May use `pool`, `connection`, `failover`, `topology`, `resp`, `config`, `time`, `telemetry`.
 
 mod belief;
+mod hints;
 mod names;
 mod obstacles;
 mod search;
+mod sentinels;
 mod target;
 
 pub use search::{Found, Search, SearchSettings, Sign, Step};

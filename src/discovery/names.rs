@@ -79,6 +79,11 @@ impl Name {
         }
     }
 
+    /// Whether it has led somewhere, or failed to.
+    pub fn has_answered(&self) -> bool {
+        !self.current.is_empty() || self.failure.is_some()
+    }
+
     /// Whether its last answer leads to `node`.
     pub fn leads_to(&self, node: &NodeAddress) -> bool {
         self.current.contains(node)

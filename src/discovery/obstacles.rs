@@ -5,6 +5,7 @@ use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::topology::Role;
 
 use super::Search;
+use super::sentinels::Sentinels;
 use super::target::Target;
 
 impl Search {
@@ -14,7 +15,10 @@ impl Search {
         let of_targets = self.targets.iter().filter_map(|target| Some((Some(target.node.clone()), target.failure()?)));
         let replicas =
             self.targets.iter().filter(|target| target.report().is_some_and(|report| report.role == Role::Replica));
-        of_targets
+        let of_sentinels =
+            self.sentinels.iter().flat_map(Sentinels::failures).map(|(node, lost)| (node, of_sentinel(lost)));
+        of_sentinels
+            .chain(of_targets)
             .chain(of_names.map(|lost| (None, lost)))
             .max_by_key(|(_, lost)| weight(&lost.cause))
             .or_else(|| {
@@ -31,6 +35,11 @@ impl Search {
     /// Every node has answered, and time does not change what they say: all of them turned us away for good, or the
     /// primary did, as those that let us in name it.
     pub(super) fn hopeless(&self) -> Option<(NodeAddress, Lost)> {
+        if let Some(sentinels) = self.sentinels.as_ref().filter(|_| self.is_settled() && self.targets.is_empty()) {
+            let failures = sentinels.all_failures()?;
+            let final_one = failures.first().filter(|_| failures.iter().all(|(_, lost)| weight(&lost.cause) >= FINAL));
+            return final_one.map(|(node, lost)| (node.clone(), of_sentinel(lost.clone())));
+        }
         if !self.is_settled() || self.names.iter().any(|name| name.failure().is_some()) {
             return None;
         }
@@ -54,6 +63,16 @@ impl Search {
         });
         obstacles.into_iter().nth(of_primary.unwrap_or(0))
     }
+}
+
+/// In messages the sentinels must not be taken for the nodes.
+fn of_sentinel(lost: Lost) -> Lost {
+    let cause = match lost.cause {
+        cause @ (Cause::NotSupported(_) | Cause::TimedOut(_)) => cause,
+        Cause::Denied(text) => Cause::Denied(format!("a Sentinel would not let us in: {text}")),
+        other => Cause::Io(format!("no Sentinel tells where the primary is: {other}")),
+    };
+    Lost { cause, ..lost }
 }
 
 const FINAL: u8 = 3;

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::config::NodeAddress;
+use crate::config::{NodeAddress, SentinelSettings};
 use crate::connection::{Connection, Interest, Network, Pollable, Waiter};
 use crate::failover::{Cause, Lost};
 use crate::pool::DeploymentKey;
 use crate::time::{Backoff, Clock, Deadline, Instant};
-use crate::topology::{Claim, Knowledge, Report, Role, Witness, elect};
+use crate::topology::{Claim, Knowledge, Report, Role, Watched};
 
 use super::names::Name;
+use super::sentinels::Sentinels;
 pub use super::target::ProbeSettings as SearchSettings;
 use super::target::Target;
 
@@ -17,40 +18,45 @@ use super::target::Target;
 const EAGER_CAP: Duration = Duration::from_millis(25);
 const EAGER_FOR: Duration = Duration::from_secs(3);
 const PACE_BASE: Duration = Duration::from_millis(4);
-/// How long a node that says that it is primary waits for others to say the same.
-const GRACE: Duration = Duration::from_millis(10);
 /// How long a node of unrelated history must be the only one to claim before it is believed: the known primary may be
 /// away for a moment only, and a former one started again would hand out old data.
 const DISBELIEF: Duration = Duration::from_secs(1);
 /// A deployment has a handful of nodes; a name or a hostile server may claim more.
-const MOST_TARGETS: usize = 128;
+pub(super) const MOST_TARGETS: usize = 128;
 
 /// A search in progress.
 pub struct Search {
-    settings: SearchSettings,
+    pub(super) settings: SearchSettings,
     pub(super) targets: Vec<Target>,
     pub(super) names: Vec<Name>,
     /// Where to look when the obvious place was not it.
-    others: Vec<NodeAddress>,
+    pub(super) others: Vec<NodeAddress>,
     pub(super) other_names: Vec<Name>,
-    started: Instant,
-    widen_at: Instant,
+    pub(super) started: Instant,
+    pub(super) widen_at: Instant,
     next_round: Instant,
     pace: Backoff,
     slow_cap: Duration,
-    rounds: u32,
-    claimed_at: Option<Instant>,
+    pub(super) rounds: u32,
     /// Until when all that were asked are waited for, whoever claims to be primary.
-    all_until: Instant,
+    pub(super) all_until: Instant,
+    /// The first node that says that it is primary and since when it does, and when that is decided upon.
+    pub(super) claimed: Option<(NodeAddress, Instant)>,
+    pub(super) decide_at: Option<Instant>,
+    /// Since when enough sentinels have spoken.
+    pub(super) heard_at: Option<Instant>,
     /// Where the configured endpoints are; the reader endpoint is none of them.
     pub(super) endpoints: Vec<NodeAddress>,
     pub(super) known: Option<NodeAddress>,
     pub(super) known_replicas: Vec<NodeAddress>,
-    histories: Vec<String>,
-    disbelief_ends: Instant,
+    pub(super) histories: Vec<String>,
+    pub(super) disbelief_ends: Instant,
     /// A node that must have answered, or failed to, before anybody else is taken; and whether that holds for one that
     /// proves its promotion, too.
     pub(super) waits_for: Option<(NodeAddress, bool)>,
+    pub(super) sentinel_settings: SentinelSettings,
+    /// Whom the endpoints turned out to be, or were declared to be.
+    pub(super) sentinels: Option<Sentinels>,
 }
 
 /// Where a search got to.
@@ -84,6 +90,8 @@ pub struct Found {
     pub replicas: Vec<NodeAddress>,
     /// What it has to do with the primary that was known.
     pub claim: Claim,
+    /// The service and its sentinels, if it was found through such.
+    pub watched: Option<Watched>,
 }
 
 impl Search {
@@ -127,6 +135,10 @@ impl Search {
         cap: Duration,
         now: Instant,
     ) -> Search {
+        let watched = knowledge.watched();
+        let sentinels = (key.sentinel.declared || watched.is_some())
+            .then(|| Sentinels::new(&key.sentinel, &key.endpoints, watched, &settings, now));
+        let endpoints = if sentinels.is_some() { &[][..] } else { &key.endpoints[..] };
         let mut search = Search {
             settings,
             targets: Vec::new(),
@@ -139,16 +151,20 @@ impl Search {
             pace: Backoff::new(PACE_BASE, EAGER_CAP.min(cap)),
             slow_cap: cap,
             rounds: 0,
-            claimed_at: None,
             all_until: now,
+            claimed: None,
+            decide_at: None,
+            heard_at: None,
             endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
             known: knowledge.primary().cloned(),
             known_replicas: knowledge.replicas().iter().filter(|node| knowledge.was_replica(node)).cloned().collect(),
             histories: knowledge.histories().to_vec(),
             disbelief_ends: now + DISBELIEF,
             waits_for: None,
+            sentinel_settings: key.sentinel.clone(),
+            sentinels,
         };
-        for endpoint in key.endpoints.iter().chain(&key.reader) {
+        for endpoint in endpoints.iter().chain(&key.reader) {
             match Name::of(&endpoint.address) {
                 Some(name) => search.names.push(name),
                 None => {
@@ -207,6 +223,7 @@ impl Search {
             && self.other_names.is_empty()
             && self.rounds > 0
             && !self.targets.iter().any(Target::is_awaited)
+            && !self.sentinels.as_ref().is_some_and(Sentinels::is_awaited)
             && !self.names.iter().any(|name| name.awaited().is_some())
     }
 
@@ -236,6 +253,8 @@ impl Search {
         for target in &mut self.targets {
             target.step(now);
         }
+        self.recognise_sentinels(network, now);
+        self.follow_sentinels(network, now);
         self.follow_hints(network, now);
         if let Some(winner) = self.winner(now) {
             return Step::Found(winner);
@@ -260,17 +279,19 @@ impl Search {
     ) -> bool {
         let now = clock.now();
         let mut until = deadline.instant().min(self.next_round).min(self.widen_at);
-        if let Some(claimed) = self.claimed_at.filter(|claimed| *claimed + GRACE > now) {
-            until = until.min(claimed + GRACE);
+        if let Some(decide_at) = self.decide_at.filter(|at| *at > now) {
+            until = until.min(decide_at);
         }
         let mut waiters: Vec<Waiter<'_>> = Vec::with_capacity(self.targets.len() + self.names.len() + 1);
         waiters.extend(also.map(|(what, interest)| Waiter { what, interest, ready: false }));
-        for (what, interest, limit) in self.targets.iter().filter_map(Target::awaited) {
+        let sentinels = self.sentinels.iter().flat_map(Sentinels::awaited);
+        for (what, interest, limit) in self.targets.iter().filter_map(Target::awaited).chain(sentinels) {
             until = until.min(limit.instant());
             waiters.push(Waiter { what, interest, ready: false });
         }
-        for name in &self.names {
-            match (name.awaited(), name.next_at(self.started)) {
+        let names = self.names.iter().map(|name| (name.awaited(), name.next_at(self.started)));
+        for asked in names.chain(self.sentinels.iter().flat_map(|sentinels| sentinels.awaited_names(self.started))) {
+            match asked {
                 (Some(lookup), _) => waiters.push(Waiter { what: lookup, interest: Interest::Read, ready: false }),
                 (None, next) => until = until.min(next.unwrap_or(now)),
             }
@@ -286,8 +307,12 @@ impl Search {
         for target in &mut self.targets {
             target.ask(network, &self.settings, now);
         }
+        if let Some(sentinels) = &mut self.sentinels {
+            sentinels.ask(network, now);
+        }
         // Where there is nobody who could be promoted, nobody's promotion can be missed.
-        let alone = self.targets.len() <= 1 && self.names.is_empty() && self.others.is_empty();
+        let alone =
+            self.targets.len() <= 1 && self.names.is_empty() && self.others.is_empty() && self.sentinels.is_none();
         if alone || now.since(self.started) > EAGER_FOR {
             self.pace.raise_cap(self.slow_cap);
         }
@@ -295,64 +320,11 @@ impl Search {
         self.next_round = now + self.pace.next_wait().max(PACE_BASE / 4);
     }
 
-    fn ask_names(&mut self, network: &dyn Network, now: Instant) {
-        let mut found = Vec::new();
-        for name in &mut self.names {
-            name.ask(network, self.started, now);
-            found.extend(name.answer());
-        }
-        for nodes in found {
-            for node in nodes {
-                if self.add(node)
-                    && let Some(target) = self.targets.last_mut()
-                {
-                    target.ask(network, &self.settings, now);
-                    self.rounds = self.rounds.max(1);
-                }
-            }
-        }
-    }
-
-    /// A replica names its primary: the demoted node of a planned failover knows the promoted one.
-    fn follow_hints(&mut self, network: &dyn Network, now: Instant) {
-        let hints: Vec<NodeAddress> = self
-            .targets
-            .iter()
-            .filter_map(Target::report)
-            .flat_map(|report| report.primary.iter().chain(&report.replicas))
-            .cloned()
-            .collect();
-        let narrow = self.widen_at != Instant::FAR_FUTURE;
-        for hint in hints {
-            if narrow {
-                if !self.others.contains(&hint) {
-                    self.others.push(hint);
-                }
-            } else if self.add_hinted(&hint)
-                && let Some(target) = self.targets.last_mut()
-            {
-                target.ask(network, &self.settings, now);
-                target.step(now);
-            }
-        }
-    }
-
-    /// Adds a node that another one named. A name (a server may announce one) is resolved first.
-    fn add_hinted(&mut self, node: &NodeAddress) -> bool {
-        match Name::of(node) {
-            None => self.add(node.clone()),
-            Some(name) => {
-                if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_TARGETS {
-                    self.names.push(name);
-                }
-                false
-            }
-        }
-    }
-
     /// Adds a node that is not there yet.
-    fn add(&mut self, node: NodeAddress) -> bool {
-        if self.targets.len() >= MOST_TARGETS || self.targets.iter().any(|target| target.node == node) {
+    pub(super) fn add(&mut self, node: NodeAddress) -> bool {
+        let known = self.targets.iter().any(|target| target.node == node)
+            || self.sentinels.as_ref().is_some_and(|sentinels| sentinels.include(&node));
+        if known || self.targets.len() >= MOST_TARGETS {
             return false;
         }
         self.targets.push(Target::new(node));
@@ -374,49 +346,5 @@ impl Search {
             target.failure().is_some() || target.report().is_some_and(|report| report.role == Role::Replica)
         });
         target_let_us_down || self.names.iter().any(|name| name.failure().is_some())
-    }
-
-    fn winner(&mut self, now: Instant) -> Option<Found> {
-        let reports: Vec<(usize, &Report)> = self
-            .targets
-            .iter()
-            .enumerate()
-            .filter(|(_, target)| target.failure().is_none())
-            .filter_map(|(index, target)| Some((index, target.report()?)))
-            .collect();
-        let witnesses: Vec<Witness<'_>> = reports
-            .iter()
-            .map(|(index, report)| Witness {
-                address: &self.targets[*index].node,
-                report,
-                named: self.is_named_by_dns(&self.targets[*index].node),
-                known: self.known.as_ref() == Some(&self.targets[*index].node),
-            })
-            .collect();
-        let Some(elected) = elect(&witnesses) else {
-            self.claimed_at = None;
-            return None;
-        };
-        let claimed_at = *self.claimed_at.get_or_insert(now);
-        let open =
-            self.targets.iter().any(Target::is_awaited) || self.names.iter().any(|name| name.awaited().is_some());
-        if open && now < self.all_until.max(claimed_at + GRACE) {
-            return None;
-        }
-        let (index, report) = reports[elected];
-        let claim = Claim::of(report, &self.histories);
-        let node = self.targets[index].node.clone();
-        let others = reports.iter().map(|(index, report)| (&self.targets[*index].node, *report));
-        if !self.is_credible(&node, report, claim, others) && now < self.disbelief_ends {
-            return None;
-        }
-        if self.must_wait(claim) {
-            return None;
-        }
-        let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);
-        let replicas = replicas.map(|(index, _)| self.targets[*index].node.clone()).collect();
-        let report = report.clone();
-        let connection = self.targets[index].take_connection()?;
-        Some(Found { node, report, connection, replicas, claim })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::connection::{
-    Asked, Asking, Connection, DialProgress, Dialing, Identity, Interest, Network, Pollable, SocketOptions,
+    Answer, Asked, Asking, Connection, DialProgress, Dialing, Errand, Interest, Network, Pollable, SocketOptions,
 };
 use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::Limits;
@@ -14,8 +14,8 @@ use crate::topology::{Mode, Report, Role};
 /// How connections for probes are made.
 #[derive(Clone, Debug)]
 pub struct ProbeSettings {
-    /// Who we are.
-    pub identity: Identity,
+    /// Who we are, and what we want to know.
+    pub errand: Errand,
     /// Bounds on replies.
     pub limits: Limits,
     /// How sockets are set up.
@@ -75,13 +75,13 @@ impl Target {
                 State::Failed(lost, at)
             }
             State::Idle | State::Failed(..) => {
-                match Dialing::begin(network, &self.node, &settings.identity, settings.limits, settings.sockets) {
+                match Dialing::begin(network, &self.node, &settings.errand, settings.limits, settings.sockets) {
                     Ok(dialing) => State::Opening { dialing: Box::new(dialing), interest: Interest::Write, until },
                     Err(lost) => State::Failed(lost, now),
                 }
             }
             State::Told(connection, _) => {
-                let asking = Box::new(Asking::again(connection, &settings.identity));
+                let asking = Box::new(Asking::again(connection, &settings.errand));
                 State::Asking { asking, interest: Interest::Write, until }
             }
             awaited => awaited,
@@ -138,7 +138,23 @@ impl Target {
         }
     }
 
-    /// Why the node did not answer the last time.
+    /// Its answers to the errand's own questions.
+    pub fn answers(&self) -> Option<&[Answer]> {
+        match &self.state {
+            State::Told(connection, _) => Some(&connection.greeting().answers),
+            _ => None,
+        }
+    }
+
+    /// Why there is no answer from the last time it was asked.
+    pub fn loss(&self) -> Option<&Lost> {
+        match &self.state {
+            State::Failed(lost, _) => Some(lost),
+            _ => None,
+        }
+    }
+
+    /// Why the node did not answer the last time, or why its answer does not help.
     pub fn failure(&self) -> Option<Lost> {
         match &self.state {
             State::Failed(lost, _) => Some(lost.clone()),
@@ -146,7 +162,7 @@ impl Target {
                 let text = match report.mode {
                     Mode::Standalone => return None,
                     Mode::Cluster => "the server runs in cluster mode, which this version does not support yet",
-                    Mode::Sentinel => "the server is a Sentinel, which this version does not support yet",
+                    Mode::Sentinel => "the server is a Sentinel, where a node with data was looked for",
                 };
                 Some(Lost::before(Phase::Auth, Cause::NotSupported(text.to_owned())))
             }

@@ -3,8 +3,9 @@
 use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zval};
 
 use crate::client::Client;
-use crate::config::{ConfigurationError, Setting, configure};
+use crate::config::{ConfigurationError, NodeAddress, Setting, configure};
 use crate::telemetry::COUNTERS;
+use crate::topology::Mode;
 
 use super::class::{self, Method, optional, required};
 use super::commands::{self, guarded, unconstructed};
@@ -191,13 +192,19 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
             let endpoints: Vec<String> =
                 client.configuration().endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
             let primary = knowledge.primary().map(ToString::to_string);
-            let mode = knowledge.primary().map(|_| knowledge.mode().as_str());
+            let watched = knowledge.watched();
+            // The nodes behind sentinels say standalone of themselves; the deployment is more than one of them.
+            let mode = watched.map_or_else(|| knowledge.mode(), |_| Mode::Sentinel).as_str();
+            let mode = knowledge.primary().map(|_| mode);
+            let sentinels: &[NodeAddress] = watched.map_or(&[], |watched| &watched.sentinels);
             let mut array = ArrayBuilder::new();
             array
                 .set("mode", values::optional(mode))
                 .set("primary", values::optional(primary.as_deref()))
                 .set("replicas", list(knowledge.replicas()))
                 .set("endpoints", list(&endpoints))
+                .set("service", values::optional(watched.map(|watched| watched.service.as_str())))
+                .set("sentinels", list(sentinels))
                 .set("epoch", count(knowledge.epoch()));
             array.build()
         });

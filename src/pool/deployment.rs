@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol};
+use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings};
 use crate::time::Instant;
-use crate::topology::{Change, Knowledge, Report};
+use crate::topology::{Change, Knowledge, Report, Watched};
 
 use super::Watch;
 
@@ -17,6 +17,8 @@ pub struct DeploymentKey {
     pub endpoints: Vec<Endpoint>,
     /// The endpoint of replicas.
     pub reader: Option<Endpoint>,
+    /// How sentinels are asked, if the endpoints are such.
+    pub sentinel: SentinelSettings,
     /// Findings under one user's rights say nothing about another's.
     pub credentials: Credentials,
     /// The version of RESP.
@@ -55,6 +57,7 @@ impl DeploymentKey {
         DeploymentKey {
             endpoints: configuration.endpoints.clone(),
             reader: configuration.reader.clone(),
+            sentinel: configuration.sentinel.clone(),
             credentials: configuration.credentials.clone(),
             protocol: configuration.protocol,
         }
@@ -86,6 +89,11 @@ impl Deployment {
     /// What is known now.
     pub fn knowledge(&self) -> Knowledge {
         self.knowledge.lock().clone()
+    }
+
+    /// Learns who watches over it.
+    pub fn learn_watched(&self, watched: Watched) {
+        self.knowledge.lock().learn_watched(watched);
     }
 
     /// Learns from what a primary said of itself.

@@ -10,6 +10,8 @@ pub struct Witness<'a> {
     pub address: &'a NodeAddress,
     /// What it said.
     pub report: &'a Report,
+    /// Whether sentinels name it.
+    pub watched: bool,
     /// Whether the name of a configured endpoint leads to it at the moment.
     pub named: bool,
     /// Whether it is the primary that was known before.
@@ -34,6 +36,7 @@ fn weigh(one: &Witness<'_>, other: &Witness<'_>) -> std::cmp::Ordering {
             (Some(a), Some(b)) if a.id == b.id => one.known.cmp(&other.known),
             _ => std::cmp::Ordering::Equal,
         })
+        .then_with(|| one.watched.cmp(&other.watched))
         .then_with(|| (!one.report.replicas.is_empty()).cmp(&!other.report.replicas.is_empty()))
         .then_with(|| one.named.cmp(&other.named))
         .then_with(|| one.known.cmp(&other.known))
@@ -100,6 +103,7 @@ mod tests {
             .map(|(index, (report, address))| Witness {
                 address,
                 report,
+                watched: false,
                 named: named == Some(index),
                 known: known == Some(index),
             })

@@ -2,7 +2,7 @@
 
 use crate::config::NodeAddress;
 
-use super::{Mode, Report, Role};
+use super::{Mode, Report, Role, Watched};
 
 /// Who is who, as far as is known. `epoch` counts changes of who is primary.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,7 @@ pub struct Knowledge {
     former: Option<NodeAddress>,
     mode: Mode,
     histories: Vec<String>,
+    watched: Option<Watched>,
 }
 
 /// More promotions than this pass between two looks at a deployment only where something else is wrong.
@@ -58,6 +59,16 @@ impl Knowledge {
     /// How the primary was started.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// The sentinels through which the primary was found, if it was.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.watched.as_ref()
+    }
+
+    /// Learns who watches over the deployment.
+    pub fn learn_watched(&mut self, watched: Watched) {
+        self.watched = Some(watched);
     }
 
     /// Learns from the primary's own report.

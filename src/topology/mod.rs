@@ -6,7 +6,9 @@
 mod election;
 mod knowledge;
 mod report;
+mod watch;
 
 pub use election::{Claim, Witness, elect};
 pub use knowledge::{Change, Knowledge};
 pub use report::{Lineage, Mode, Report, Role};
+pub use watch::{Watch, Watched};

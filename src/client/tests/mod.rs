@@ -7,6 +7,7 @@ mod events;
 mod outcomes;
 mod pooling;
 mod searches;
+mod sentinels;
 mod split_brain;
 mod state;
 mod states;

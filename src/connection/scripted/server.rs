@@ -36,6 +36,21 @@ pub struct Session {
     spoilt: bool,
 }
 
+/// What a Sentinel says of one service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Where the Sentinel believes the primary to be.
+    pub primary: NodeAddress,
+    /// `config-epoch`.
+    pub epoch: u64,
+    /// The replicas that it lists.
+    pub replicas: Vec<NodeAddress>,
+    /// The sentinels that it lists.
+    pub sentinels: Vec<NodeAddress>,
+}
+
 /// One small server.
 #[derive(Debug, Default)]
 pub struct Server {
@@ -53,6 +68,8 @@ pub struct Server {
     pub roles: usize,
     /// Whether it is a Sentinel, which gives no role.
     pub sentinel: bool,
+    /// What it watches.
+    pub services: Vec<Service>,
     /// The password that AUTH must give, if any.
     pub password: Option<String>,
     /// An error that every command but the opening gets, such as LOADING.
@@ -69,6 +86,8 @@ pub struct Server {
     pub executed: Vec<String>,
     /// The words of the last of them.
     pub last: Vec<String>,
+    /// Every command that arrived, its words separated by spaces.
+    pub heard: Vec<String>,
 }
 
 impl Server {
@@ -87,6 +106,18 @@ impl Server {
         Server { history: ("5".repeat(40), "0".repeat(40)), ..Server::primary(&[]) }
     }
 
+    /// A Sentinel that watches `mymaster` at `primary`.
+    pub fn sentinel(primary: &NodeAddress, replicas: &[NodeAddress], sentinels: &[NodeAddress]) -> Server {
+        let service = Service {
+            name: "mymaster".into(),
+            primary: primary.clone(),
+            epoch: 1,
+            replicas: replicas.to_vec(),
+            sentinels: sentinels.to_vec(),
+        };
+        Server { sentinel: true, services: vec![service], ..Server::default() }
+    }
+
     /// Makes it primary with a history of its own, as REPLICAOF NO ONE does.
     pub fn promote(&mut self) {
         self.follows = None;
@@ -101,6 +132,7 @@ impl Server {
     /// Takes one command.
     pub fn react(&mut self, words: &[Vec<u8>], session: &mut Session) -> Reaction {
         let words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        self.heard.push(words.join(" "));
         let name = words[0].to_ascii_uppercase();
         let fault = self.faults.iter().position(|(on, _)| *on == name).and_then(|index| self.faults.remove(index));
         match fault.map(|(_, fault)| fault) {
@@ -170,11 +202,17 @@ impl Server {
         match name {
             "HELLO" => return self.hello(arguments),
             "CLIENT" if arguments[0] == "SETINFO" => return error("ERR unknown subcommand 'SETINFO'"),
+            "SENTINEL" if self.sentinel => {
+                self.executed.push(name.to_owned());
+                return self.watch(arguments);
+            }
+            "SENTINEL" => return error("ERR unknown command 'SENTINEL', with args beginning with: "),
+            "INFO" => return self.info(),
+            _ if self.sentinel => return error(&format!("ERR unknown command '{name}', with args beginning with: ")),
             "SELECT" => {
                 self.selected.extend(arguments.first().cloned());
                 return b"+OK\r\n".to_vec();
             }
-            "INFO" => return self.info(),
             "ROLE" => return self.role(),
             _ => {}
         }
@@ -249,6 +287,35 @@ impl Server {
         reply
     }
 
+    fn watch(&self, arguments: &[String]) -> Vec<u8> {
+        let entry = |node: &NodeAddress, more: &[(&str, String)]| {
+            let NodeAddress::Tcp { host, port } = node else { panic!("{node} is not watched") };
+            let own = [("ip", host.to_string()), ("port", port.to_string())];
+            array(&own.iter().chain(more).flat_map(|(field, value)| [bulk(field), bulk(value)]).collect::<Vec<_>>())
+        };
+        let master = |service: &Service| {
+            let more = [("name", service.name.clone()), ("config-epoch", service.epoch.to_string())];
+            entry(&service.primary, &more)
+        };
+        let all = |nodes: &[NodeAddress]| array(&nodes.iter().map(|node| entry(node, &[])).collect::<Vec<_>>());
+        let question = arguments[0].to_ascii_uppercase();
+        if question == "MASTERS" {
+            return array(&self.services.iter().map(master).collect::<Vec<_>>());
+        }
+        let service = self.services.iter().find(|service| service.name == arguments[1]);
+        match (question.as_str(), service) {
+            ("GET-MASTER-ADDR-BY-NAME", None) => b"*-1\r\n".to_vec(),
+            (_, None) => error("ERR No such master with that name"),
+            ("GET-MASTER-ADDR-BY-NAME", Some(Service { primary: NodeAddress::Tcp { host, port }, .. })) => {
+                array(&[bulk(host), bulk(&port.to_string())])
+            }
+            ("MASTER", Some(service)) => master(service),
+            ("REPLICAS", Some(service)) => all(&service.replicas),
+            ("SENTINELS", Some(service)) => all(&service.sentinels),
+            (other, _) => panic!("a Sentinel is not asked for {other}"),
+        }
+    }
+
     fn info(&self) -> Vec<u8> {
         if self.sentinel {
             return bulk("# Sentinel\r\nsentinel_masters:1\r\n");
@@ -275,6 +342,10 @@ impl Server {
 
 fn error(text: &str) -> Vec<u8> {
     format!("-{text}\r\n").into_bytes()
+}
+
+fn array(items: &[Vec<u8>]) -> Vec<u8> {
+    [format!("*{}\r\n", items.len()).into_bytes(), items.concat()].concat()
 }
 
 fn bulk(text: &str) -> Vec<u8> {

@@ -1,0 +1,116 @@
+//! Where else to look: what names, sentinels and the nodes themselves say of others. A hint is never more than that;
+//! who is primary is asked of the node it leads to.
+
+use crate::config::NodeAddress;
+use crate::connection::Network;
+use crate::time::Instant;
+use crate::topology::Mode;
+
+use super::names::Name;
+use super::search::{MOST_TARGETS, Search};
+use super::sentinels::Sentinels;
+use super::target::Target;
+
+impl Search {
+    /// Asks for the addresses behind names, and the nodes at new ones.
+    pub(super) fn ask_names(&mut self, network: &dyn Network, now: Instant) {
+        let mut found = Vec::new();
+        for name in &mut self.names {
+            name.ask(network, self.started, now);
+            found.extend(name.answer());
+        }
+        for nodes in found {
+            for node in nodes {
+                if self.add(node)
+                    && let Some(target) = self.targets.last_mut()
+                {
+                    target.ask(network, &self.settings, now);
+                    self.rounds = self.rounds.max(1);
+                }
+            }
+        }
+    }
+
+    /// An endpoint that says that it is a Sentinel is asked for the primary instead.
+    pub(super) fn recognise_sentinels(&mut self, network: &dyn Network, now: Instant) {
+        let is_sentinel = |target: &Target| target.report().is_some_and(|report| report.mode == Mode::Sentinel);
+        if !self.targets.iter().any(is_sentinel) {
+            return;
+        }
+        let nodes = self.targets.iter().filter(|target| is_sentinel(target)).map(|target| target.node.clone());
+        let nodes: Vec<NodeAddress> =
+            nodes.filter(|node| self.endpoints.contains(node) || self.is_named_by_dns(node)).collect();
+        if nodes.is_empty() {
+            return;
+        }
+        self.targets.retain(|target| !nodes.contains(&target.node));
+        let (settings, probe) = (&self.sentinel_settings, &self.settings);
+        let sentinels = self.sentinels.get_or_insert_with(|| Sentinels::new(settings, &[], None, probe, now));
+        nodes.iter().for_each(|node| sentinels.add(node));
+        sentinels.ask(network, now);
+    }
+
+    /// What sentinels say is where to look; who is primary there is asked of the node itself.
+    pub(super) fn follow_sentinels(&mut self, network: &dyn Network, now: Instant) {
+        let Some(sentinels) = &mut self.sentinels else { return };
+        let (primaries, replicas) = sentinels.step(network, self.started, now);
+        if sentinels.have_spoken() {
+            self.heard_at.get_or_insert(now);
+        }
+        let narrow = self.widen_at != Instant::FAR_FUTURE;
+        for node in primaries {
+            self.follow(&node, network, now);
+        }
+        for node in replicas {
+            if !narrow {
+                self.follow(&node, network, now);
+            } else if !self.others.contains(&node) {
+                self.others.push(node);
+            }
+        }
+    }
+
+    /// Asks a node that another one named, if it is not there yet.
+    fn follow(&mut self, node: &NodeAddress, network: &dyn Network, now: Instant) {
+        if self.add_hinted(node)
+            && let Some(target) = self.targets.last_mut()
+        {
+            target.ask(network, &self.settings, now);
+            target.step(now);
+        }
+    }
+
+    /// A replica names its primary: the demoted node of a planned failover knows the promoted one.
+    pub(super) fn follow_hints(&mut self, network: &dyn Network, now: Instant) {
+        let hints: Vec<NodeAddress> = self
+            .targets
+            .iter()
+            .filter_map(Target::report)
+            .flat_map(|report| report.primary.iter().chain(&report.replicas))
+            .cloned()
+            .collect();
+        let narrow = self.widen_at != Instant::FAR_FUTURE;
+        for hint in hints {
+            if narrow {
+                if !self.others.contains(&hint) {
+                    self.others.push(hint);
+                }
+            } else {
+                self.follow(&hint, network, now);
+            }
+        }
+    }
+
+    /// Adds a node that another one named. A name (a server may announce one) is resolved first.
+    pub(super) fn add_hinted(&mut self, node: &NodeAddress) -> bool {
+        match Name::of(node) {
+            None => self.add(node.clone()),
+            Some(name) => {
+                if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_TARGETS {
+                    self.names.push(name);
+                }
+                false
+            }
+        }
+    }
+}
