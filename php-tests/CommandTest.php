@@ -316,7 +316,7 @@ final class CommandTest extends RedisTestCase
     /** @return iterable<string, array{string}> */
     public static function laterMethods(): iterable
     {
-        foreach (['pipeline', 'transaction', 'pubSubLoop', 'getClientBy', 'executeCommand'] as $method) {
+        foreach (['pubSubLoop', 'getClientBy', 'executeCommand', 'createCommand'] as $method) {
             yield $method => [$method];
         }
     }

@@ -57,6 +57,8 @@ final class MemoryLimitTest extends RedisTestCase
         yield 'an associative array' => ['hash'];
         yield 'arrays in arrays' => ['nested'];
         yield 'a transaction' => ['transaction'];
+        yield 'a pipeline' => ['pipeline'];
+        yield 'an atomic pipeline' => ['atomic pipeline'];
     }
 
     /**

@@ -41,7 +41,7 @@ final class RequestEndTest extends RedisTestCase
     /** @return iterable<string, array{string, string}> */
     public static function endings(): iterable
     {
-        foreach (['MULTI', 'WATCH', 'WATCH and MULTI', 'another database'] as $state) {
+        foreach (['MULTI', 'WATCH', 'WATCH and MULTI', 'another database', 'a pipeline', 'a watched transaction'] as $state) {
             foreach (['exit', 'fatal error', 'uncaught exception', 'memory limit', 'time limit'] as $ending) {
                 yield "$ending in $state" => [$state, $ending];
             }

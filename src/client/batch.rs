@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::command::{self, BlockingTimeout, Command, Effect, Hazard, Rank, Shape, Telltale};
-use crate::resp::{Frame, Sink, words_of};
+use crate::resp::{Frame, Sink, frame_of, words_of};
 
 use super::failure::Failure;
 
@@ -94,6 +94,21 @@ impl Batch {
         self.bytes.extend_from_slice(frame.bytes());
         self.items.push(Item { command, end: self.bytes.len(), shape, effect });
         Ok(())
+    }
+
+    /// Adds a MULTI: what follows is one transaction, until [`Batch::close`].
+    pub fn open(&mut self) {
+        self.push_word(b"MULTI");
+    }
+
+    /// Adds the EXEC of the transaction.
+    pub fn close(&mut self) {
+        self.push_word(b"EXEC");
+    }
+
+    fn push_word(&mut self, name: &[u8]) {
+        let pushed = self.push(&frame_of(&[name]), command::find(name), Shape::Plain);
+        debug_assert!(pushed.is_ok());
     }
 
     #[cold]
@@ -240,7 +255,7 @@ impl Batch {
     }
 
     /// The command's name as it is sent.
-    pub(super) fn name(&self, index: usize) -> String {
+    pub fn name(&self, index: usize) -> String {
         match self.items[index].command {
             Some(command) => command.name.to_owned(),
             None => {

@@ -19,7 +19,11 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Box<Failure>> {
+        // A look that costs little beside a transaction: what is not sent is not in doubt.
         desk.lease = self.pinned.take().filter(|lease| lease.is_ours());
+        if desk.lease.as_mut().is_some_and(|lease| !lease.connection.is_quiet()) {
+            desk.lease = None;
+        }
         call.retry.begin();
         desk.course.pinned = true;
         desk.course.set_out(batch);

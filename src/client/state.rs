@@ -104,6 +104,19 @@ impl Client {
         self.identity.credentials = self.configuration.credentials.clone();
     }
 
+    /// Whether keys are watched on the connection that is pinned.
+    pub fn is_watching(&self) -> bool {
+        self.pins.watch
+    }
+
+    /// Lets go of a transaction that nobody will finish: the connection that watches its keys closes.
+    pub fn abandon_transaction(&mut self) {
+        if self.pins.watch || self.pins.multi {
+            self.pinned = None;
+            self.pins = Pins::default();
+        }
+    }
+
     /// The pool of `node` for this object.
     pub(super) fn pool_of(&self, node: &crate::config::NodeAddress) -> Arc<NodePool> {
         self.world.registry.pool(node, &self.identity)

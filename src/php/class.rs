@@ -29,6 +29,8 @@ pub struct Method {
     handler: Handler,
     parameters: &'static [Parameter],
     flags: MethodFlags,
+    /// What it returns, as a mask of types.
+    returns: u32,
 }
 
 /// A parameter of a method, of type mixed.
@@ -68,7 +70,17 @@ pub const fn variadic(name: &'static std::ffi::CStr) -> Parameter {
 impl Method {
     /// A public method.
     pub const fn new(name: &'static str, handler: Handler, parameters: &'static [Parameter]) -> Method {
-        Method { name, handler, parameters, flags: MethodFlags::Public }
+        Method { name, handler, parameters, flags: MethodFlags::Public, returns: MAY_BE_ANY }
+    }
+
+    /// The method, returning an integer: what PHP's `Countable` asks for.
+    pub const fn returning_integer(self) -> Method {
+        Method { returns: 1 << zend::IS_LONG, ..self }
+    }
+
+    /// The method's name.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The method, static.
@@ -186,7 +198,7 @@ fn entry_of(method: &Method) -> zend_function_entry {
     // The first entry is about the return value; its name is the number of required parameters.
     described.push(zend_internal_arg_info {
         name: ptr::without_provenance(required),
-        type_: typed(MAY_BE_ANY),
+        type_: typed(method.returns),
         default_value: ptr::null(),
     });
     for parameter in method.parameters {

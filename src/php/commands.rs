@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ext_php_rs::ffi::{zend_execute_data, zval};
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::command::{self, Arguments, Command, Shape};
 
@@ -50,35 +50,45 @@ extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_va
 /// stay alive and unchanged until this returns.
 #[inline]
 unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &mut [Value], return_value: *mut zval) {
+    // SAFETY: by the caller. No PHP code runs between the two.
+    unsafe {
+        if let Some(shape) = write(row, words) {
+            run(zend::this(call), Some(row), shape, return_value);
+        }
+    }
+}
+
+/// Writes a command of the table into this thread's frame. Gives the shape of its reply, or throws.
+///
+/// # Safety
+/// `words` are values that stay alive and unchanged until this returns.
+#[inline]
+pub unsafe fn write(row: &'static Command, words: &mut [Value]) -> Option<Shape> {
     if let Err(unfit) = arguments::settle(words) {
         refuse(row.name, unfit);
-        return;
+        return None;
     }
-    // SAFETY: by the caller. No PHP code runs from here to the end of the command, so nothing else takes the hands.
-    unsafe {
-        let frame = &mut hands().desk.frame;
-        frame.begin();
-        frame.word(row.name.as_bytes());
-        if let Err(unfit) = arguments::encode(frame, words, row.arguments) {
-            refuse(row.name, unfit);
-            return;
-        }
-        frame.end();
-        let shape = if row.subcommands.is_empty() { row.reply } else { shape_of(row, words) };
-        run(call, Some(row), shape, return_value);
+    // SAFETY: no PHP code runs from here on, so nothing else takes the hands.
+    let frame = unsafe { &mut hands().desk.frame };
+    frame.begin();
+    frame.word(row.name.as_bytes());
+    if let Err(unfit) = arguments::encode(frame, words, row.arguments) {
+        refuse(row.name, unfit);
+        return None;
     }
+    frame.end();
+    Some(if row.subcommands.is_empty() { row.reply } else { shape_of(row, words) })
 }
 
 /// Runs the command that stands in this thread's frame.
 ///
 /// # Safety
-/// `call` is the frame of a method call on an object of our class; its return value is initialised.
+/// The object is a live one of our class and stays so; the return value is initialised and holds nothing.
 #[inline]
-pub unsafe fn run(call: *mut zend_execute_data, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
-    // SAFETY: by the caller. The object is kept alive by the call; PHP code does not run in the meantime.
+pub unsafe fn run(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
+    // SAFETY: by the caller. PHP code does not run before the events.
     unsafe {
-        let object = class::of(zend::this(call));
-        let Some(client) = object.client.as_deref_mut() else {
+        let Some(client) = class::of(object).client.as_deref_mut() else {
             unconstructed();
             return;
         };
@@ -89,7 +99,7 @@ pub unsafe fn run(call: *mut zend_execute_data, row: Option<&'static Command>, s
             crate::resp::Sink::reset(&mut sink);
             exceptions::throw(&failure);
         }
-        events::deliver(zend::this(call));
+        events::deliver(object);
     }
 }
 
@@ -104,9 +114,7 @@ fn shape_of(row: &Command, words: &[Value]) -> Shape {
 }
 
 /// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
-const LATER: [&str; 11] = [
-    "pipeline",
-    "transaction",
+const LATER: [&str; 9] = [
     "pubSubLoop",
     "push",
     "getClientBy",
@@ -118,6 +126,16 @@ const LATER: [&str; 11] = [
     "withOptions",
 ];
 
+/// Whether this is a method of Predis that comes later; then that is thrown.
+pub fn is_later(name: &[u8]) -> bool {
+    let later = LATER.iter().any(|later| name.eq_ignore_ascii_case(later.as_bytes()));
+    if later {
+        let text = format!("{}() is not available in this version", String::from_utf8_lossy(name));
+        exceptions::throw_not_supported(&text);
+    }
+    later
+}
+
 /// `__call`: commands that the table does not have.
 pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| {
@@ -128,16 +146,14 @@ pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
                 exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
                 return;
             }
-            if LATER.iter().any(|later| zend::bytes_of(name).eq_ignore_ascii_case(later.as_bytes())) {
-                let text =
-                    format!("{}() is not available in this version", String::from_utf8_lossy(zend::bytes_of(name)));
-                exceptions::throw_not_supported(&text);
+            if is_later(zend::bytes_of(name)) {
                 return;
             }
             let name = zend::bytes_of(name).to_ascii_uppercase();
-            let label = String::from_utf8_lossy(&name).into_owned();
             let arguments: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
-            run_words(call, &name, &label, arguments, return_value);
+            if let Some(row) = write_words(&name, arguments) {
+                run(zend::this(call), row, Shape::Plain, return_value);
+            }
         }
     });
 }
@@ -160,21 +176,18 @@ pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut z
                 return;
             };
             let name = zend::bytes_of(first).to_owned();
-            let label = String::from_utf8_lossy(&name).to_ascii_uppercase();
-            run_words(call, &name, &label, rest.to_vec(), return_value);
+            if let Some(row) = write_words(&name, rest.to_vec()) {
+                run(zend::this(call), row, Shape::Plain, return_value);
+            }
         }
     });
 }
 
+/// Writes a command of any name into this thread's frame. Gives its row if the table has it, or throws.
+///
 /// # Safety
-/// As for [`run`]; the values are kept alive by the call's own arguments.
-unsafe fn run_words(
-    call: *mut zend_execute_data,
-    name: &[u8],
-    label: &str,
-    mut words: Vec<Value>,
-    return_value: *mut zval,
-) {
+/// The values are kept alive by the arguments of the call that we are in.
+pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>) -> Option<Option<&'static Command>> {
     // SAFETY: by the caller. `settle` replaces objects by strings and gives up the reference that it replaces, so
     // each copy gets one of its own first. A jump out of here costs the memory of a few words.
     unsafe {
@@ -194,8 +207,11 @@ unsafe fn run_words(
         words.drain(..).for_each(|word| zend::release(word));
         drop(words);
         match encoded {
-            Ok(()) => run(call, row, Shape::Plain, return_value),
-            Err(unfit) => refuse(label, unfit),
+            Ok(()) => Some(row),
+            Err(unfit) => {
+                refuse(&String::from_utf8_lossy(name).to_ascii_uppercase(), unfit);
+                None
+            }
         }
     }
 }

@@ -5,8 +5,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    zend_ce_throwable, zend_class_entry, zend_declare_property, zend_do_implement_interface, zend_object,
-    zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface, zend_throw_exception_object,
+    instanceof_function_slow, zend_ce_throwable, zend_class_entry, zend_declare_property, zend_do_implement_interface,
+    zend_object, zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface,
+    zend_throw_exception_object,
 };
 use ext_php_rs::flags::{ClassFlags, PropertyFlags};
 
@@ -60,14 +61,16 @@ pub fn register() {
             Method::new("getAttempts", get::<2>, &[]),
             Method::new("getElapsed", get::<3>, &[]),
             Method::new("getPhase", get::<4>, &[]),
+            Method::new("getIndex", get::<5>, &[]),
+            Method::new("getReplies", get::<6>, &[]),
         ];
-        EXCEPTION.register(zend::spl_ce_RuntimeException, &accessors, ClassFlags::Abstract, &PROPERTIES[..5]);
+        EXCEPTION.register(zend::spl_ce_RuntimeException, &accessors, ClassFlags::Abstract, &PROPERTIES[..7]);
         let none = ClassFlags::empty();
         CONNECTION.register(EXCEPTION.get(), &[], none, &[]);
         LOST_REPLY.register(CONNECTION.get(), &[], none, &[]);
-        TIMEOUT.register(CONNECTION.get(), &[Method::new("getLimit", get::<5>, &[])], none, &PROPERTIES[5..6]);
+        TIMEOUT.register(CONNECTION.get(), &[Method::new("getLimit", get::<7>, &[])], none, &PROPERTIES[7..8]);
         REPLY_TIMEOUT.register(TIMEOUT.get(), &[], none, &[]);
-        SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<6>, &[])], none, &PROPERTIES[6..]);
+        SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<8>, &[])], none, &PROPERTIES[8..]);
         CLIENT.register(EXCEPTION.get(), &[], none, &[]);
         NOT_SUPPORTED.register(CLIENT.get(), &[], none, &[]);
         ABORTED.register(CLIENT.get(), &[], none, &[]);
@@ -79,7 +82,8 @@ pub fn register() {
 }
 
 /// The properties behind the accessors.
-const PROPERTIES: [&str; 7] = ["node", "command", "attempts", "elapsed", "phase", "limit", "errorType"];
+const PROPERTIES: [&str; 9] =
+    ["node", "command", "attempts", "elapsed", "phase", "index", "replies", "limit", "errorType"];
 
 impl Class {
     fn get(&self) -> *mut zend_class_entry {
@@ -118,8 +122,8 @@ extern "C" fn get<const PROPERTY: usize>(
 ) {
     let name = PROPERTIES[PROPERTY];
     let scope = match PROPERTY {
-        5 => TIMEOUT.get(),
-        6 => SERVER.get(),
+        7 => TIMEOUT.get(),
+        8 => SERVER.get(),
         _ => EXCEPTION.get(),
     };
     // SAFETY: the engine calls a method with its object; the property is read within its own class's scope, and what
@@ -136,6 +140,33 @@ extern "C" fn get<const PROPERTY: usize>(
 
 /// Throws what a command failed with.
 pub fn throw(failure: &Failure) {
+    if let Some(made) = made_of(failure) {
+        made.throw();
+    }
+}
+
+/// Throws what a batch failed with. `replies` is an array of the known replies, which stays the caller's, and `earlier`
+/// how many commands had been sent before this batch.
+pub fn throw_of_batch(failure: &Failure, replies: &Value, earlier: usize) {
+    if let Some(made) = made_of(failure) {
+        if let Some(index) = failure.index {
+            made.number("index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
+        }
+        made.value("replies", *replies);
+        made.throw();
+    }
+}
+
+/// Whether PHP code has thrown an AbortedMultiExecException.
+///
+/// # Safety
+/// An exception is pending.
+pub unsafe fn is_aborted_transaction(thrown: *const zend_object) -> bool {
+    // SAFETY: by the caller: a live object with its class.
+    unsafe { instanceof_function_slow((*thrown).ce, ABORTED.get()) || std::ptr::eq((*thrown).ce, ABORTED.get()) }
+}
+
+fn made_of(failure: &Failure) -> Option<Made> {
     let class = match &failure.kind {
         Kind::Connection => &CONNECTION,
         Kind::LostReply => &LOST_REPLY,
@@ -147,7 +178,7 @@ pub fn throw(failure: &Failure) {
         Kind::AbortedTransaction => &ABORTED,
         Kind::Protocol => &PROTOCOL,
         // PHP's own fatal error follows as soon as we return.
-        Kind::NoMemory => return,
+        Kind::NoMemory => return None,
     };
     let made = Made::new(class, &failure.message);
     made.text(&EXCEPTION, "node", failure.node.as_deref());
@@ -159,7 +190,7 @@ pub fn throw(failure: &Failure) {
         Kind::Server(error_type) => made.text(&SERVER, "errorType", Some(error_type)),
         _ => {}
     }
-    made.throw();
+    Some(made)
 }
 
 /// Throws a ClientException: misuse.
@@ -225,11 +256,26 @@ impl Made {
         }
     }
 
-    fn numbers(&self, attempts: u32, elapsed: f64) {
-        let scope = EXCEPTION.get();
+    fn number(&self, name: &str, value: i64) {
         // SAFETY: as in `set_text`.
         unsafe {
-            zend::zend_update_property_long(scope, self.object, c"attempts".as_ptr(), 8, i64::from(attempts));
+            zend::zend_update_property_long(EXCEPTION.get(), self.object, name.as_ptr().cast(), name.len(), value);
+        }
+    }
+
+    fn value(&self, name: &str, mut value: Value) {
+        // SAFETY: as in `set_text`; the property gets a reference of its own.
+        unsafe {
+            let text = name.as_ptr().cast::<c_char>();
+            zend::zend_update_property(EXCEPTION.get(), self.object, text, name.len(), value.as_zval());
+        }
+    }
+
+    fn numbers(&self, attempts: u32, elapsed: f64) {
+        let scope = EXCEPTION.get();
+        self.number("attempts", i64::from(attempts));
+        // SAFETY: as in `set_text`.
+        unsafe {
             zend::zend_update_property_double(scope, self.object, c"elapsed".as_ptr(), 7, elapsed);
         }
     }

@@ -7,13 +7,13 @@ use crate::config::{ConfigurationError, NodeAddress, Setting, configure};
 use crate::telemetry::COUNTERS;
 use crate::topology::Mode;
 
-use super::class::{self, Method, optional, required};
+use super::class::{self, Method, optional, required, variadic};
 use super::commands::{self, guarded, unconstructed};
 use super::elements::{Elements, Key};
 use super::process::{hands, world};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
-use super::{events, exceptions, ini, settings};
+use super::{events, exceptions, ini, queue_options, settings};
 
 /// The methods.
 pub fn table() -> Vec<Method> {
@@ -21,6 +21,8 @@ pub fn table() -> Vec<Method> {
         Method::new("__construct", construct, const { &[optional(c"parameters"), optional(c"options")] }),
         Method::new("__call", commands::call, const { &[required(c"name"), required(c"arguments")] }),
         Method::new("executeRaw", commands::execute_raw, const { &[required(c"words")] }),
+        Method::new("pipeline", queue_options::open_pipeline, const { &[variadic(c"arguments")] }),
+        Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
         Method::new("connect", connect, &[]),
         Method::new("disconnect", disconnect, &[]),
         Method::new("isConnected", is_connected, &[]),
@@ -83,7 +85,8 @@ fn find<'a>(array: &'a Value, wanted: &[u8]) -> Option<&'a Value> {
         .filter(|value| zend::type_of(value) != zend::IS_NULL)
 }
 
-fn is_callable(value: &Value) -> bool {
+/// Whether PHP could call this. It may load classes to find out.
+pub fn is_callable(value: &Value) -> bool {
     let mut value = *value;
     // SAFETY: Zend looks at the value and leaves it as it is.
     unsafe { zend_is_callable(value.as_zval(), 0, std::ptr::null_mut()) }

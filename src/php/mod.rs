@@ -15,9 +15,13 @@ mod ini;
 mod memory;
 mod methods;
 mod module;
+mod pipeline;
 mod process;
+mod queue;
+mod queue_options;
 mod replies;
 mod settings;
+mod transaction;
 mod values;
 mod zend;
 

@@ -6,7 +6,7 @@ use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 
 use super::process::{hands, watch_forks, world};
-use super::{class, exceptions, info, ini, memory};
+use super::{class, exceptions, info, ini, memory, queue};
 
 /// The name that PHP knows the module by.
 const NAME: &str = "resilient_redis";
@@ -31,6 +31,7 @@ extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
     ini::register(module_number);
     exceptions::register();
     class::register();
+    queue::register();
     watch_forks();
     0
 }

@@ -17,6 +17,10 @@ use super::memory::Pending;
 use super::zend::Value;
 use super::{exceptions, memory, zend};
 
+mod batch;
+
+use batch::{Course, ONE_REPLY};
+
 /// Room is made for no more elements than this before they come.
 const MOST_FORESEEN: usize = 64 * 1024;
 
@@ -31,9 +35,20 @@ pub struct Building {
 /// An array that is not complete. It stands in its parent already, so that the root reaches all that was built.
 struct Open {
     array: *mut HashTable,
-    pairs: bool,
+    filling: Filling,
     key: Value,
     has_key: bool,
+}
+
+/// How an array is filled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    /// At its end.
+    List,
+    /// With keys and values in turn.
+    Pairs,
+    /// With the replies to a batch, each at its own place.
+    Places,
 }
 
 /// A long string that is not complete.
@@ -50,6 +65,7 @@ pub struct PhpSink<'a> {
     shape: Shape,
     pending: Pending,
     refusal: Option<Unfit>,
+    course: Course,
 }
 
 impl<'a> PhpSink<'a> {
@@ -61,7 +77,20 @@ impl<'a> PhpSink<'a> {
         building.open.clear();
         building.begun = None;
         let pending = *building.pending.get_or_insert_with(Pending::of_this_thread);
-        PhpSink { building, root, shape, pending, refusal: None }
+        PhpSink { building, root, shape, pending, refusal: None, course: ONE_REPLY }
+    }
+
+    /// Gives up what is open of a reply that is not complete.
+    fn drop_open(&mut self) {
+        let level = self.course.level.min(self.building.open.len());
+        for open in self.building.open.drain(level..).filter(|open| open.has_key) {
+            // SAFETY: a pending key is ours and stands in no array yet.
+            unsafe { zend::release(open.key) };
+        }
+        if let Some(begun) = self.building.begun.take() {
+            // SAFETY: a begun string is ours and stands in no array yet.
+            unsafe { ext_php_rs_zend_string_release(begun.string) };
+        }
     }
 
     /// A string where there is memory for it.
@@ -104,8 +133,10 @@ impl<'a> PhpSink<'a> {
             if !memory::make_room(open.array) {
                 self.refusal = Some(Unfit::NoMemory);
                 zend::release(value);
-            } else if !open.pairs {
+            } else if open.filling == Filling::List {
                 zend_hash_next_index_insert(open.array, value.as_zval());
+            } else if open.filling == Filling::Places {
+                zend_hash_index_update(open.array, self.course.place as u64, value.as_zval());
             } else if open.has_key {
                 open.has_key = false;
                 insert(open.array, &mut open.key, &mut value);
@@ -165,14 +196,7 @@ unsafe fn insert(array: *mut HashTable, key: &mut Value, value: &mut Value) {
 impl Sink for PhpSink<'_> {
     fn reset(&mut self) {
         self.refusal = None;
-        for open in self.building.open.drain(..).filter(|open| open.has_key) {
-            // SAFETY: a pending key is ours and stands in no array yet.
-            unsafe { zend::release(open.key) };
-        }
-        if let Some(begun) = self.building.begun.take() {
-            // SAFETY: a begun string is ours and stands in no array yet.
-            unsafe { ext_php_rs_zend_string_release(begun.string) };
-        }
+        self.drop_open();
         // SAFETY: the root holds a value that we built, or null.
         unsafe {
             zend::release(*self.root);
@@ -219,6 +243,7 @@ impl Sink for PhpSink<'_> {
     }
 
     fn error(&mut self, text: &[u8]) {
+        self.course.has_errors = true;
         self.put(exceptions::server_error_value(text));
     }
 
@@ -227,8 +252,7 @@ impl Sink for PhpSink<'_> {
             // What is open is not closed any more either.
             return;
         }
-        let top = self.building.open.is_empty();
-        let pairs = kind == Aggregate::Map || (top && kind == Aggregate::Array && self.shape == Shape::Pairs);
+        let pairs = kind == Aggregate::Map || (kind == Aggregate::Array && self.shape_here() == Shape::Pairs);
         let array = if length == 0 {
             self.put(zend::empty_array());
             std::ptr::null_mut()
@@ -243,7 +267,8 @@ impl Sink for PhpSink<'_> {
         if self.refusal.is_some() {
             return;
         }
-        self.building.open.push(Open { array, pairs, key: zend::null(), has_key: false });
+        let filling = if pairs { Filling::Pairs } else { Filling::List };
+        self.building.open.push(Open { array, filling, key: zend::null(), has_key: false });
     }
 
     fn end(&mut self) {

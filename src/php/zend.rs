@@ -49,6 +49,13 @@ unsafe extern "C" {
         value: *const c_char,
         value_length: usize,
     );
+    pub fn zend_update_property(
+        scope: *mut zend_class_entry,
+        object: *mut zend_object,
+        name: *const c_char,
+        name_length: usize,
+        value: *mut zval,
+    );
     pub fn zend_update_property_long(
         scope: *mut zend_class_entry,
         object: *mut zend_object,
@@ -283,6 +290,15 @@ pub fn empty_array() -> Value {
 #[inline]
 pub fn owned_object(object: *mut zend_object) -> Value {
     make(zend_value { obj: object }, IS_OBJECT_EX)
+}
+
+/// A value that refers to an object which stands elsewhere, too.
+///
+/// # Safety
+/// The object is live.
+pub unsafe fn reference_to(object: *mut zend_object) -> Value {
+    // SAFETY: by the caller.
+    unsafe { hold(&owned_object(object)) }
 }
 
 /// A copy of a value with a reference of its own.

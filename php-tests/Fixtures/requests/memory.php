@@ -20,6 +20,13 @@ $redis = new ResilientRedis($_GET['endpoint']);
 $redis->ping();
 $script = 'local t = {} for i = 1, 60 do t[i] = {i, {"text " .. i, {string.rep("x", i * 7 % 600), {i}}}} end return t';
 
+// What is sent stands ready before memory runs short: it is the replies that meet the end.
+$pipeline = $redis->pipeline(['atomic' => $_GET['reply'] === 'atomic pipeline']);
+$pipeline->get('token');
+for ($i = 0; $i < 6; $i++) {
+    $pipeline->lrange('list', $i, $i + 4)->hgetall('hash')->get('nothing')->eval($script, 0);
+}
+
 $filler = new SplFixedArray(2 * CHUNK / PAGE);
 $small = new SplFixedArray((int) ($_GET['small'] ?? 0));
 for ($i = 0; $i < count($small); $i++) {
@@ -50,6 +57,7 @@ $reply = match ($_GET['reply']) {
     'transaction' => [
         $redis->multi(), $redis->lrange('list', 0, 99), $redis->hgetall('hash'), $redis->get('token'), $redis->exec(),
     ][4],
+    'pipeline', 'atomic pipeline' => array_slice($pipeline->execute(), 1),
 };
 
 ini_set('memory_limit', '-1');

@@ -1,0 +1,268 @@
+//! `ResilientRedis\Pipeline`: commands that are sent together, and their replies as a list.
+
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zend_read_property, zval};
+
+use crate::client::{Failure, Kind};
+
+use super::class::{Method, optional};
+use super::commands::guarded;
+use super::elements::Elements;
+use super::methods::is_callable;
+use super::process::hands;
+use super::queue;
+use super::replies::PhpSink;
+use super::zend::{self, Value};
+use super::{events, exceptions};
+
+/// Its own methods.
+pub fn table() -> Vec<Method> {
+    vec![
+        Method::new("execute", execute_method, const { &[optional(c"callable")] }),
+        Method::new("flushPipeline", flush_method, const { &[optional(c"send")] }),
+    ]
+}
+
+extern "C" fn execute_method(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
+    guarded(|| unsafe {
+        let callable = zend::arguments(call).first().map(zend::deref);
+        execute(zend::this(call), callable.filter(|value| zend::type_of(value) != zend::IS_NULL), return_value);
+    });
+}
+
+/// Sends what was collected, after running the callable if there is one, and returns all replies.
+///
+/// # Safety
+/// The object is a pipeline that stays alive; nothing of it is borrowed.
+pub unsafe fn execute(object: *mut zend_object, callable: Option<&Value>, return_value: *mut zval) {
+    // SAFETY: by the caller. The object is reached anew after PHP code has run.
+    unsafe {
+        if queue::of(object).running {
+            exceptions::throw_misuse("", "this pipeline is being executed already");
+            return;
+        }
+        if let Some(callable) = callable {
+            if !is_callable(callable) {
+                exceptions::throw_misuse("", "execute() takes a callable, or nothing");
+                return;
+            }
+            if !queue::call_back(object, callable) {
+                give_up(object);
+                return;
+            }
+        }
+        if !flush(object) {
+            return;
+        }
+        let queue = queue::of(object);
+        let forgets = queue.options.forget;
+        let replies = queue.take_replies();
+        if zend::type_of(&replies) == zend::IS_ARRAY && !forgets {
+            return_value.cast::<Value>().write(replies);
+        } else {
+            zend::release(replies);
+            return_value.cast::<Value>().write(zend::empty_array());
+        }
+    }
+}
+
+/// Forgets what was collected, and what has come.
+unsafe fn give_up(object: *mut zend_object) {
+    // SAFETY: by the callers, whose object is a pipeline.
+    unsafe {
+        let queue = queue::of(object);
+        queue.batch.clear();
+        let replies = queue.take_replies();
+        zend::release(replies);
+    }
+}
+
+/// `flushPipeline(bool $send = true)`: sends what was collected so far; its replies come with those of `execute`.
+extern "C" fn flush_method(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `execute_method`.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        let send = zend::arguments(call).first().map(zend::deref);
+        if send.is_some_and(|send| zend::type_of(send) == zend::IS_FALSE) {
+            queue::of(object).batch.clear();
+        } else if !flush(object) {
+            return;
+        }
+        return_value.cast::<Value>().write(zend::reference_to(object));
+    });
+}
+
+/// Sends what was collected. False if that was thrown.
+///
+/// # Safety
+/// The object is a pipeline that stays alive; nothing of it and nothing of the thread's hands is borrowed.
+pub unsafe fn flush(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller. No PHP code runs before the events.
+    unsafe {
+        let queue = queue::of(object);
+        if queue.waiting() == 0 {
+            queue.batch.clear();
+            return true;
+        }
+        let Some(client_object) = queue.client_object() else { return false };
+        if queue.options.atomic {
+            flush_atomic(object);
+        } else {
+            flush_plain(object);
+        }
+        events::deliver(client_object);
+        !zend::has_exception()
+    }
+}
+
+unsafe fn flush_plain(object: *mut zend_object) {
+    // SAFETY: as in `flush`.
+    unsafe {
+        let queue = queue::of(object);
+        let Some(client) = queue.client() else { return };
+        let root: *mut Value = queue.replies();
+        let hands = hands();
+        let kept = !queue.options.forget;
+        let mut sink = PhpSink::of_batch(&mut hands.building, root, &queue.batch, kept);
+        let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
+        let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
+        match result {
+            Ok(()) if !(has_errors && kept && queue.options.throws) => queue.batch.clear(),
+            Ok(()) => {
+                if let Some((index, text)) = first_error(&*root, earlier) {
+                    let mut failure = server_error(&text);
+                    failure.command = queue.batch.name(index);
+                    failure.index = u32::try_from(index).ok();
+                    exceptions::throw_of_batch(&failure, &*root, earlier);
+                }
+                give_up(object);
+            }
+            Err(failure) => {
+                let known = if kept { *root } else { zend::null() };
+                exceptions::throw_of_batch(&failure, &known, earlier);
+                give_up(object);
+            }
+        }
+    }
+}
+
+unsafe fn flush_atomic(object: *mut zend_object) {
+    // SAFETY: as in `flush`.
+    unsafe {
+        let executed = match execute_block(object) {
+            Block::Executed(executed) => executed,
+            Block::Aborted => {
+                exceptions::throw(&aborted("the transaction has been aborted by the server"));
+                give_up(object);
+                return;
+            }
+            Block::Refused(text) => {
+                exceptions::throw(&server_error(&text));
+                give_up(object);
+                return;
+            }
+            Block::Failed(failure) => {
+                if !zend::has_exception() {
+                    exceptions::throw(&failure);
+                }
+                give_up(object);
+                return;
+            }
+        };
+        let queue = queue::of(object);
+        if queue.options.throws
+            && !queue.options.forget
+            && let Some((index, text)) = first_error(&executed, 0)
+        {
+            let mut failure = server_error(&text);
+            failure.index = u32::try_from(index).ok();
+            exceptions::throw_of_batch(&failure, &executed, 0);
+            zend::release(executed);
+            give_up(object);
+            return;
+        }
+        let replies = queue.replies();
+        if zend::type_of(replies) != zend::IS_ARRAY {
+            *replies = executed;
+            return;
+        }
+        for (_, value) in Elements::of(&executed) {
+            let mut value = zend::hold(value);
+            ext_php_rs::ffi::zend_hash_next_index_insert(replies.value.arr, value.as_zval());
+        }
+        zend::release(executed);
+    }
+}
+
+/// How a MULTI with its EXEC ended.
+pub enum Block {
+    /// The replies to its commands, as a list that is the caller's.
+    Executed(Value),
+    /// A watched key had changed.
+    Aborted,
+    /// The server would not queue one of them, in these words, and has applied none.
+    Refused(String),
+    /// Anything else.
+    Failed(Box<Failure>),
+}
+
+/// Sends what was collected between MULTI and EXEC, in one write, and forgets it.
+///
+/// # Safety
+/// As for [`flush`]; the object may be a transaction.
+pub unsafe fn execute_block(object: *mut zend_object) -> Block {
+    // SAFETY: by the caller. The replies stand in the object until they are taken apart.
+    unsafe {
+        let queue = queue::of(object);
+        let Some(client) = queue.client() else { return Block::Failed(Box::new(Failure::misuse("", ""))) };
+        queue.batch.close();
+        let mut replies = zend::null();
+        let hands = hands();
+        let mut sink = PhpSink::of_batch(&mut hands.building, &raw mut replies, &queue.batch, true);
+        let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
+        queue.batch.clear();
+        let block = match result {
+            // The replies to MULTI and to what was queued say nothing about the commands themselves.
+            Err(failure) => Block::Failed(Box::new(Failure { index: None, ..*failure })),
+            Ok(()) => {
+                let last = Elements::of(&replies).last().map_or_else(zend::null, |(_, value)| zend::hold(value));
+                match zend::type_of(&last) {
+                    zend::IS_ARRAY => Block::Executed(last),
+                    zend::IS_OBJECT => {
+                        zend::release(last);
+                        Block::Refused(first_error(&replies, 0).map_or_else(String::new, |(_, text)| text))
+                    }
+                    _ => Block::Aborted,
+                }
+            }
+        };
+        zend::release(replies);
+        block
+    }
+}
+
+/// The first error among these replies, from a place on: where it stands behind that place, and what it says.
+pub fn first_error(replies: &Value, from: usize) -> Option<(usize, String)> {
+    // SAFETY: the replies are a list that nobody else has; its only objects are exceptions that we made, whose message
+    // belongs to PHP's base class.
+    unsafe {
+        let mut found = Elements::of(replies).skip(from).enumerate();
+        let (index, (_, error)) = found.find(|(_, (_, value))| zend::type_of(value) == zend::IS_OBJECT)?;
+        let mut scratch = zend::null();
+        let scope = ext_php_rs::ffi::zend_ce_exception;
+        let message = zend_read_property(scope, error.value.obj, c"message".as_ptr(), 7, true, scratch.as_zval());
+        let message = message.cast::<Value>().as_ref().map(zend::deref)?;
+        Some((index, String::from_utf8_lossy(zend::bytes_of(message)).into_owned()))
+    }
+}
+
+/// The server's error as a failure.
+pub fn server_error(text: &str) -> Failure {
+    let kind = Kind::Server(text.split(' ').next().unwrap_or_default().to_owned());
+    Failure { kind, ..Failure::misuse("EXEC", text) }
+}
+
+/// A transaction that came to nothing.
+pub fn aborted(text: &str) -> Failure {
+    Failure { kind: Kind::AbortedTransaction, ..Failure::misuse("EXEC", text) }
+}

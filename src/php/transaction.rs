@@ -1,0 +1,267 @@
+//! `ResilientRedis\Transaction`: commands that are applied together, or not at all if a watched key has changed.
+//!
+//! Commands are collected here and sent between MULTI and EXEC in one write. With `cas` they run at once until
+//! `multi()`, on the connection that watches the keys.
+
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
+
+use crate::client::Kind;
+use crate::command::{self, Shape};
+use crate::resp::ValueSink;
+
+use super::class::{Method, optional, variadic};
+use super::commands::{self, guarded};
+use super::methods::is_callable;
+use super::pipeline::{Block, aborted, execute_block, first_error, server_error};
+use super::process::hands;
+use super::queue::{self, Phase, Sort};
+use super::zend::{self, Value};
+use super::{events, exceptions};
+
+/// Its own methods.
+pub fn table() -> Vec<Method> {
+    vec![
+        Method::new("execute", execute_method, const { &[optional(c"callable")] }),
+        Method::new("exec", execute_method, const { &[optional(c"callable")] }),
+        Method::new("multi", multi, &[]),
+        Method::new("discard", discard, &[]),
+        Method::new("watch", watch, const { &[variadic(c"keys")] }),
+        Method::new("unwatch", unwatch, &[]),
+    ]
+}
+
+/// Begins, if that has not happened: watches the keys of option `watch`. False if that was thrown. Pipelines are always
+/// ready.
+///
+/// # Safety
+/// The object is one of ours and stays alive; nothing of it and nothing of the thread's hands is borrowed.
+pub unsafe fn is_ready(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller. PHP code may run after the WATCH (a listener's): the object is reached anew.
+    unsafe {
+        let queue = queue::of(object);
+        if queue.sort() == Sort::Pipeline || queue.phase != Phase::Fresh {
+            return true;
+        }
+        let begins = if queue.options.check_and_set { Phase::CheckAndSet } else { Phase::Queueing };
+        if let Some(words) = &queue.options.watch {
+            hands().desk.frame.load(words);
+            if !watch_now(object) {
+                return false;
+            }
+        }
+        queue::of(object).phase = begins;
+        true
+    }
+}
+
+/// Runs the WATCH in the thread's frame.
+unsafe fn watch_now(object: *mut zend_object) -> bool {
+    // SAFETY: as in `is_ready`.
+    unsafe {
+        let Some(client) = queue::of(object).client_object() else { return false };
+        let mut reply = zend::null();
+        commands::run(client, command::find(b"WATCH"), Shape::Plain, reply.as_zval());
+        zend::release(reply);
+        let fine = !zend::has_exception();
+        queue::of(object).watching |= fine;
+        fine
+    }
+}
+
+/// Forgets what was collected and ends the watch. An exception that is pending stays.
+unsafe fn give_up(object: *mut zend_object) {
+    // SAFETY: by the callers, whose object is a transaction. No PHP code runs.
+    unsafe {
+        let queue = queue::of(object);
+        queue.batch.clear();
+        queue.phase = Phase::Fresh;
+        if !std::mem::take(&mut queue.watching) {
+            return;
+        }
+        if let Some(client) = queue.client()
+            && client.is_watching()
+        {
+            let hands = hands();
+            hands.desk.frame.begin();
+            hands.desk.frame.word(b"UNWATCH");
+            hands.desk.frame.end();
+            if client.run(&mut hands.desk, command::find(b"UNWATCH"), &mut ValueSink::default()).is_err() {
+                // The connection is gone, and its watch with it.
+                client.abandon_transaction();
+            }
+        }
+    }
+}
+
+extern "C" fn execute_method(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
+    guarded(|| unsafe {
+        let callable = zend::arguments(call).first().map(zend::deref);
+        execute(zend::this(call), callable.filter(|value| zend::type_of(value) != zend::IS_NULL), return_value);
+    });
+}
+
+/// Runs the callable, if there is one, then EXEC. The replies are returned; null if nothing was collected.
+///
+/// # Safety
+/// The object is a transaction that stays alive; nothing of it is borrowed.
+pub unsafe fn execute(object: *mut zend_object, callable: Option<&Value>, return_value: *mut zval) {
+    // SAFETY: by the caller. The object is reached anew after PHP code has run.
+    unsafe {
+        let queue = queue::of(object);
+        let misuse = match callable {
+            _ if queue.running => {
+                Some("execute() and exec() are not possible inside of the transaction's own callable")
+            }
+            Some(callable) if !is_callable(callable) => Some("execute() takes a callable, or nothing"),
+            Some(_) if queue.waiting() > 0 => Some("a callable is not possible after commands were queued"),
+            None if queue.options.retry > 0 => Some("option `retry` needs a callable: what would be run again?"),
+            _ => None,
+        };
+        if let Some(text) = misuse {
+            if !queue.running {
+                give_up(object);
+            }
+            exceptions::throw_misuse("EXEC", text);
+            return;
+        }
+        let Some(client) = queue.client_object() else { return };
+        let mut left = queue.options.retry;
+        while attempt(object, callable, left > 0, return_value) == Attempt::Again {
+            left -= 1;
+            events::deliver(client);
+        }
+        events::deliver(client);
+    }
+}
+
+/// How an attempt ended.
+#[derive(PartialEq, Eq)]
+enum Attempt {
+    /// It is over: by a return value or by an exception.
+    Over,
+    /// It came to nothing, and may be made again.
+    Again,
+}
+
+unsafe fn attempt(
+    object: *mut zend_object,
+    callable: Option<&Value>,
+    may_repeat: bool,
+    return_value: *mut zval,
+) -> Attempt {
+    // SAFETY: as in `execute`.
+    unsafe {
+        if let Some(callable) = callable
+            && !(is_ready(object) && queue::call_back(object, callable))
+        {
+            give_up(object);
+            let globals = ext_php_rs::ffi::ext_php_rs_executor_globals();
+            // The connection that watches was lost while the callable read.
+            if may_repeat && exceptions::is_aborted_transaction((*globals).exception) {
+                zend::zend_clear_exception();
+                return Attempt::Again;
+            }
+            return Attempt::Over;
+        }
+        if queue::of(object).waiting() == 0 {
+            give_up(object);
+            return Attempt::Over;
+        }
+        let block = execute_block(object);
+        let queue = queue::of(object);
+        queue.phase = Phase::Fresh;
+        // EXEC ends every watch, and so does the loss of the connection.
+        queue.watching = false;
+        let throws = queue.options.throws;
+        match block {
+            Block::Executed(replies) => {
+                match first_error(&replies, 0).filter(|_| throws) {
+                    None => return_value.cast::<Value>().write(replies),
+                    Some((index, text)) => {
+                        let mut failure = server_error(&text);
+                        failure.index = u32::try_from(index).ok();
+                        exceptions::throw_of_batch(&failure, &replies, 0);
+                        zend::release(replies);
+                    }
+                }
+                Attempt::Over
+            }
+            Block::Aborted if may_repeat => Attempt::Again,
+            Block::Aborted => {
+                exceptions::throw(&aborted(
+                    "the transaction has been aborted by the server: a watched key has changed",
+                ));
+                Attempt::Over
+            }
+            Block::Refused(text) => {
+                exceptions::throw(&aborted(&text));
+                Attempt::Over
+            }
+            Block::Failed(failure) if may_repeat && failure.kind == Kind::AbortedTransaction => Attempt::Again,
+            Block::Failed(failure) => {
+                if !zend::has_exception() {
+                    exceptions::throw(&failure);
+                }
+                Attempt::Over
+            }
+        }
+    }
+}
+
+/// From here on commands are collected.
+extern "C" fn multi(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `execute_method`.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        if is_ready(object) {
+            queue::of(object).phase = Phase::Queueing;
+            return_value.cast::<Value>().write(zend::reference_to(object));
+        }
+    });
+}
+
+/// Forgets what was collected, and ends all watches. What follows is collected, also with `cas`.
+extern "C" fn discard(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `execute_method`.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        let begun = queue::of(object).phase != Phase::Fresh;
+        give_up(object);
+        if begun {
+            queue::of(object).options.check_and_set = false;
+        }
+        return_value.cast::<Value>().write(zend::reference_to(object));
+    });
+}
+
+/// Watches keys: before anything was collected.
+extern "C" fn watch(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `execute_method`; the keys are kept alive by the call.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        if queue::of(object).phase == Phase::Queueing {
+            exceptions::throw_misuse("WATCH", "WATCH is not possible after MULTI");
+            return;
+        }
+        let Some(row) = command::find(b"WATCH") else { return };
+        if commands::write(row, zend::arguments(call)).is_some() && watch_now(object) {
+            return_value.cast::<Value>().write(zend::string(b"OK"));
+        }
+    });
+}
+
+/// Ends all watches.
+extern "C" fn unwatch(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `execute_method`.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        let queue = queue::of(object);
+        let (phase, batch) = (queue.phase, std::mem::take(&mut queue.batch));
+        give_up(object);
+        let queue = queue::of(object);
+        queue.phase = phase;
+        queue.batch = batch;
+        return_value.cast::<Value>().write(zend::reference_to(object));
+    });
+}
