@@ -31,7 +31,7 @@ impl Client {
         let mut heard = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
         if call.deadline.passed(heard) {
             // What is sent now would only be in doubt.
-            return Err(Lost::before(Phase::Write, Cause::TimedOut(Limit::CommandTimeout)));
+            return Err(Lost::before(Phase::Write, Cause::TimedOut(call.limit())));
         }
         let limits = self.limits();
         let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };

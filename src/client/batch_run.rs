@@ -39,10 +39,28 @@ impl Client {
             return Ok(());
         }
         let mut call = Call::of_batch(batch, &self.configuration.policy, self.world.clock.coarse());
+        let Some(budget) = self.configuration.policy.request_budget else {
+            return self.run_batch_call(desk, &mut call, batch, replies);
+        };
+        if let Err(lost) = self.admit(desk, &mut call, budget) {
+            return Err(self.fail_batch(desk, &mut call, batch, &lost, None, replies));
+        }
+        let result = self.run_batch_call(desk, &mut call, batch, replies);
+        self.charge(desk, call.started, result.is_err());
+        result
+    }
+
+    fn run_batch_call<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
         if self.pins.any() {
-            self.run_pinned_batch(desk, &mut call, batch, replies)?;
+            self.run_pinned_batch(desk, call, batch, replies)?;
         } else {
-            self.repeat_until_settled(desk, &mut call, batch, replies)?;
+            self.repeat_until_settled(desk, call, batch, replies)?;
         }
         if !desk.course.doubted.is_empty() {
             call.note_node(desk.lease.as_ref());
@@ -54,7 +72,7 @@ impl Client {
                 let text = "the reply to the second attempt may be due to the first, whose own reply was lost";
                 Err(self.fail_batch(
                     desk,
-                    &mut call,
+                    call,
                     batch,
                     &Lost::awaiting(Cause::Io(text.to_owned())),
                     Some(*first),
@@ -150,7 +168,7 @@ impl Client {
         let moved = !desk.course.moves.is_empty();
         self.part_with(desk, call, remedy, &said, moved);
         if call.deadline.passed(self.world.clock.now()) {
-            let lost = Lost::before(Phase::Read, Cause::Overdue(said));
+            let lost = Lost::before(Phase::Read, Cause::Overdue(call.limit(), said));
             return Err(self.end_batch(desk, call, batch, &lost, replies));
         }
         let script = desk.course.refused.iter().find(|refused| refused.help == Help::IfReplica);
@@ -256,7 +274,7 @@ impl Client {
             return Err(self.end_batch(desk, call, batch, lost, replies));
         }
         if call.deadline.passed(self.world.clock.now()) {
-            return Err(self.end_batch(desk, call, batch, &overdue(lost), replies));
+            return Err(self.end_batch(desk, call, batch, &overdue(call, lost), replies));
         }
         if !matches!(lost.cause, Cause::Superseded(_)) {
             call.recover = Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None });

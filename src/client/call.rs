@@ -26,6 +26,8 @@ pub struct Call {
     /// When it has to be over, not counting the time that it blocks by its own will: the end of every dial, search and
     /// pause.
     pub deadline: Deadline,
+    /// When what the request may spend is used up; never, if that is not limited.
+    budget: Deadline,
     /// Whether it waits on the server by its own will.
     pub blocking: bool,
     /// How long its reply may take beyond the limits: `None` for ever.
@@ -95,6 +97,7 @@ impl Call {
             command,
             started: now,
             deadline: Deadline::after(now, policy.command_timeout),
+            budget: Deadline::NEVER,
             blocking: blocks_for != Some(Duration::ZERO),
             blocks_for,
             retry: Retry::new(policy.retry.ceiling, policy.retry.max_attempts),
@@ -127,17 +130,31 @@ impl Call {
             (Some(left), Some(blocks)) => Deadline::after(now, Some(left.saturating_add(blocks))),
             _ => Deadline::NEVER,
         };
+        let whole = whole.min(self.budget);
         if reply.instant() < whole.instant() {
             (reply, Limit::ReadWriteTimeout)
         } else {
-            (whole, Limit::CommandTimeout)
+            (whole, if whole == self.budget { self.limit() } else { Limit::CommandTimeout })
         }
+    }
+
+    /// Bounds all of the command by what the request may still spend, the time that it blocks by its own will included.
+    pub fn bound_by_budget(&mut self, budget: Deadline) {
+        self.budget = budget;
+        self.deadline = self.deadline.min(budget);
+    }
+
+    /// Which limit sets the deadline.
+    pub fn limit(&self) -> Limit {
+        let by_budget = self.budget != Deadline::NEVER && self.deadline == self.budget;
+        if by_budget { Limit::RequestBudget } else { Limit::CommandTimeout }
     }
 
     /// Counts the time that a reply was awaited in vain as the command's own, as far as it blocks: what is left of
     /// `command_timeout` is for finding a node, and what is left of the command's own timeout for waiting there.
     pub fn blocked(&mut self, waited: Duration) {
-        self.deadline = self.deadline.later_by(self.blocks_for.map_or(waited, |blocks| blocks.min(waited)));
+        let own = self.blocks_for.map_or(waited, |blocks| blocks.min(waited));
+        self.deadline = self.deadline.later_by(own).min(self.budget);
         self.blocks_for = self.blocks_for.map(|blocks| blocks.saturating_sub(waited));
     }
 

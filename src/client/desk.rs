@@ -4,6 +4,7 @@ use crate::discovery::Search;
 use crate::pool::Lease;
 use crate::resp::Frame;
 
+use super::budget::Budget;
 use super::course::Course;
 
 /// The working place of one thread. The next command, and the end of the request, clear away what a command that was
@@ -18,6 +19,8 @@ pub struct Desk {
     pub(super) search: Option<Box<Search>>,
     /// How far the batch on its way has come.
     pub(super) course: Course,
+    /// What the request has spent of its budget.
+    pub budget: Budget,
 }
 
 impl Desk {

@@ -79,10 +79,10 @@ pub fn kind_of(lost: &Lost, unknown: bool) -> Kind {
     match (&lost.cause, unknown) {
         (Cause::NoMemory, _) => Kind::NoMemory,
         (Cause::TimedOut(limit), true) => Kind::ReplyTimeout(*limit),
-        (Cause::Overdue(_), true) => Kind::ReplyTimeout(Limit::CommandTimeout),
+        (Cause::Overdue(limit, _), true) => Kind::ReplyTimeout(*limit),
         (_, true) => Kind::LostReply,
         (Cause::TimedOut(limit), false) => Kind::Timeout(*limit),
-        (Cause::Overdue(_), false) => Kind::Timeout(Limit::CommandTimeout),
+        (Cause::Overdue(limit, _), false) => Kind::Timeout(*limit),
         (Cause::Protocol(_), false) => Kind::Protocol,
         (Cause::NotSupported(_), false) => Kind::NotSupported,
         (_, false) => Kind::Connection,

@@ -88,7 +88,7 @@ impl Client {
             None => recovery.remedy == Some(Remedy::Reconnect),
         };
         if patient.is_some() && call.deadline.passed(self.world.clock.now()) {
-            return Err(Lost::before(Phase::Read, Cause::Overdue(recovery.cause)));
+            return Err(Lost::before(Phase::Read, Cause::Overdue(call.limit(), recovery.cause)));
         }
         if at_once {
             return self.acquire(desk, call);
@@ -105,7 +105,7 @@ impl Client {
             search.ask_first(asked.clone());
         }
         let mut found = self.drive(desk, call, search, former.as_ref(), Some(&recovery));
-        if let (Some(_), Err(Lost { cause: Cause::Overdue(obstacle), .. })) = (patient, &mut found) {
+        if let (Some(_), Err(Lost { cause: Cause::Overdue(_, obstacle), .. })) = (patient, &mut found) {
             // What the server said weighs more than that the last look at it came too late.
             *obstacle = format!("{}; then: {obstacle}", recovery.cause);
         }
@@ -183,7 +183,7 @@ impl Client {
                 call.node = node.or_else(|| former.cloned());
                 return Err(if call.deadline.passed(now) {
                     let asked = format!("{} (looked for a primary {} times)", lost.cause, search.rounds());
-                    Lost { cause: Cause::Overdue(asked), ..lost }
+                    Lost { cause: Cause::Overdue(call.limit(), asked), ..lost }
                 } else {
                     lost
                 });

@@ -11,6 +11,7 @@ mod batch_exchange;
 mod batch_judge;
 mod batch_loss;
 mod batch_run;
+mod budget;
 mod call;
 mod course;
 mod desk;
@@ -28,6 +29,7 @@ mod telling;
 mod tests;
 
 pub use batch::{Batch, Replies};
+pub use budget::Budget;
 pub use desk::Desk;
 pub use failure::{Failure, Kind};
 pub use state::{Client, World};

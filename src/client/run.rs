@@ -2,7 +2,7 @@
 
 use crate::command::{Command, Effect, Rank, Telltale, effect, may_write};
 use crate::connection::Received;
-use crate::failover::{Cause, Limit, Lost, Phase, Refusal, Remedy, Verdict, judge};
+use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, judge};
 use crate::resp::{Scalar, Sink};
 use crate::telemetry::COUNTERS;
 use crate::time::Instant;
@@ -33,15 +33,35 @@ impl Client {
             Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
             _ => effect(command, &desk.frame.words()[1..]),
         };
-        if (may_write(command) || matches!(effect, Effect::Multi | Effect::Watch))
+        let Some(budget) = self.configuration.policy.request_budget else {
+            return self.run_call(desk, &mut call, effect, sink);
+        };
+        if let Err(lost) = self.admit(desk, &mut call, budget) {
+            return Err(call.fail(&desk.frame, &lost, false, now));
+        }
+        let result = self.run_call(desk, &mut call, effect, sink);
+        self.charge(desk, now, result.is_err());
+        result
+    }
+
+    #[inline]
+    fn run_call<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        effect: Effect,
+        sink: &mut S,
+    ) -> Result<(), Box<Failure>> {
+        let now = call.started;
+        if (may_write(call.command) || matches!(effect, Effect::Multi | Effect::Watch))
             && self.deployment.watch().is_due(now)
         {
-            self.saddle(desk, &mut call, effect);
+            self.saddle(desk, call, effect);
         }
         if self.pins.any() || effect != Effect::None {
-            return self.run_with_state(desk, &mut call, effect, sink);
+            return self.run_with_state(desk, call, effect, sink);
         }
-        self.attempt_until_done(desk, &mut call, sink)?;
+        self.attempt_until_done(desk, call, sink)?;
         // A command that blocked took long: its connection was in use until now.
         let used = if call.blocking { self.world.clock.coarse() } else { now };
         self.put_back_at(desk, used);
@@ -61,11 +81,21 @@ impl Client {
         if self.pinned.is_some() {
             return Ok(());
         }
+        let Some(budget) = self.configuration.policy.request_budget else { return self.connect_call(desk, &mut call) };
+        if let Err(lost) = self.admit(desk, &mut call, budget) {
+            return Err(call.fail(&desk.frame, &lost, false, now));
+        }
+        let result = self.connect_call(desk, &mut call);
+        self.charge(desk, now, result.is_err());
+        result
+    }
+
+    fn connect_call(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
         loop {
             call.retry.begin();
-            match self.acquire(desk, &mut call) {
+            match self.acquire(desk, call) {
                 Ok(()) => break,
-                Err(lost) => self.after_loss(desk, &mut call, &lost)?,
+                Err(lost) => self.after_loss(desk, call, &lost)?,
             }
         }
         self.attached = true;
@@ -140,7 +170,7 @@ impl Client {
         let begun = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
         if call.deadline.passed(begun) {
             // What is sent now would only be in doubt.
-            return Err(Lost::before(Phase::Write, Cause::TimedOut(Limit::CommandTimeout)));
+            return Err(Lost::before(Phase::Write, Cause::TimedOut(call.limit())));
         }
         self.send(desk, call)?;
         if call.blocking {
@@ -233,7 +263,7 @@ impl Client {
             return Err(self.give_up(desk, call, said, now));
         }
         if call.deadline.passed(self.world.clock.now()) {
-            let lost = Lost::before(Phase::Read, Cause::Overdue(said));
+            let lost = Lost::before(Phase::Read, Cause::Overdue(call.limit(), said));
             return Err(self.end(desk, call, &lost));
         }
         call.recover = Some(recovery);
@@ -265,7 +295,7 @@ impl Client {
             return Err(self.end(desk, call, lost));
         }
         if call.deadline.passed(self.world.clock.now()) {
-            return Err(self.end(desk, call, &overdue(lost)));
+            return Err(self.end(desk, call, &overdue(call, lost)));
         }
         // Where another node is known to be primary already there is nothing to search for.
         if !matches!(lost.cause, Cause::Superseded(_)) {
@@ -311,7 +341,7 @@ impl Client {
 /// Whether trying again cannot help.
 pub(super) fn is_final(call: &mut Call, lost: &Lost) -> bool {
     match lost.cause {
-        Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(_) => true,
+        Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(..) => true,
         Cause::Protocol(_) => {
             call.garbled += 1;
             // Once may be a broken connection; twice is a peer that speaks something else.
@@ -322,9 +352,9 @@ pub(super) fn is_final(call: &mut Call, lost: &Lost) -> bool {
 }
 
 /// A loss after which no time is left for another attempt.
-pub(super) fn overdue(lost: &Lost) -> Lost {
+pub(super) fn overdue(call: &Call, lost: &Lost) -> Lost {
     match &lost.cause {
         Cause::TimedOut(_) => lost.clone(),
-        cause => Lost { cause: Cause::Overdue(cause.to_string()), ..lost.clone() },
+        cause => Lost { cause: Cause::Overdue(call.limit(), cause.to_string()), ..lost.clone() },
     }
 }

@@ -20,6 +20,8 @@ pub struct World {
     pub clock: Box<dyn Clock>,
     /// The connections that outlive requests.
     pub registry: Registry,
+    /// Whether the request is coming to its end, so that the reserve of its budget is open.
+    pub is_ending: fn() -> bool,
 }
 
 /// One client object.

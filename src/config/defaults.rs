@@ -16,8 +16,11 @@ pub struct Defaults {
     pub timeout: Duration,
     /// The limit of one attempt's reply; none means no limit.
     pub read_write_timeout: Option<Duration>,
-    /// The limit of a command with its retries; none means no limit. 10 s on the command line, 5 s elsewhere.
+    /// The limit of a command with its retries; none means no limit. 10 s on the command line, 5 s elsewhere and in
+    /// AWS Lambda.
     pub command_timeout: Option<Duration>,
+    /// The limit of all commands of one request; none means no limit.
+    pub request_budget: Option<Duration>,
     /// How long a primary may be silent before others are asked.
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
@@ -40,6 +43,7 @@ impl Default for Defaults {
             timeout: Duration::from_secs(1),
             read_write_timeout: Some(Duration::from_secs(3)),
             command_timeout: Some(Duration::from_secs(10)),
+            request_budget: None,
             suspect_after: Duration::from_millis(250),
             retry: RetrySettings {
                 ceiling: Ceiling::LastWins,
@@ -61,7 +65,12 @@ impl Default for Defaults {
 pub const INI_NAMES: &[(&str, &str, &str)] = &[
     ("timeout", "1.0", "limit of one dial, in seconds"),
     ("read_write_timeout", "3.0", "limit of one attempt's reply, in seconds; 0 or less: no limit"),
-    ("command_timeout", "", "limit of a command with its retries, in seconds; 0: none; empty: 10 for CLI, 5 otherwise"),
+    (
+        "command_timeout",
+        "",
+        "limit of a command with its retries, in seconds; 0: none; empty: 10 for CLI, 5 otherwise and in AWS Lambda",
+    ),
+    ("request_budget", "0", "limit of all commands of one request, in seconds; 0: none"),
     ("suspect_after", "0.25", "silence of a primary after which other nodes are asked, in seconds"),
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
@@ -80,7 +89,19 @@ const MOST_CONNECTIONS: u32 = 65_535;
 /// PHP frees nested arrays by recursion, so depth is bounded by its stack.
 const GREATEST_DEPTH: u32 = 1_024;
 
+/// Commands of a web request should not wait as long as those of a worker: somebody is waiting for the page.
+const COMMAND_TIMEOUT_OF_REQUESTS: Duration = Duration::from_secs(5);
+
 impl Defaults {
+    /// The defaults under a server interface of PHP. In AWS Lambda PHP runs as on the command line, but somebody waits.
+    pub fn of(sapi: &str, lambda: bool) -> Defaults {
+        let defaults = Defaults::default();
+        if sapi == "cli" && !lambda {
+            return defaults;
+        }
+        Defaults { command_timeout: Some(COMMAND_TIMEOUT_OF_REQUESTS), ..defaults }
+    }
+
     /// Takes the ini setting `resilient_redis.NAME`; an empty text leaves what is there.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigurationError> {
         let option = format!("resilient_redis.{name}");
@@ -107,6 +128,7 @@ impl Defaults {
     pub(super) fn tune(&mut self, option: &str, name: &str, value: &Setting) -> Result<bool, ConfigurationError> {
         match name {
             "command_timeout" => self.command_timeout = numbers::seconds_or_none(option, value)?,
+            "request_budget" => self.request_budget = numbers::seconds_or_none(option, value)?,
             "suspect_after" => self.suspect_after = numbers::positive_seconds(option, value)?,
             "read_from" => read_from(option, value)?,
             "max_connections" => {
@@ -126,6 +148,7 @@ impl Defaults {
             timeout: self.timeout,
             read_write_timeout: self.read_write_timeout,
             command_timeout: self.command_timeout,
+            request_budget: self.request_budget,
             suspect_after: self.suspect_after,
             retry: self.retry,
         }
@@ -167,11 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn commands_wait_less_where_somebody_waits_for_them() {
+        let limit = |sapi, lambda| Defaults::of(sapi, lambda).command_timeout.unwrap().as_secs();
+        assert_eq!(limit("cli", false), 10);
+        assert_eq!([limit("cli", true), limit("fpm-fcgi", false), limit("cli-server", false)], [5, 5, 5]);
+    }
+
+    #[test]
     fn every_ini_setting_changes_its_value() {
         let values = [
             ("timeout", "0.5"),
             ("read_write_timeout", "-1"),
             ("command_timeout", "0"),
+            ("request_budget", "2.5"),
             ("suspect_after", "1"),
             ("max_connections", "2"),
             ("max_idle_time", "60"),
@@ -188,6 +219,7 @@ mod tests {
             timeout: Duration::from_millis(500),
             read_write_timeout: None,
             command_timeout: None,
+            request_budget: Some(Duration::from_millis(2500)),
             suspect_after: Duration::from_secs(1),
             retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
             max_connections: 2,

@@ -31,6 +31,8 @@ pub struct Policy {
     pub read_write_timeout: Option<Duration>,
     /// The limit of everything that one command does, retries included; none means no limit.
     pub command_timeout: Option<Duration>,
+    /// The limit of everything that one request does; none means no limit.
+    pub request_budget: Option<Duration>,
     /// How long a primary may be silent before others are asked.
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.

@@ -50,6 +50,8 @@ pub enum Limit {
     ReadWriteTimeout,
     /// Everything that a command does.
     CommandTimeout,
+    /// Everything that a request does.
+    RequestBudget,
 }
 
 impl Limit {
@@ -59,6 +61,7 @@ impl Limit {
             Limit::Timeout => "timeout",
             Limit::ReadWriteTimeout => "read_write_timeout",
             Limit::CommandTimeout => "command_timeout",
+            Limit::RequestBudget => "request_budget",
         }
     }
 }
@@ -72,8 +75,8 @@ pub enum Cause {
     Closed,
     /// A limit ran out.
     TimedOut(Limit),
-    /// `command_timeout` ran out; what stood in the way is told in these words.
-    Overdue(String),
+    /// The limit on the whole command ran out; what stood in the way is told in these words.
+    Overdue(Limit, String),
     /// What came was no RESP, or more than allowed.
     Protocol(ProtocolError),
     /// The server would not let us in. Trying again changes nothing until somebody changes the configuration.
@@ -100,7 +103,7 @@ impl fmt::Display for Cause {
             }
             Cause::Closed => f.write_str("the server closed the connection"),
             Cause::TimedOut(limit) => write!(f, "{} ran out", limit.as_str()),
-            Cause::Overdue(obstacle) => write!(f, "command_timeout ran out; the last obstacle: {obstacle}"),
+            Cause::Overdue(limit, obstacle) => write!(f, "{} ran out; the last obstacle: {obstacle}", limit.as_str()),
             Cause::Protocol(error) => write!(f, "{error}"),
             Cause::PoolExhausted(most) => write!(f, "all {most} connections of max_connections are in use"),
             Cause::Superseded(node) => write!(f, "the node was silent and {node} was promoted"),

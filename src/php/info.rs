@@ -7,6 +7,7 @@ use ext_php_rs::{info_table_end, info_table_header, info_table_row, info_table_s
 
 use crate::telemetry::COUNTERS;
 
+use super::ini;
 use super::process::world;
 use super::zend;
 
@@ -22,6 +23,11 @@ pub extern "C" fn print(module: *mut ModuleEntry) {
     info_table_row!("Commands that waited for a primary", COUNTERS.waited.get().to_string());
     info_table_row!("Failovers", COUNTERS.failovers.get().to_string());
     info_table_row!("Outcomes unknown", COUNTERS.unknown.get().to_string());
+    let limit = ini::defaults().map_or_else(
+        |error| error.to_string(),
+        |defaults| defaults.command_timeout.map_or("none".to_owned(), |limit| format!("{} s", limit.as_secs_f64())),
+    );
+    info_table_row!("Limit of a command here (command_timeout)", limit);
     info_table_end!();
     info_table_start!();
     info_table_header!("Pools (node, database)", "idle / leased");

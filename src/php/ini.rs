@@ -1,7 +1,6 @@
 //! The ini settings: `resilient_redis.NAME` is the default of option `NAME`.
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::time::Duration;
 
 use ext_php_rs::ffi::{E_WARNING, ext_php_rs_sapi_module, zend_ini_entry, zend_string};
 use ext_php_rs::flags::IniEntryPermission;
@@ -10,9 +9,6 @@ use ext_php_rs::zend::IniEntryDef;
 use crate::config::{ConfigurationError, Defaults, INI_NAMES};
 
 use super::zend;
-
-/// Commands of a web request should not wait as long as those of a worker: somebody is waiting for the page.
-const COMMAND_TIMEOUT_OF_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Registers the settings. Called once, while the module starts.
 pub fn register(module_number: i32) {
@@ -71,10 +67,7 @@ const FAILURE: c_int = -1;
 /// # Errors
 /// A setting is wrong: it is named as it stands in php.ini.
 pub fn defaults() -> Result<Defaults, ConfigurationError> {
-    let mut defaults = Defaults::default();
-    if !is_command_line() {
-        defaults.command_timeout = Some(COMMAND_TIMEOUT_OF_REQUESTS);
-    }
+    let mut defaults = Defaults::of(&sapi(), is_lambda());
     for (name, _, _) in INI_NAMES {
         let full = CString::new(full_name(name)).expect("names have no NUL");
         // SAFETY: the engine gives a string that stays until the setting is changed; it is copied at once.
@@ -91,10 +84,16 @@ fn full_name(name: &str) -> String {
     format!("resilient_redis.{name}")
 }
 
-fn is_command_line() -> bool {
+/// Whether this is AWS Lambda: its runtime sets both for every function.
+fn is_lambda() -> bool {
+    ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME"].into_iter().any(|name| std::env::var_os(name).is_some())
+}
+
+/// The name of the server interface: `cli`, `fpm-fcgi` ...
+fn sapi() -> String {
     // SAFETY: the SAPI's description exists for as long as PHP runs.
     unsafe {
         let name = (*ext_php_rs_sapi_module()).name;
-        !name.is_null() && CStr::from_ptr(name).to_bytes() == b"cli"
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
     }
 }

@@ -40,7 +40,9 @@ extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
 /// came back is closed.
 unsafe extern "C" fn after_request() -> c_int {
     // SAFETY: no PHP code runs any more, so nobody uses the hands.
-    unsafe { hands() }.desk.sweep();
+    let desk = unsafe { &mut hands().desk };
+    desk.sweep();
+    desk.budget.reset();
     // Between two requests nobody waits: connections that nobody came for are closed now.
     world().registry.tidy(world().clock.coarse());
     0

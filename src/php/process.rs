@@ -18,6 +18,7 @@ static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
         network: Box::new(SystemNetwork { unacknowledged: Some(unacknowledged) }),
         clock: Box::new(SystemClock),
         registry: Registry::default(),
+        is_ending,
     })
 });
 
@@ -27,6 +28,15 @@ fn unacknowledged(socket: BorrowedFd<'_>) -> Option<usize> {
     // SAFETY: the descriptor is open while it is borrowed; for a socket the request writes one int.
     let answered = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     (answered == 0).then(|| usize::try_from(bytes).ok())?
+}
+
+/// Whether PHP has begun to end the request: shutdown functions, destructors, and modules that write what they kept,
+/// such as sessions.
+fn is_ending() -> bool {
+    /// `EG_FLAGS_IN_SHUTDOWN`
+    const IN_SHUTDOWN: u8 = 1;
+    // SAFETY: the executor's globals exist for as long as PHP runs; a byte of them is read.
+    unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).flags & IN_SHUTDOWN != 0 }
 }
 
 /// The network, the clock and the connections of this process.

@@ -2,6 +2,7 @@
 
 mod batch_blocks;
 mod batches;
+mod budget;
 mod deadlines;
 mod events;
 mod outcomes;
@@ -23,6 +24,11 @@ use crate::resp::{Sink, ValueSink};
 use crate::telemetry::Event;
 
 use super::{Client, Desk, Failure, Replies, World};
+
+thread_local! {
+    /// Whether the request of this thread's test is coming to its end.
+    pub static ENDING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
 
 /// A client with a desk of its own, before a scripted network.
 pub struct Bench {
@@ -52,6 +58,7 @@ impl Bench {
             network: Box::new(network.clone()),
             clock: Box::new(network.clock.clone()),
             registry: Registry::default(),
+            is_ending: || ENDING.get(),
         });
         let client = client_in(&world, parameters, options);
         Bench { network, client, desk: Desk::default(), world }
