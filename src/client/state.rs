@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::Configuration;
+use crate::config::{Configuration, ConfigurationError, Setting};
 use crate::connection::{Errand, Identity, Network, SocketOptions};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
@@ -78,6 +78,25 @@ impl Client {
             attached: false,
             events: EventQueue::default(),
         }
+    }
+
+    /// A client with another policy for the same deployment: it shares what is known, the pools, and who this one is at
+    /// the moment; not its pinned connection, nor the events that wait.
+    ///
+    /// # Errors
+    /// An option is wrong, or is none that can be changed for a call site.
+    pub fn with_options(&self, options: &Setting) -> Result<Client, ConfigurationError> {
+        Ok(Client {
+            world: self.world.clone(),
+            configuration: self.configuration.with_options(options)?,
+            deployment: self.deployment.clone(),
+            identity: self.identity.clone(),
+            primary: self.primary.clone(),
+            pinned: None,
+            pins: Pins::default(),
+            attached: false,
+            events: EventQueue::default(),
+        })
     }
 
     /// The configuration as it was given.

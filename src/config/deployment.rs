@@ -33,6 +33,8 @@ pub struct Configuration {
     pub pool: PoolLimits,
     /// What a reply may cost.
     pub limits: ReplyLimits,
+    /// What the three before were made of.
+    pub(super) tuned: Defaults,
 }
 
 /// Checks both arguments of the constructor and says what they mean. `defaults` holds where they say nothing.
@@ -55,14 +57,7 @@ pub fn configure(
     tuned.timeout = common.timeout.unwrap_or(tuned.timeout);
     tuned.read_write_timeout = common.read_write_timeout.unwrap_or(tuned.read_write_timeout);
     if let Some(retry) = &common.retry {
-        tuned.retry = retry.over(tuned.retry);
-        if let Some(deadline) = retry.deadline {
-            if options.has_command_timeout && deadline != tuned.command_timeout {
-                let accepted = "the same number as `command_timeout`, or one of both only";
-                return Err(ConfigurationError::new("retry.deadline", "another number", accepted));
-            }
-            tuned.command_timeout = deadline;
-        }
+        retry.apply(&mut tuned, options.has_command_timeout)?;
     }
     Ok(Configuration {
         endpoints,
@@ -74,6 +69,7 @@ pub fn configure(
         policy: tuned.policy(),
         pool: tuned.pool(),
         limits: tuned.limits(),
+        tuned,
     })
 }
 

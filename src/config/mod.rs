@@ -9,6 +9,7 @@
 //! It may use `time` and `telemetry`, and needs neither. It knows nothing of PHP, sockets or Redis replies.
 
 mod address;
+mod call_site;
 mod defaults;
 mod deployment;
 mod error;

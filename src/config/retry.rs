@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
@@ -45,6 +46,18 @@ impl RetryOption {
             }
         }
         Ok(retry)
+    }
+
+    /// Changes what was tuned before. `has_command_timeout` says that the same options name `command_timeout`, too.
+    pub(super) fn apply(&self, tuned: &mut Defaults, has_command_timeout: bool) -> Result<(), ConfigurationError> {
+        tuned.retry = self.over(tuned.retry);
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        if has_command_timeout && deadline != tuned.command_timeout {
+            let accepted = "the same number as `command_timeout`, or one of both only";
+            return Err(ConfigurationError::new("retry.deadline", "another number", accepted));
+        }
+        tuned.command_timeout = deadline;
+        Ok(())
     }
 
     /// The settings that come out where `before` held.

@@ -140,6 +140,7 @@ const SECRETIVE: &[(&str, u32)] = &[
     ("__construct", 2),
     ("__call", 2),
     ("executeraw", 1),
+    ("withoptions", 1),
     ("auth", 1),
     ("acl", 1),
     ("config", 1),
@@ -250,6 +251,22 @@ unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
         object_properties_init(std, class);
         (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
         std
+    }
+}
+
+/// Another object of the same class with a client of its own, the same listener, and copies of the properties.
+///
+/// # Safety
+/// `object` is a live object of our class; `client` came out of a box, and is taken over. PHP code may run: `__clone`.
+pub unsafe fn copy(object: *mut zend_object, client: *mut Client) -> Value {
+    // SAFETY: by the caller; the new object is complete before PHP code can see it.
+    unsafe {
+        let made = create((*object).ce);
+        let ours = of(made);
+        ours.client = Some(Box::from_raw(client));
+        ours.listener = zend::hold(&of(object).listener);
+        zend::zend_objects_clone_members(made, object);
+        zend::owned_object(made)
     }
 }
 

@@ -114,7 +114,7 @@ fn shape_of(row: &Command, words: &[Value]) -> Shape {
 }
 
 /// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
-const LATER: [&str; 9] = [
+const LATER: [&str; 8] = [
     "pubSubLoop",
     "push",
     "getClientBy",
@@ -123,7 +123,6 @@ const LATER: [&str; 9] = [
     "getCommandFactory",
     "createCommand",
     "executeCommand",
-    "withOptions",
 ];
 
 /// Whether this is a method of Predis that comes later; then that is thrown.

@@ -23,6 +23,7 @@ pub fn table() -> Vec<Method> {
         Method::new("executeRaw", commands::execute_raw, const { &[required(c"words")] }),
         Method::new("pipeline", queue_options::open_pipeline, const { &[variadic(c"arguments")] }),
         Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
+        Method::new("withOptions", with_options, const { &[required(c"options")] }),
         Method::new("connect", connect, &[]),
         Method::new("disconnect", disconnect, &[]),
         Method::new("isConnected", is_connected, &[]),
@@ -106,6 +107,26 @@ unsafe fn with_client<R>(call: *mut zend_execute_data, body: impl FnOnce(&mut Cl
             None
         }
     }
+}
+
+/// A copy with another policy. As with a clone, a subclass's own properties come with it and its constructor does not run.
+extern "C" fn with_options(call: *mut zend_execute_data, return_value: *mut zval) {
+    guarded(|| {
+        // SAFETY: Zend calls a method with its frame, which keeps the object and the argument alive. Nothing with a
+        // destructor is on the stack where Zend may leave by a jump: the client is a plain pointer until it is placed.
+        unsafe {
+            let Some(options) = zend::arguments(call).first().map(settings::read) else {
+                exceptions::throw_misuse("withOptions", "withOptions takes an array of options");
+                return;
+            };
+            let Some(copied) = with_client(call, |client| client.with_options(&options)) else { return };
+            drop(options);
+            match copied.map(|client| Box::into_raw(Box::new(client))) {
+                Ok(client) => return_value.cast::<Value>().write(class::copy(zend::this(call), client)),
+                Err(error) => exceptions::throw_configuration(&error.to_string()),
+            }
+        }
+    });
 }
 
 extern "C" fn connect(call: *mut zend_execute_data, _: *mut zval) {

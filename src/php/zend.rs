@@ -40,6 +40,7 @@ unsafe extern "C" {
     pub static spl_ce_RuntimeException: *mut zend_class_entry;
     pub static spl_ce_InvalidArgumentException: *mut zend_class_entry;
 
+    pub fn zend_objects_clone_members(into: *mut zend_object, from: *mut zend_object);
     pub fn object_init_ex(into: *mut zval, class: *mut zend_class_entry) -> c_int;
     pub fn zend_update_property_stringl(
         scope: *mut zend_class_entry,
