@@ -61,6 +61,10 @@ final class ConfigurationTest extends RedisTestCase
         yield 'an unknown ceiling' => [['retry' => ['ceiling' => 'all']], 'retry.ceiling', 'all', 'last-wins'];
         yield 'an unknown key of retry' => [['retry' => ['max_attempt' => 3]], 'retry.max_attempt', 'int', 'max_attempts'];
         yield 'no connections at all' => [['max_connections' => 0], 'max_connections', '0', 'from 1'];
+        yield 'more replicas than anybody has' => [['min_replicas' => 101], 'min_replicas', '101', 'from 0 to 100'];
+        yield 'a truth for a number of replicas' => [['min_replicas' => true], 'min_replicas', 'true', 'count, timeout'];
+        yield 'no time for the replicas' => [['min_replicas' => ['timeout' => 0]], 'min_replicas.timeout', '0', 'greater than 0'];
+        yield 'an unknown key of min_replicas' => [['min_replicas' => ['counts' => 1]], 'min_replicas.counts', 'int', 'count'];
         yield 'an unknown protocol' => [['protocol' => 4], 'protocol', '4', '2 or 3'];
         yield 'a negative database' => [['database' => -1], 'database', '-1', 'from 0'];
         yield 'a choice that comes later' => [['read_from' => 'prefer-replica'], 'read_from', 'prefer-replica', "'primary'"];

@@ -12,6 +12,7 @@ use ResilientRedis\ConfigurationException;
 use ResilientRedis\ConnectionException;
 use ResilientRedis\Exception as ClientFailure;
 use ResilientRedis\LostReplyException;
+use ResilientRedis\NotEnoughReplicasException;
 use ResilientRedis\NotSupportedException;
 use ResilientRedis\OutcomeUnknown;
 use ResilientRedis\ProtocolException;
@@ -80,6 +81,7 @@ final class ExtensionTest extends RedisTestCase
         yield 'Exception' => [ClientFailure::class, \RuntimeException::class, false];
         yield 'ConnectionException' => [ConnectionException::class, ClientFailure::class, false];
         yield 'LostReplyException' => [LostReplyException::class, ConnectionException::class, true];
+        yield 'NotEnoughReplicasException' => [NotEnoughReplicasException::class, ConnectionException::class, true];
         yield 'TimeoutException' => [TimeoutException::class, ConnectionException::class, false];
         yield 'ReplyTimeoutException' => [ReplyTimeoutException::class, TimeoutException::class, true];
         yield 'ServerException' => [ServerException::class, ClientFailure::class, false];

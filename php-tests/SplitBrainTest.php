@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace Tests;
 
 use ResilientRedis;
+use ResilientRedis\NotEnoughReplicasException;
+use ResilientRedis\OutcomeUnknown;
 use Tests\Support\RedisServer;
 use Tests\Support\RedisTestCase;
 use Tests\Support\ReplicaSet;
@@ -18,6 +20,9 @@ final class SplitBrainTest extends RedisTestCase
 
     /** @var array{SET: list<string>, INCR: list<string>} the keys of what was acknowledged */
     private array $acknowledged = ['SET' => [], 'INCR' => []];
+
+    /** How many writes too few replicas acknowledged. */
+    private int $missed = 0;
 
     /** @var list<string> */
     private array $events = [];
@@ -106,6 +111,87 @@ final class SplitBrainTest extends RedisTestCase
         self::assertSame($set->primary()->address(), $redis->topology()['primary']);
     }
 
+    /** @return iterable<string, array{int, int}> replicas, and how many have to acknowledge: all of them */
+    public static function quorums(): iterable
+    {
+        yield 'one replica' => [1, 1];
+        yield 'two replicas' => [2, 2];
+    }
+
+    /** @dataProvider quorums */
+    public function test_no_write_is_acknowledged_and_lost_with_min_replicas(int $replicas, int $count): void
+    {
+        $set = $this->replicaSet($replicas);
+        $redis = $this->clientOf($set, ['min_replicas' => ['count' => $count, 'timeout' => 2.0]]);
+        $this->traffic($redis, 0.5);
+        self::assertSame(0, $this->missed);
+        $redis = $this->clientOf($set, ['min_replicas' => ['count' => $count, 'timeout' => 0.05]], true);
+        $this->traffic($redis, 0.3);
+
+        $set->replica(0)->promote();
+        if ($replicas > 1) {
+            $set->replica(1)->replicaOf($set->replica(0));
+        }
+        $this->traffic($redis, 1.0);
+        $this->demoteOldPrimary($set);
+        $this->traffic($redis, 1.0);
+
+        self::assertSame(['SET' => 0, 'INCR' => 0], $this->lostAt($set->replica(0)));
+        self::assertGreaterThan(0, $this->missed, 'the old primary could not have them acknowledged');
+        self::assertSame($set->replica(0)->address(), $redis->topology()['primary']);
+    }
+
+    public function test_a_write_that_too_few_replicas_acknowledge_says_so_and_is_applied_once(): void
+    {
+        $set = $this->replicaSet(1);
+        $redis = $this->clientOf($set, ['min_replicas' => ['count' => 1, 'timeout' => 5.0]]);
+        self::assertSame(1, $redis->incr('n'));
+        $redis = $this->clientOf($set, ['min_replicas' => ['count' => 2, 'timeout' => 0.05], 'retry' => ['ceiling' => 'accumulating']]);
+        $begun = Wait::now();
+        $exception = self::thrown(NotEnoughReplicasException::class, static fn () => $redis->incr('n'));
+        self::assertGreaterThan(0.04, Wait::now() - $begun);
+        self::assertInstanceOf(OutcomeUnknown::class, $exception);
+        self::assertSame(2, $exception->getWanted());
+        self::assertSame('INCR', $exception->getCommand());
+        self::assertSame($set->primary()->address(), $exception->getNode());
+        self::assertStringContainsString('INCR was applied', $exception->getMessage());
+        self::assertSame('2', $set->primary()->command('GET', 'n'));
+        self::assertSame('2', $redis->get('n'), 'a read waits for nobody');
+        self::assertSame(2, $set->primary()->calls('WAIT'));
+        self::assertSame(['OK', 1], [$redis->multi(), count((array) self::queued($redis))]);
+        self::thrown(NotEnoughReplicasException::class, static fn () => $redis->exec());
+        self::assertSame('3', $redis->get('n'), 'the transaction is over');
+    }
+
+    public function test_a_plain_number_and_an_ini_value_do_as_well_and_who_may_not_wait_hears_of_the_option(): void
+    {
+        $server = $this->server();
+        $server->command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '+@all', '-wait');
+        $parameters = ['port' => $server->port, 'username' => 'app', 'password' => 'secret'];
+        $options = [['min_replicas' => 1], ['min_replicas' => '1']];
+        foreach ($options as $option) {
+            $redis = new ResilientRedis($parameters, $option);
+            $exception = self::thrown(NotEnoughReplicasException::class, static fn () => $redis->set('k', 'v'));
+            self::assertStringContainsString('min_replicas', $exception->getMessage());
+            self::assertStringContainsString('NOPERM', $exception->getMessage());
+            self::assertSame([0, 1], [$exception->getReached(), $exception->getWanted()]);
+        }
+        ini_set('resilient_redis.min_replicas', '1');
+        try {
+            $redis = new ResilientRedis($parameters);
+            self::thrown(NotEnoughReplicasException::class, static fn () => $redis->set('k', 'v'));
+            $redis = new ResilientRedis($parameters, ['min_replicas' => 0]);
+            self::assertSame('OK', $redis->set('k', 'v'));
+        } finally {
+            ini_restore('resilient_redis.min_replicas');
+        }
+    }
+
+    private static function queued(ResilientRedis $redis): mixed
+    {
+        return [$redis->incr('n')];
+    }
+
     /** Runs operations for some time; gives the longest one, in seconds. */
     private function traffic(ResilientRedis $redis, float $seconds): float
     {
@@ -114,11 +200,15 @@ final class SplitBrainTest extends RedisTestCase
         $begun = Wait::now();
         for ($turn = 0; ($now = Wait::now()) < $begun + $seconds; $turn++) {
             $key = 'k' . $number++;
-            match ($turn % 3) {
-                0 => $redis->set($key, 'v') && $this->acknowledged['SET'][] = $key,
-                1 => $redis->incr($key) && $this->acknowledged['INCR'][] = $key,
-                2 => $redis->get($key),
-            };
+            try {
+                match ($turn % 3) {
+                    0 => $redis->set($key, 'v') && $this->acknowledged['SET'][] = $key,
+                    1 => $redis->incr($key) && $this->acknowledged['INCR'][] = $key,
+                    2 => $redis->get($key),
+                };
+            } catch (NotEnoughReplicasException) {
+                $this->missed++;
+            }
             $longest = max($longest, Wait::now() - $now);
             usleep((int) max(0, ($begun + ($turn + 1) / self::RATE - Wait::now()) * 1e6));
         }
@@ -149,9 +239,12 @@ final class SplitBrainTest extends RedisTestCase
     }
 
     /** @param array<string, mixed> $options */
-    private function clientOf(ReplicaSet $set, array $options = []): ResilientRedis
+    private function clientOf(ReplicaSet $set, array $options = [], bool $continues = false): ResilientRedis
     {
-        $this->acknowledged = ['SET' => [], 'INCR' => []];
+        if (!$continues) {
+            $this->acknowledged = ['SET' => [], 'INCR' => []];
+        }
+        $this->missed = 0;
         $this->events = [];
         $redis = new ResilientRedis($set->primary()->endpoint(), $options + ['command_timeout' => 5.0]);
         $redis->onEvent(function (string $event): void {

@@ -24,16 +24,27 @@ const MOST_MISSED: u32 = 2;
 impl Client {
     /// Sends the frame on the desk's connection, whole.
     #[inline]
-    pub(super) fn send(&self, desk: &mut Desk, call: &Call) -> Result<(), Lost> {
+    pub(super) fn send(&self, desk: &mut Desk, call: &Call, replies: u32) -> Result<(), Lost> {
         let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
         let frame = desk.frame.bytes();
         lease.connection.set_riding(desk.frame.riding());
-        let sent = lease.connection.send(frame, 1 + call.riders.count())?;
-        if sent == frame.len() { Ok(()) } else { self.send_rest(&mut lease.connection, &desk.frame, sent, call) }
+        let sent = lease.connection.send(frame, replies)?;
+        if sent == frame.len() {
+            Ok(())
+        } else {
+            self.send_rest(&mut lease.connection, &desk.frame, sent, call, replies)
+        }
     }
 
     #[cold]
-    fn send_rest(&self, connection: &mut Connection, frame: &Frame, mut sent: usize, call: &Call) -> Result<(), Lost> {
+    fn send_rest(
+        &self,
+        connection: &mut Connection,
+        frame: &Frame,
+        mut sent: usize,
+        call: &Call,
+        replies: u32,
+    ) -> Result<(), Lost> {
         let (network, clock) = (&*self.world.network, &*self.world.clock);
         let (deadline, limit) = call.reply_deadline(clock.now(), &self.configuration.policy);
         let own = frame.bytes().len() - frame.riding();
@@ -43,7 +54,7 @@ impl Client {
                 Err(Lost::before(Phase::Write, Cause::TimedOut(limit)))
             } else {
                 wait_for(network, connection, Interest::Write, deadline.remaining(now));
-                connection.send(&frame.bytes()[sent..], 1 + call.riders.count())
+                connection.send(&frame.bytes()[sent..], replies)
             };
             // Where only a rider was left to be sent, the command itself may have been applied.
             sent += went.map_err(|lost| Lost { sent: sent >= own, ..lost })?;

@@ -62,6 +62,10 @@ impl Client {
             }
             self.wait_to_send(desk, call, heard)?;
         }
+        if call.riders.any() {
+            // A connection that breaks here shows it when the replies are taken.
+            let _ = self.send_riders(desk, call);
+        }
         self.take_the_rest(desk, call, batch, replies, heard)
     }
 

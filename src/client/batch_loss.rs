@@ -29,7 +29,7 @@ impl Client {
         desk.course.set_out(batch);
         let queueing = self.pins.multi;
         let result = match desk.lease {
-            Some(_) => self.exchange_batch(desk, call, batch, replies),
+            Some(_) => self.exchange_batch_and_hear(desk, call, batch, replies),
             None => Err(Lost::before(Phase::Lease, Cause::Closed)),
         };
         let Err(lost) = result else { return Ok(()) };

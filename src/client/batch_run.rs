@@ -57,6 +57,7 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Box<Failure>> {
+        self.saddle_batch(call, batch);
         if self.pins.any() {
             self.run_pinned_batch(desk, call, batch, replies)?;
         } else {
@@ -67,7 +68,10 @@ impl Client {
         }
         self.settle(desk);
         match desk.course.doubted.first() {
-            None => Ok(()),
+            None => match call.shortfall.take() {
+                None => Ok(()),
+                Some(shortfall) => Err(self.short_of_replicas_for_batch(desk, call, batch, &shortfall)),
+            },
             Some(first) => {
                 let text = "the reply to the second attempt may be due to the first, whose own reply was lost";
                 Err(self.fail_batch(
@@ -105,6 +109,7 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Box<Failure>> {
+        let waits = call.riders.waits();
         loop {
             call.retry.begin();
             if let Err(lost) = self.acquire(desk, call) {
@@ -116,10 +121,11 @@ impl Client {
             }
             if call.retry.attempts() > 1 {
                 replies.rewind(desk.course.done);
+                self.saddle_batch_again(desk, call, batch, waits);
             }
             desk.course.set_out(batch);
             let begun = self.world.clock.coarse();
-            let result = self.exchange_batch(desk, call, batch, replies);
+            let result = self.exchange_batch_and_hear(desk, call, batch, replies);
             if call.blocking {
                 call.blocked(self.world.clock.now().since(begun));
                 call.blocks_for = batch.blocks_for();

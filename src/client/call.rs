@@ -11,7 +11,7 @@ use crate::time::{Backoff, Deadline, Instant};
 
 use super::batch::Batch;
 use super::failure::{Failure, Kind, kind_of};
-use super::rider::Riders;
+use super::rider::{Riders, Shortfall};
 
 /// How often a command that waits for a server looks meanwhile whether another one is primary.
 const LOOK_OFTEN: Duration = Duration::from_millis(250);
@@ -50,6 +50,8 @@ pub struct Call {
     pub renewed: bool,
     /// When it looked last who is primary.
     looked_at: Option<Instant>,
+    /// What is missing of the replicas that had to acknowledge it, now that it was applied.
+    pub shortfall: Option<Box<Shortfall>>,
     /// How often what came was no RESP.
     pub garbled: u32,
     backoff: Option<Backoff>,
@@ -109,6 +111,7 @@ impl Call {
             told: false,
             renewed: false,
             looked_at: None,
+            shortfall: None,
             garbled: 0,
             backoff: None,
         }
@@ -243,6 +246,32 @@ impl Call {
             attempts: self.retry.attempts(),
             elapsed,
             phase: Some(lost.phase),
+            index: None,
+        })
+    }
+
+    /// The failure of a command that was applied, and not acknowledged by as many replicas as it had to be.
+    pub fn short_of_replicas(&self, frame: &Frame, shortfall: &Shortfall, now: Instant) -> Box<Failure> {
+        let Shortfall { reached, wanted, within, why } = shortfall;
+        let name = self.name(frame);
+        let elapsed = now.since(self.started);
+        let place = self.node.as_ref().map_or_else(String::new, |node| format!(" [{node}]"));
+        let said = match why {
+            Some(why) => format!("how many replicas have it is not known (option min_replicas): {why}"),
+            None => format!(
+                "{reached} of {wanted} replicas acknowledged it within {:.3} s (option min_replicas)",
+                within.as_secs_f64()
+            ),
+        };
+        let message = format!("{name} was applied, but {said}{place} ({:.3} s)", elapsed.as_secs_f64());
+        Box::new(Failure {
+            kind: Kind::NotEnoughReplicas { reached: *reached, wanted: *wanted },
+            message,
+            node: self.node.as_ref().map(ToString::to_string),
+            command: name,
+            attempts: self.retry.attempts(),
+            elapsed,
+            phase: Some(Phase::Read),
             index: None,
         })
     }

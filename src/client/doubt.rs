@@ -23,7 +23,11 @@ impl Client {
     pub(super) fn look_around(&mut self, call: &mut Call, look: &Look) -> bool {
         let knowledge = self.deployment.knowledge();
         let Some(node) = knowledge.primary().cloned() else { return false };
-        let cause = "replicas that were attached to it are gone";
+        let cause = if look.away.is_empty() {
+            "its replicas did not acknowledge a write"
+        } else {
+            "replicas that were attached to it are gone"
+        };
         if look.first {
             let missing = look.away.iter().map(ToString::to_string).collect();
             self.events.push(Event::primary_suspected(node.to_string(), missing, cause.to_owned()));

@@ -17,6 +17,13 @@ pub enum Kind {
     Timeout(Limit),
     /// A limit ran out, and the command may have been applied.
     ReplyTimeout(Limit),
+    /// Applied, but too few replicas acknowledged it in time.
+    NotEnoughReplicas {
+        /// How many did.
+        reached: u32,
+        /// How many had to.
+        wanted: u32,
+    },
     /// The server's error reply; the first word of it.
     Server(String),
     /// Misuse.
@@ -70,7 +77,7 @@ impl Failure {
 
     /// Whether the command may have been applied.
     pub fn is_outcome_unknown(&self) -> bool {
-        matches!(self.kind, Kind::LostReply | Kind::ReplyTimeout(_))
+        matches!(self.kind, Kind::LostReply | Kind::ReplyTimeout(_) | Kind::NotEnoughReplicas { .. })
     }
 }
 

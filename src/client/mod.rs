@@ -5,11 +5,13 @@
 //! lost then stands on the [`Desk`], which belongs to the thread, and never on the stack.
 //! May use every room below it.
 
+mod answers;
 mod await_reply;
 mod batch;
 mod batch_exchange;
 mod batch_judge;
 mod batch_loss;
+mod batch_riders;
 mod batch_run;
 mod budget;
 mod call;

@@ -54,18 +54,25 @@ impl Client {
     ) -> Result<(), Box<Failure>> {
         let now = call.started;
         if (may_write(call.command) || matches!(effect, Effect::Multi | Effect::Watch))
-            && self.deployment.watch().is_due(now)
+            && (self.configuration.policy.min_replicas.is_some() || self.deployment.watch().is_due(now))
         {
             self.saddle(desk, call, effect);
         }
         if self.pins.any() || effect != Effect::None {
-            return self.run_with_state(desk, call, effect, sink);
+            self.run_with_state(desk, call, effect, sink)?;
+        } else {
+            self.attempt_until_done(desk, call, sink)?;
+            // A command that blocked took long: its connection was in use until now.
+            let used = if call.blocking { self.world.clock.coarse() } else { now };
+            self.put_back_at(desk, used);
         }
-        self.attempt_until_done(desk, call, sink)?;
-        // A command that blocked took long: its connection was in use until now.
-        let used = if call.blocking { self.world.clock.coarse() } else { now };
-        self.put_back_at(desk, used);
-        Ok(())
+        match call.shortfall.take() {
+            None => Ok(()),
+            Some(shortfall) => {
+                sink.reset();
+                Err(self.short_of_replicas(desk, call, &shortfall))
+            }
+        }
     }
 
     /// Makes sure that a connection can be had.
@@ -111,6 +118,7 @@ impl Client {
         call: &mut Call,
         sink: &mut S,
     ) -> Result<(), Box<Failure>> {
+        let waits = call.riders.waits();
         loop {
             call.retry.begin();
             match self.attempt(desk, call, sink) {
@@ -141,8 +149,8 @@ impl Client {
                     }
                 }
             }
-            if desk.frame.riding() > 0 {
-                self.unsaddle(desk, call);
+            if waits || desk.frame.riding() > 0 {
+                self.saddle_again(desk, call, waits);
             }
             sink.reset();
             self.count_retry();
@@ -172,7 +180,7 @@ impl Client {
             // What is sent now would only be in doubt.
             return Err(Lost::before(Phase::Write, Cause::TimedOut(call.limit())));
         }
-        self.send(desk, call)?;
+        self.send(desk, call, 1 + call.riders.count())?;
         if call.blocking {
             return self.await_blocked(desk, call, begun, sink);
         }

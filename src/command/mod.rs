@@ -14,7 +14,7 @@ mod table;
 
 pub use blocking::{BlockingTimeout, blocking_timeout, shorter_timeout};
 pub use lookup::{all, at, find, find_subcommand};
-pub use rank::{effect, hazard, is_read, is_write, may_use_replica, may_write};
+pub use rank::{always_writes, effect, hazard, is_read, is_write, may_use_replica, may_write};
 pub use row::{Arguments, Blocking, Command, Effect, Flags, Hazard, KeyRange, Rank, Risk, Shape, Subcommand, Telltale};
 pub use table::COMMANDS;
 #[allow(unused_imports, reason = "asked for only where PHP is built in")]

@@ -40,6 +40,14 @@ pub fn may_write(command: Option<&Command>) -> bool {
     })
 }
 
+/// Whether the command changes data whatever its arguments.
+#[inline]
+pub fn always_writes(command: Option<&Command>) -> bool {
+    command.is_some_and(|row| {
+        row.flags.contains(Flags::WRITE) && !matches!(row.risk, Risk::BitField | Risk::GeoRadius(_) | Risk::Sort)
+    })
+}
+
 /// Whether the command, with these arguments, changes data or may do so: what a primary hands on to its replicas. A
 /// command that the table does not know may.
 pub fn is_write(command: Option<&Command>, arguments: &[&[u8]]) -> bool {

@@ -25,6 +25,16 @@ fn every_row_has_its_index() {
 }
 
 #[test]
+fn what_always_writes_writes_with_any_arguments() {
+    for row in all().iter().filter(|row| always_writes(Some(row))) {
+        for arguments in [&[][..], &[&b"a"[..]], &[b"k", b"GET", b"u8", b"0"], &[b"a", b"b", b"c", b"d", b"e"]] {
+            assert!(may_write(Some(row)) && is_write(Some(row), arguments), "{} {arguments:?}", row.name);
+        }
+    }
+    assert!(always_writes(find(b"SET")) && !always_writes(find(b"SORT")) && !always_writes(find(b"GET")));
+}
+
+#[test]
 fn no_command_that_writes_is_fixed_as_a_read() {
     for row in all() {
         let writes = row.flags.contains(Flags::WRITE);

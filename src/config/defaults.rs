@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
-use super::policy::{Ceiling, Policy, PoolLimits, ReplyLimits, RetrySettings};
+use super::policy::{Ceiling, Policy, PoolLimits, Quorum, ReplyLimits, RetrySettings};
 use super::retry;
 use super::setting::Setting;
 
@@ -25,6 +25,8 @@ pub struct Defaults {
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
     pub retry: RetrySettings,
+    /// How many replicas have to acknowledge a write.
+    pub min_replicas: Option<Quorum>,
     /// The most connections per node and process.
     pub max_connections: usize,
     /// An idle connection older than this is closed instead of used.
@@ -51,6 +53,7 @@ impl Default for Defaults {
                 cap: Duration::from_millis(250),
                 max_attempts: None,
             },
+            min_replicas: None,
             max_connections: 8,
             max_idle_time: Duration::from_secs(240),
             check_idle_after: Duration::from_secs(1),
@@ -72,6 +75,7 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
     ),
     ("request_budget", "0", "limit of all commands of one request, in seconds; 0: none"),
     ("suspect_after", "0.25", "silence of a primary after which other nodes are asked, in seconds"),
+    ("min_replicas", "0", "replicas that have to acknowledge a write within 0.1 s; 0: none"),
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
     ("check_idle_after", "1.0", "age from which an idle connection is checked before use, in seconds"),
@@ -131,6 +135,7 @@ impl Defaults {
             "request_budget" => self.request_budget = numbers::seconds_or_none(option, value)?,
             "suspect_after" => self.suspect_after = numbers::positive_seconds(option, value)?,
             "read_from" => read_from(option, value)?,
+            "min_replicas" => self.min_replicas = Quorum::read(option, value, self.min_replicas)?,
             "max_connections" => {
                 self.max_connections = numbers::whole_between(option, value, 1, MOST_CONNECTIONS)? as usize;
             }
@@ -151,6 +156,7 @@ impl Defaults {
             request_budget: self.request_budget,
             suspect_after: self.suspect_after,
             retry: self.retry,
+            min_replicas: self.min_replicas,
         }
     }
 
@@ -204,6 +210,7 @@ mod tests {
             ("command_timeout", "0"),
             ("request_budget", "2.5"),
             ("suspect_after", "1"),
+            ("min_replicas", "2"),
             ("max_connections", "2"),
             ("max_idle_time", "60"),
             ("check_idle_after", "0"),
@@ -222,6 +229,7 @@ mod tests {
             request_budget: Some(Duration::from_millis(2500)),
             suspect_after: Duration::from_secs(1),
             retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
+            min_replicas: Some(Quorum { count: 2, timeout: Duration::from_millis(100) }),
             max_connections: 2,
             max_idle_time: Duration::from_secs(60),
             check_idle_after: Duration::ZERO,

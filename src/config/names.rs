@@ -72,6 +72,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "reader",
     "read_from",
     "suspect_after",
+    "min_replicas",
     "max_connections",
     "max_idle_time",
     "check_idle_after",
@@ -85,16 +86,8 @@ pub(super) const IGNORED_OPTIONS: &[&str] =
     &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "on_event"];
 
 /// Options that a later version brings.
-pub(super) const LATER: &[&str] = &[
-    "min_replicas",
-    "max_replica_lag",
-    "breaker_after",
-    "allowed_nodes",
-    "node_address_map",
-    "regions",
-    "local_region",
-    "iam",
-];
+pub(super) const LATER: &[&str] =
+    &["max_replica_lag", "breaker_after", "allowed_nodes", "node_address_map", "regions", "local_region", "iam"];
 
 /// What other clients call it. Spelling alone would suggest the wrong name.
 const ELSEWHERE: &[(&str, &str)] = &[

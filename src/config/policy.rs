@@ -37,6 +37,17 @@ pub struct Policy {
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
     pub retry: RetrySettings,
+    /// How many replicas have to acknowledge a write; none means that nobody waits for them.
+    pub min_replicas: Option<Quorum>,
+}
+
+/// How many replicas have to acknowledge a write, and how long they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quorum {
+    /// How many, at least 1.
+    pub count: u32,
+    /// How long they may take, from when the primary has applied the write.
+    pub timeout: Duration,
 }
 
 /// What is tried again, and at which pace.

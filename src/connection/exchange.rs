@@ -118,6 +118,7 @@ impl Connection {
     /// is good for nothing else.
     pub fn owe(&mut self, replies: u32) {
         self.owed += replies;
+        self.riding = 0;
     }
 
     /// Sends what the kernel takes of a batch whose replies are counted already. Gives how many bytes went.
@@ -241,9 +242,10 @@ impl Connection {
         Lost { sent, ..self.fail(Cause::Closed) }
     }
 
-    /// How many bytes at the end of what was sent are known never to have arrived, once the connection is lost.
+    /// How many bytes at the end of the commands that were sent are known never to have arrived, once the connection is
+    /// lost.
     pub fn undelivered(&self) -> usize {
-        self.undelivered
+        self.undelivered.saturating_sub(self.riding)
     }
 
     /// Whether bytes have arrived that are not decoded yet.

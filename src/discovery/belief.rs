@@ -57,7 +57,8 @@ impl Search {
             Some(heard_at) if unsupported && named_is_awaited => (claimed_at + GRACE).max(heard_at + HEARING),
             _ => claimed_at + GRACE,
         };
-        let decide_at = decide_at.max(self.all_until);
+        // Who proves its promotion need not be compared with everybody.
+        let decide_at = if claim == Claim::Promoted { decide_at } else { decide_at.max(self.all_until) };
         self.decide_at = Some(decide_at);
         let open = unheard
             || self.targets.iter().any(Target::is_awaited)

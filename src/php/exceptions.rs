@@ -37,6 +37,7 @@ classes! {
     EXCEPTION "Exception"
     CONNECTION "ConnectionException"
     LOST_REPLY "LostReplyException"
+    NOT_ENOUGH "NotEnoughReplicasException"
     TIMEOUT "TimeoutException"
     REPLY_TIMEOUT "ReplyTimeoutException"
     SERVER "ServerException"
@@ -68,22 +69,25 @@ pub fn register() {
         let none = ClassFlags::empty();
         CONNECTION.register(EXCEPTION.get(), &[], none, &[]);
         LOST_REPLY.register(CONNECTION.get(), &[], none, &[]);
+        let counts = [Method::new("getReached", get::<9>, &[]), Method::new("getWanted", get::<10>, &[])];
+        NOT_ENOUGH.register(CONNECTION.get(), &counts, none, &PROPERTIES[9..]);
         TIMEOUT.register(CONNECTION.get(), &[Method::new("getLimit", get::<7>, &[])], none, &PROPERTIES[7..8]);
         REPLY_TIMEOUT.register(TIMEOUT.get(), &[], none, &[]);
-        SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<8>, &[])], none, &PROPERTIES[8..]);
+        SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<8>, &[])], none, &PROPERTIES[8..9]);
         CLIENT.register(EXCEPTION.get(), &[], none, &[]);
         NOT_SUPPORTED.register(CLIENT.get(), &[], none, &[]);
         ABORTED.register(CLIENT.get(), &[], none, &[]);
         PROTOCOL.register(EXCEPTION.get(), &[], none, &[]);
         CONFIGURATION.register(zend::spl_ce_InvalidArgumentException, &[], none, &[]);
         zend_do_implement_interface(LOST_REPLY.get(), unknown);
+        zend_do_implement_interface(NOT_ENOUGH.get(), unknown);
         zend_do_implement_interface(REPLY_TIMEOUT.get(), unknown);
     }
 }
 
 /// The properties behind the accessors.
-const PROPERTIES: [&str; 9] =
-    ["node", "command", "attempts", "elapsed", "phase", "index", "replies", "limit", "errorType"];
+const PROPERTIES: [&str; 11] =
+    ["node", "command", "attempts", "elapsed", "phase", "index", "replies", "limit", "errorType", "reached", "wanted"];
 
 impl Class {
     fn get(&self) -> *mut zend_class_entry {
@@ -124,6 +128,7 @@ extern "C" fn get<const PROPERTY: usize>(
     let scope = match PROPERTY {
         7 => TIMEOUT.get(),
         8 => SERVER.get(),
+        9 | 10 => NOT_ENOUGH.get(),
         _ => EXCEPTION.get(),
     };
     // SAFETY: the engine calls a method with its object; the property is read within its own class's scope, and what
@@ -150,7 +155,7 @@ pub fn throw(failure: &Failure) {
 pub fn throw_of_batch(failure: &Failure, replies: &Value, earlier: usize) {
     if let Some(made) = made_of(failure) {
         if let Some(index) = failure.index {
-            made.number("index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
+            made.number(&EXCEPTION, "index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
         }
         made.value("replies", *replies);
         made.throw();
@@ -170,6 +175,7 @@ fn made_of(failure: &Failure) -> Option<Made> {
     let class = match &failure.kind {
         Kind::Connection => &CONNECTION,
         Kind::LostReply => &LOST_REPLY,
+        Kind::NotEnoughReplicas { .. } => &NOT_ENOUGH,
         Kind::Timeout(_) => &TIMEOUT,
         Kind::ReplyTimeout(_) => &REPLY_TIMEOUT,
         Kind::Server(_) => &SERVER,
@@ -188,6 +194,10 @@ fn made_of(failure: &Failure) -> Option<Made> {
     match &failure.kind {
         Kind::Timeout(limit) | Kind::ReplyTimeout(limit) => made.text(&TIMEOUT, "limit", Some(Limit::as_str(*limit))),
         Kind::Server(error_type) => made.text(&SERVER, "errorType", Some(error_type)),
+        Kind::NotEnoughReplicas { reached, wanted } => {
+            made.number(&NOT_ENOUGH, "reached", i64::from(*reached));
+            made.number(&NOT_ENOUGH, "wanted", i64::from(*wanted));
+        }
         _ => {}
     }
     Some(made)
@@ -256,10 +266,10 @@ impl Made {
         }
     }
 
-    fn number(&self, name: &str, value: i64) {
+    fn number(&self, scope: &Class, name: &str, value: i64) {
         // SAFETY: as in `set_text`.
         unsafe {
-            zend::zend_update_property_long(EXCEPTION.get(), self.object, name.as_ptr().cast(), name.len(), value);
+            zend::zend_update_property_long(scope.get(), self.object, name.as_ptr().cast(), name.len(), value);
         }
     }
 
@@ -273,7 +283,7 @@ impl Made {
 
     fn numbers(&self, attempts: u32, elapsed: f64) {
         let scope = EXCEPTION.get();
-        self.number("attempts", i64::from(attempts));
+        self.number(&EXCEPTION, "attempts", i64::from(attempts));
         // SAFETY: as in `set_text`.
         unsafe {
             zend::zend_update_property_double(scope, self.object, c"elapsed".as_ptr(), 7, elapsed);

@@ -18,7 +18,6 @@ mod module;
 mod pipeline;
 mod process;
 mod queue;
-mod queue_commands;
 mod queue_options;
 mod replies;
 mod settings;

@@ -180,6 +180,19 @@ impl Watch {
         false
     }
 
+    /// Says that the primary of `epoch` gives cause for doubt that its list of replicas does not show: they do not
+    /// acknowledge. That may go on for long without anybody being promoted.
+    pub fn suspect(&self, epoch: u64, now: Instant) {
+        let mut notes = self.notes.lock();
+        if notes.epoch != epoch || notes.doubt.is_some() {
+            return;
+        }
+        if notes.looked_at.is_none_or(|last| now.since(last) >= LEAST_OFTEN) {
+            notes.doubt = Some(Doubt { away: Vec::new(), since: Some(now), looks: 0 });
+            self.due.set(Instant::default());
+        }
+    }
+
     /// Says that somebody who did not answer kept us waiting when we looked around.
     pub fn waited_in_vain(&self, now: Instant) {
         self.notes.lock().hasty_until = now + HANGS_FOR;

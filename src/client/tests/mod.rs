@@ -5,6 +5,7 @@ mod batches;
 mod budget;
 mod deadlines;
 mod events;
+mod min_replicas;
 mod outcomes;
 mod pooling;
 mod searches;

@@ -223,6 +223,7 @@ impl State {
                         pipe.leaving.push((at, bytes));
                         pipe.end_at = Some(at);
                     }
+                    Reaction::ReplyLater(later, bytes) => pipe.leaving.push((at + later, bytes)),
                     Reaction::Nothing => {}
                 }
             }

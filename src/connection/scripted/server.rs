@@ -1,6 +1,7 @@
 //! A server that knows just enough of Redis, and can be told to misbehave.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::config::NodeAddress;
 
@@ -25,6 +26,8 @@ pub enum Reaction {
     Reply(Vec<u8>),
     /// It replies and closes.
     ReplyAndClose(Vec<u8>),
+    /// It replies after some time.
+    ReplyLater(Duration, Vec<u8>),
     /// It says nothing.
     Nothing,
 }
@@ -66,6 +69,10 @@ pub struct Server {
     pub hides_role: bool,
     /// How often ROLE was answered or refused.
     pub roles: usize,
+    /// How many replicas acknowledge what is written, and after how long; all that are attached, at once, if not given.
+    pub acknowledging: Option<(usize, Duration)>,
+    /// The words of every WAIT.
+    pub waits: Vec<Vec<String>>,
     /// Whether it is a Sentinel, which gives no role.
     pub sentinel: bool,
     /// What it watches.
@@ -136,6 +143,7 @@ impl Server {
         let name = words[0].to_ascii_uppercase();
         let fault = self.faults.iter().position(|(on, _)| *on == name).and_then(|index| self.faults.remove(index));
         match fault.map(|(_, fault)| fault) {
+            None if name == "WAIT" && session.queue.is_none() => self.wait(&words[1..]),
             None => Reaction::Reply(self.serve(session, &name, &words[1..])),
             Some(Fault::CloseBefore) => Reaction::ReplyAndClose(Vec::new()),
             Some(Fault::Say(bytes)) => {
@@ -187,6 +195,21 @@ impl Server {
             }
             _ => self.execute(name, arguments),
         }
+    }
+
+    fn wait(&mut self, arguments: &[String]) -> Reaction {
+        self.waits.push(arguments.to_vec());
+        if self.follows.is_some() {
+            return Reaction::Reply(error("ERR WAIT cannot be used with replica instances."));
+        }
+        let (count, after) = self.acknowledging.unwrap_or((self.replicas.len(), Duration::ZERO));
+        let (wanted, limit) = (arguments[0].parse::<usize>().unwrap(), arguments[1].parse().unwrap());
+        let limit = Duration::from_millis(limit);
+        if count >= wanted && after <= limit {
+            return Reaction::ReplyLater(after, format!(":{count}\r\n").into_bytes());
+        }
+        let count = if after <= limit { count } else { 0 };
+        Reaction::ReplyLater(limit, format!(":{count}\r\n").into_bytes())
     }
 
     /// Why a command is not even looked at, if it is not.
