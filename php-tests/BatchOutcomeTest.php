@@ -46,6 +46,17 @@ final class BatchOutcomeTest extends RedisTestCase
         self::assertSame([1, [0 => null, 2 => 'mine']], [$exception->getIndex(), $exception->getReplies()]);
     }
 
+    public function test_an_error_whose_command_is_sent_again_in_its_order_is_not_thrown(): void
+    {
+        $says = static fn (string $command, string $text): array => ['command' => $command, 'fault' => 'say', 'times' => 1, 'bytes' => "-$text\r\n"];
+        $rules = [$says('GETSET', 'LOADING Redis is loading the dataset in memory'), $says('APPEND', 'WRONGTYPE for the first time')];
+        $proxy = $this->stoppedAtTheEnd(ScriptedServer::following(self::shared(), $rules));
+        $redis = new ResilientRedis($proxy->endpoint());
+        $replies = $redis->pipeline(static fn (Pipeline $pipeline) => $pipeline->ping()->getset('k', 'v')->append('k', 'w')->get('k'));
+        // The proxy's server has executed both twice.
+        self::assertSame(['PONG', 'vw', 2, 'vw'], $replies);
+    }
+
     public function test_silence_in_the_middle_is_bounded_once_for_all_of_it(): void
     {
         [$redis] = $this->clientBefore('INCR', 'swallow', ['read_write_timeout' => 0.4]);

@@ -103,6 +103,15 @@ final class MemoryLimitTest extends RedisTestCase
         self::assertGreaterThan(0, min($ends), self::seen($ends));
     }
 
+    public function test_a_pipeline_that_met_the_limit_is_not_sent_a_second_time_by_what_runs_after_it(): void
+    {
+        self::shared()->command('DEL', 'n');
+        $run = Process::run(Extension::php(__DIR__ . '/Fixtures/after-shortage.php', ['memory_limit' => '16M'], self::shared()->endpoint()));
+        self::assertSame(255, $run->wait(), $run->output());
+        self::assertStringContainsString('Allowed memory size of', $run->output());
+        self::assertStringEndsWith('[1,[],"1"]', $run->output(), 'the replies of a second execute(), and what was counted');
+    }
+
     /** @param list<array<string, int>> $steps */
     private function stepInFpm(string $reply, array $steps): void
     {

@@ -50,6 +50,16 @@ final class ScriptedServer
         return new self('fault-proxy.php', (string) $server->port, json_encode([$rule], JSON_THROW_ON_ERROR));
     }
 
+    /**
+     * A proxy that follows several rules.
+     *
+     * @param list<array<string, mixed>> $rules see bin/fault-proxy.php
+     */
+    public static function following(RedisServer $server, array $rules): self
+    {
+        return new self('fault-proxy.php', (string) $server->port, json_encode($rules, JSON_THROW_ON_ERROR));
+    }
+
     public function endpoint(): string
     {
         return "tcp://127.0.0.1:$this->port";

@@ -18,6 +18,7 @@ mod module;
 mod pipeline;
 mod process;
 mod queue;
+mod queue_commands;
 mod queue_options;
 mod replies;
 mod settings;

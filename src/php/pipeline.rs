@@ -100,6 +100,7 @@ pub unsafe fn flush(object: *mut zend_object) -> bool {
     // SAFETY: by the caller. No PHP code runs before the events.
     unsafe {
         let queue = queue::of(object);
+        queue.forget_if_left();
         if queue.waiting() == 0 {
             queue.batch.clear();
             return true;
@@ -124,18 +125,23 @@ unsafe fn flush_plain(object: *mut zend_object) {
         let hands = hands();
         let kept = !queue.options.forget;
         let mut sink = PhpSink::of_batch(&mut hands.building, root, &queue.batch, kept);
+        queue.begin_exchange();
         let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
         let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
+        queue.end_exchange();
         match result {
-            Ok(()) if !(has_errors && kept && queue.options.throws) => queue.batch.clear(),
             Ok(()) => {
-                if let Some((index, text)) = first_error(&*root, earlier) {
-                    let mut failure = server_error(&text);
-                    failure.command = queue.batch.name(index);
-                    failure.index = u32::try_from(index).ok();
-                    exceptions::throw_of_batch(&failure, &*root, earlier);
+                let looked_for = has_errors && kept && queue.options.throws;
+                match looked_for.then(|| first_error(&*root, earlier)).flatten() {
+                    None => queue.batch.clear(),
+                    Some((index, text)) => {
+                        let mut failure = server_error(&text);
+                        failure.command = queue.batch.name(index);
+                        failure.index = u32::try_from(index).ok();
+                        exceptions::throw_of_batch(&failure, &*root, earlier);
+                        give_up(object);
+                    }
                 }
-                give_up(object);
             }
             Err(failure) => {
                 let known = if kept { *root } else { zend::null() };
@@ -219,7 +225,9 @@ pub unsafe fn execute_block(object: *mut zend_object) -> Block {
         let mut replies = zend::null();
         let hands = hands();
         let mut sink = PhpSink::of_batch(&mut hands.building, &raw mut replies, &queue.batch, true);
+        queue.begin_exchange();
         let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
+        queue.end_exchange();
         queue.batch.clear();
         let block = match result {
             // The replies to MULTI and to what was queued say nothing about the commands themselves.

@@ -14,19 +14,12 @@ use ext_php_rs::ffi::{
 };
 
 use crate::client::{Batch, Client};
-use crate::command::{self, Command, Shape};
 
-use super::class::{self, Handler, Method, Parameter, required, variadic};
-use super::commands::{self, guarded, unconstructed};
-use super::elements::Elements;
-use super::process::hands;
+use super::class::{self, Method};
+use super::commands::{guarded, unconstructed};
 use super::queue_options::Options;
 use super::zend::{self, Value};
-use super::{exceptions, pipeline, transaction};
-
-/// A pipeline is sent on its own accord when its commands take this much on the wire: so a million commands need no
-/// more memory than their replies. (A transaction and an atomic pipeline cannot be cut in two.)
-const CHUNK: usize = 16 * 1024 * 1024;
+use super::{exceptions, pipeline, queue_commands, transaction};
 
 /// An object that collects commands.
 #[repr(C)]
@@ -43,6 +36,8 @@ pub struct Queue {
     pub running: bool,
     /// Whether keys are watched for it.
     pub watching: bool,
+    /// Whether its batch is being exchanged. Found at another time, PHP left that exchange by a jump.
+    exchanging: bool,
     std: zend_object,
 }
 
@@ -77,15 +72,6 @@ static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 static PIPELINE: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 static TRANSACTION: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 
-const PARAMETERS: &[Parameter] = &[variadic(c"arguments")];
-
-macro_rules! handlers {
-    ($($index:literal)*) => { [$(handle::<$index> as Handler),*] };
-}
-
-/// As for the client: a handler per row, so that nothing is looked up when it is called.
-static ROWS: [Handler; command::COMMANDS.len()] = crate::command::with_command_indices!(handlers);
-
 /// Registers both classes. Called once, while the module starts.
 pub fn register() {
     HANDLERS.get_or_init(|| {
@@ -101,11 +87,8 @@ pub fn register() {
         ("ResilientRedis\\Pipeline", &PIPELINE, pipeline::table()),
         ("ResilientRedis\\Transaction", &TRANSACTION, transaction::table()),
     ] {
-        let rows =
-            command::all().iter().zip(ROWS).filter(|(row, _)| !own.iter().any(|method| method.name() == row.method));
-        let mut all: Vec<Method> = rows.map(|(row, handler)| Method::new(row.method, handler, PARAMETERS)).collect();
+        let mut all = queue_commands::table(&own);
         all.extend(own);
-        all.push(Method::new("__call", call, const { &[required(c"name"), required(c"arguments")] }));
         all.push(Method::new("getClient", get_client, &[]));
         all.push(Method::new("count", count, &[]).returning_integer());
         // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
@@ -190,6 +173,27 @@ impl Queue {
         std::mem::replace(&mut self.held[1], zend::null())
     }
 
+    /// Its batch is about to be exchanged.
+    pub fn begin_exchange(&mut self) {
+        self.exchanging = true;
+    }
+
+    /// The exchange of its batch is over.
+    pub fn end_exchange(&mut self) {
+        self.exchanging = false;
+    }
+
+    /// Forgets a batch that PHP left in the middle of its exchange: sent a second time it might be applied a second
+    /// time. What was built of its replies is half built, and left to the end of the request.
+    #[inline]
+    pub fn forget_if_left(&mut self) {
+        if self.exchanging {
+            self.exchanging = false;
+            self.batch.clear();
+            self.held[1] = zend::null();
+        }
+    }
+
     /// Whether its commands are sent between MULTI and EXEC.
     pub fn is_atomic(&self) -> bool {
         self.options.atomic || self.sort() == Sort::Transaction
@@ -200,83 +204,6 @@ impl Queue {
         // The MULTI in front is ours.
         if self.is_atomic() { self.batch.len().saturating_sub(1) } else { self.batch.len() }
     }
-}
-
-extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_value: *mut zval) {
-    // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
-    guarded(|| unsafe { enqueue(call, command::at(INDEX), return_value) });
-}
-
-/// Adds a command of the table. The object is returned, so that calls can be chained.
-///
-/// # Safety
-/// `call` is the frame of a method call on an object of one of the two classes.
-unsafe fn enqueue(call: *mut zend_execute_data, row: &'static Command, return_value: *mut zval) {
-    // SAFETY: by the caller. PHP code may run while the words are settled: the object is reached anew after it.
-    unsafe {
-        if zend::has_named_arguments(call) {
-            exceptions::throw_misuse(row.name, "commands take no named arguments");
-            return;
-        }
-        let object = zend::this(call);
-        if transaction::is_ready(object)
-            && let Some(shape) = commands::write(row, zend::arguments(call))
-        {
-            add(object, Some(row), shape, return_value);
-        }
-    }
-}
-
-/// Adds the command that stands in this thread's frame.
-///
-/// # Safety
-/// The object is one of ours and stays alive; no PHP code runs in the meantime.
-unsafe fn add(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
-    // SAFETY: by the caller.
-    unsafe {
-        let queue = of(object);
-        if queue.sort() == Sort::Transaction && queue.phase == Phase::CheckAndSet {
-            if let Some(client) = queue.client_object() {
-                commands::run(client, row, shape, return_value);
-            }
-            return;
-        }
-        let atomic = queue.is_atomic();
-        if atomic && queue.batch.is_empty() {
-            queue.batch.open();
-        }
-        if let Err(failure) = queue.batch.push(&hands().desk.frame, row, shape) {
-            exceptions::throw(&failure);
-            return;
-        }
-        if !atomic && queue.batch.size() >= CHUNK && !queue.batch.is_open() && !pipeline::flush(object) {
-            return;
-        }
-        return_value.cast::<Value>().write(zend::reference_to(object));
-    }
-}
-
-/// `__call`: commands that the table does not have.
-extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
-    guarded(|| {
-        // SAFETY: Zend calls `__call` with a name and an array of arguments.
-        unsafe {
-            let object = zend::this(call);
-            let [name, list] = zend::arguments(call) else { return };
-            if zend::type_of(name) != zend::IS_STRING || zend::type_of(list) != zend::IS_ARRAY {
-                exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
-                return;
-            }
-            if commands::is_later(zend::bytes_of(name)) || !transaction::is_ready(object) {
-                return;
-            }
-            let name = zend::bytes_of(name).to_ascii_uppercase();
-            let words: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
-            if let Some(row) = commands::write_words(&name, words) {
-                add(object, row, Shape::Plain, return_value);
-            }
-        }
-    });
 }
 
 extern "C" fn get_client(call: *mut zend_execute_data, return_value: *mut zval) {
@@ -336,6 +263,7 @@ unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
         (&raw mut (*object).phase).write(Phase::Fresh);
         (&raw mut (*object).running).write(false);
         (&raw mut (*object).watching).write(false);
+        (&raw mut (*object).exchanging).write(false);
         let std = &raw mut (*object).std;
         zend_object_std_init(std, class);
         object_properties_init(std, class);

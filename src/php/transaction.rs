@@ -109,6 +109,7 @@ pub unsafe fn execute(object: *mut zend_object, callable: Option<&Value>, return
     // SAFETY: by the caller. The object is reached anew after PHP code has run.
     unsafe {
         let queue = queue::of(object);
+        queue.forget_if_left();
         let misuse = match callable {
             _ if queue.running => {
                 Some("execute() and exec() are not possible inside of the transaction's own callable")
