@@ -11,25 +11,31 @@ final class FpmMaster
 
     private readonly string $folder;
 
-    /** @param array<string, string> $ini */
-    private function __construct(private readonly string $scripts, int $workers, array $ini)
+    /**
+     * @param array<string, string> $ini
+     * @param list<string> $users
+     */
+    private function __construct(private readonly string $scripts, int $workers, array $ini, array $users)
     {
         $this->folder = Scratch::folder('fpm');
-        $user = posix_getuid() === 0 ? "user = root\ngroup = root\n" : '';
-        file_put_contents("$this->folder/fpm.conf", <<<CONF
-            [global]
-            error_log = $this->folder/log
-            log_level = notice
-            daemonize = no
-            [www]
-            {$user}listen = $this->folder/socket
-            pm = static
-            pm.max_children = $workers
-            pm.max_requests = 0
-            catch_workers_output = yes
-            clear_env = no
+        $configuration = "[global]\nerror_log = $this->folder/log\nlog_level = notice\ndaemonize = no\n";
+        foreach ($users === [] ? [null] : $users as $name) {
+            $socket = $this->socket($name);
+            $group = posix_getgrgid(posix_getpwnam($name ?? 'root')['gid'])['name'];
+            $user = posix_getuid() === 0 ? sprintf("user = %s\ngroup = %s\n", $name ?? 'root', $group) : '';
+            $pool = $name ?? 'www';
+            $configuration .= <<<CONF
+                [$pool]
+                {$user}listen = $socket
+                pm = static
+                pm.max_children = $workers
+                pm.max_requests = 0
+                catch_workers_output = yes
+                clear_env = no
 
-            CONF);
+                CONF;
+        }
+        file_put_contents("$this->folder/fpm.conf", $configuration);
         $command = [self::binary(), '-n', '-F', '-y', "$this->folder/fpm.conf"];
         if (posix_getuid() === 0) {
             $command[] = '-R';
@@ -55,10 +61,11 @@ final class FpmMaster
     /**
      * @param string $scripts the folder of the PHP files that are requested
      * @param array<string, string> $ini
+     * @param list<string> $users a pool of `$workers` for each of them; without any, one pool of our own user
      */
-    public static function start(string $scripts, int $workers = 1, array $ini = []): self
+    public static function start(string $scripts, int $workers = 1, array $ini = [], array $users = []): self
     {
-        return new self($scripts, $workers, $ini);
+        return new self($scripts, $workers, $ini, $users);
     }
 
     /** @param array<string, string|int> $query */
@@ -68,9 +75,9 @@ final class FpmMaster
     }
 
     /** @param array<string, string|int> $query */
-    public function send(string $script, array $query = []): FastCgi
+    public function send(string $script, array $query = [], ?string $user = null): FastCgi
     {
-        return new FastCgi("$this->folder/socket", "$this->scripts/$script", http_build_query($query));
+        return new FastCgi($this->socket($user), "$this->scripts/$script", http_build_query($query));
     }
 
     public function log(): string
@@ -87,6 +94,12 @@ final class FpmMaster
     public function stop(): void
     {
         $this->process->stop();
+    }
+
+    /** Where the pool of that user listens. */
+    private function socket(?string $user): string
+    {
+        return "$this->folder/socket" . ($user === null ? '' : "-$user");
     }
 
     private static function binary(): string

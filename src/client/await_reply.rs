@@ -8,10 +8,11 @@ use crate::discovery::{Search, Sign, Step};
 use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::{Frame, Sink};
 use crate::time::{Clock, Deadline, Instant};
-use crate::topology::Change;
+use crate::topology::{Change, Evidence};
 
 use super::call::Call;
 use super::desk::Desk;
+use super::share::soon;
 use super::state::Client;
 
 /// While a command blocks by its own will its node is looked at this often.
@@ -121,6 +122,7 @@ impl Client {
             return Err(no_lease());
         };
         let mut missed = 0;
+        let mut looked = None;
         let outcome = loop {
             let now = self.world.clock.now();
             if call.blocking && missed >= MOST_MISSED {
@@ -130,7 +132,18 @@ impl Client {
                 break Err(Lost::awaiting(Cause::TimedOut(limit)));
             }
             if desk.search.is_none() && now >= suspect_at {
-                desk.search = Some(Box::new(self.suspect(desk, &node, now)));
+                let search = self.suspect(desk, &node, now);
+                // What a blocked command wants to know of its node nobody else tells.
+                desk.search = Some(Box::new(if call.blocking { search } else { search.holding_back() }));
+                looked = None;
+            }
+            if let Some(mut search) = desk.search.take() {
+                let told = self.told_since(&mut looked).filter(|told| search.is_proven(told, &node));
+                if let Some(told) = told {
+                    break Err(Lost::awaiting(Cause::Superseded(told.primary.to_string())));
+                }
+                self.take_turns(desk, &mut search, looked, now);
+                desk.search = Some(search);
             }
             let Some(lease) = desk.lease.as_mut() else { break Err(no_lease()) };
             let (network, clock) = (&*self.world.network, &*self.world.clock);
@@ -147,7 +160,12 @@ impl Client {
                 Step::Found(found) if search.supersedes(&found, &node) => {
                     let promoted = found.node.to_string();
                     let started = search.started();
-                    if self.keep_found(found) == Change::Promoted {
+                    let Some(change) = self.keep_found(*found) else {
+                        // Another worker has found another one: whether that is proof is seen next.
+                        desk.search = None;
+                        continue;
+                    };
+                    if change == Change::Promoted {
                         let cause = "no reply within suspect_after".to_owned();
                         self.tell(Some(node.to_string()), cause, started, Some((promoted.clone(), true)));
                     }
@@ -156,24 +174,28 @@ impl Client {
                 // The answer may take its time, but a command that blocks for ever has no other end if its node is gone
                 // without a word: what is seen of the node is all that the search is for.
                 Step::Searching if !(call.blocking && sign.is_some()) => {
-                    if search.wait(network, clock, Some((lease.connection.pollable(), interest)), deadline) {
+                    let until = soon(now, deadline);
+                    if search.wait(network, clock, Some((lease.connection.pollable(), interest)), until) {
                         break Ok(());
                     }
                     continue;
                 }
                 // It is primary still: what it says of itself is fresher than what we knew.
                 Step::Found(found) if found.node == node && self.deployment.knowledge().primary() == Some(&node) => {
-                    self.deployment.learn_primary(&node, &found.report);
+                    let evidence = Evidence::of(&found.report, found.replicas, None);
+                    self.learn(&node, &found.report, evidence, found.based_on);
                 }
                 // Nothing proves that another one is primary. A node that will not let anybody else in is alive.
                 Step::Found(_) | Step::Hopeless(..) | Step::Searching => {}
             }
             missed = if sign == Some(Sign::Silence) { missed + 1 } else { 0 };
             desk.search = None;
+            desk.turn = None;
             calm = (calm * 2).min(LEAST_OFTEN.max(calm));
             suspect_at = self.world.clock.now() + calm;
         };
         desk.search = None;
+        desk.turn = None;
         outcome
     }
 

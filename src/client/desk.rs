@@ -1,5 +1,6 @@
 //! What one thread has in hand while a command runs.
 
+use crate::board::Turn;
 use crate::discovery::Search;
 use crate::pool::Lease;
 use crate::resp::Frame;
@@ -17,6 +18,8 @@ pub struct Desk {
     pub(super) lease: Option<Lease>,
     /// The search that goes on beside an awaited reply.
     pub(super) search: Option<Box<Search>>,
+    /// The right to search on behalf of all workers of the host.
+    pub(super) turn: Option<Turn>,
     /// How far the batch on its way has come.
     pub(super) course: Course,
     /// What the request has spent of its budget.
@@ -28,10 +31,11 @@ impl Desk {
     pub fn sweep(&mut self) {
         self.lease = None;
         self.search = None;
+        self.turn = None;
     }
 
     /// Whether something was left behind.
     pub fn is_littered(&self) -> bool {
-        self.lease.is_some() || self.search.is_some()
+        self.lease.is_some() || self.search.is_some() || self.turn.is_some()
     }
 }

@@ -48,7 +48,10 @@ impl Client {
             match search.step(network, clock) {
                 Step::Found(found) if search.supersedes(&found, &node) => {
                     let promoted = found.node.to_string();
-                    self.keep_found(found);
+                    if self.keep_found(*found).is_none() {
+                        // Another worker has found another one: that is known now, and the command goes there.
+                        return true;
+                    }
                     self.count_wait(call, started);
                     let cause = format!("another node was promoted: {cause}");
                     self.tell(Some(node.to_string()), cause, started, Some((promoted, true)));

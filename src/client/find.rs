@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::config::NodeAddress;
 use crate::discovery::{Found, Search, Step};
 use crate::failover::{Cause, Lost, Phase, Remedy};
-use crate::pool::{Lease, Leased};
+use crate::pool::{Learned, Lease, Leased};
 use crate::telemetry::COUNTERS;
-use crate::topology::{Change, Role};
+use crate::topology::{Change, Evidence, Report, Role};
 
 use super::call::{Call, Recovery};
 use super::desk::Desk;
@@ -35,6 +35,9 @@ impl Client {
     pub(super) fn acquire(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Lost> {
         if let Some(recovery) = call.recover.take() {
             return self.recover(desk, call, recovery);
+        }
+        if self.deployment.has_news() {
+            self.heed();
         }
         let epoch = self.deployment.epoch();
         if !matches!(&self.primary, Some((known, _)) if *known == epoch) {
@@ -133,6 +136,20 @@ impl Client {
         &mut self,
         desk: &mut Desk,
         call: &mut Call,
+        search: Search,
+        former: Option<&NodeAddress>,
+        recovery: Option<&Recovery>,
+    ) -> Result<Roles, Lost> {
+        let result = self.drive_to_end(desk, call, search, former, recovery);
+        // Whoever waits goes on where this search has stopped.
+        desk.turn = None;
+        result
+    }
+
+    fn drive_to_end(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
         mut search: Search,
         former: Option<&NodeAddress>,
         recovery: Option<&Recovery>,
@@ -146,13 +163,28 @@ impl Client {
         if let Some(left) = call.deadline.remaining(started) {
             search.believe_at(started + if once { Duration::ZERO } else { left / 2 });
         }
+        // Who wants one look only, or a certain node's own word, has nothing to wait for.
+        let alone = once || recovery.is_some_and(|recovery| recovery.only_if_replica.is_some());
+        if !alone {
+            search = search.holding_back();
+        }
+        let mut looked = Some(search.based_on());
         loop {
+            let bell = self.bell();
+            if !alone && self.told_since(&mut looked).is_some_and(|told| search.known() != Some(&told.primary)) {
+                search = self.go_after(desk, call);
+            }
+            self.take_turns(desk, &mut search, looked, self.world.clock.now());
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
                 Step::Found(found) => {
                     let roles = Roles { primary: found.node.clone(), replicas: found.replicas.clone() };
                     call.node = Some(found.node.clone());
-                    let promoted = self.take_over(desk, found) == Change::Promoted && former.is_some();
+                    if !self.take_over(desk, *found) {
+                        search = self.go_after(desk, call);
+                        continue;
+                    }
+                    let promoted = former.is_some_and(|former| *former != roles.primary);
                     // A connection that was lost while its primary stayed is no failover; nor is a server that needs time.
                     let patient = recovery.is_some_and(|recovery| recovery.patience().is_some());
                     let away = former.is_some() && search.rounds() > 1 && !patient;
@@ -188,47 +220,71 @@ impl Client {
                     lost
                 });
             }
-            search.wait(network, clock, None, call.deadline);
+            self.wait_together(&search, bell, call.deadline);
         }
     }
 
-    /// Makes what a search found known, and its connection ours.
-    fn take_over(&mut self, desk: &mut Desk, found: Found) -> Change {
-        let (lease, change) = self.adopt(found);
-        desk.lease = Some(lease);
-        self.attached = true;
-        change
+    /// Goes where another worker has found the primary: one connection, and a search only if it is not there.
+    fn go_after(&self, desk: &mut Desk, call: &Call) -> Search {
+        desk.turn = None;
+        let knowledge = self.deployment.knowledge();
+        let policy = &self.configuration.policy;
+        let now = self.world.clock.now();
+        let settings = self.search_settings();
+        let mut search =
+            Search::direct(self.deployment.key(), &knowledge, settings, policy.suspect_after, policy.retry.cap, now);
+        if let Some(left) = call.deadline.remaining(now) {
+            search.believe_at(now + left / 2);
+        }
+        search.holding_back()
     }
 
-    /// Makes what a search found beside an awaited reply known, and keeps its connection for the next attempt.
-    pub(super) fn keep_found(&mut self, found: Found) -> Change {
-        let (lease, change) = self.adopt(found);
+    /// Makes what a search found known, and its connection ours. False if what another worker has found meanwhile counts.
+    fn take_over(&mut self, desk: &mut Desk, found: Found) -> bool {
+        desk.lease = self.adopt(found).map(|(lease, _)| lease);
+        self.attached |= desk.lease.is_some();
+        desk.lease.is_some()
+    }
+
+    /// Makes what a search found beside an awaited reply known, and keeps its connection for the next attempt. `None` if
+    /// what another worker has found meanwhile counts.
+    pub(super) fn keep_found(&mut self, found: Found) -> Option<Change> {
+        let (lease, change) = self.adopt(found)?;
         lease.give_back(self.world.clock.now());
-        change
+        Some(change)
     }
 
-    fn adopt(&mut self, found: Found) -> (Lease, Change) {
-        let change = self.learn(&found);
-        let pool = self.pool_of(&found.node);
-        let lease = pool.adopt(found.connection, &self.configuration.pool);
-        self.primary = Some((self.deployment.epoch(), pool));
-        (lease, change)
-    }
-
-    fn learn(&mut self, found: &Found) -> Change {
-        let former = self.deployment.knowledge().primary().cloned();
-        let change = self.deployment.learn_primary(&found.node, &found.report);
-        if let Some(watched) = &found.watched {
-            self.deployment.learn_watched(watched.clone());
+    fn adopt(&mut self, found: Found) -> Option<(Lease, Change)> {
+        let Found { node, report, connection, replicas, silent, based_on, watched, .. } = found;
+        let change = self.learn(&node, &report, Evidence::of(&report, replicas, silent), based_on)?;
+        if let Some(watched) = watched {
+            self.deployment.learn_watched(watched);
         }
-        if change == Change::Promoted
-            && let Some(former) = former
-        {
+        let pool = self.pool_of(&node);
+        let lease = pool.adopt(connection, &self.configuration.pool);
+        self.primary = Some((self.deployment.epoch(), pool));
+        Some((lease, change))
+    }
+
+    pub(super) fn learn(
+        &self,
+        node: &NodeAddress,
+        report: &Report,
+        evidence: Evidence,
+        based_on: u64,
+    ) -> Option<Change> {
+        let former = self.deployment.knowledge().primary().cloned();
+        let now = self.world.clock.now().as_nanos();
+        let learned = self.deployment.learn_primary(node, report, evidence, based_on, now);
+        if let Some(former) = former.filter(|former| self.deployment.knowledge().primary() != Some(former)) {
             COUNTERS.failovers.increment();
             // What is idle there leads to a node that is dead or a replica now, whatever the identity.
             self.world.registry.forget_node(&former);
         }
-        change
+        match learned {
+            Learned::New(change) => Some(change),
+            Learned::Overtaken => None,
+        }
     }
 
     /// Waits a moment, as the retry policy says, within the deadline.

@@ -24,6 +24,7 @@ mod find;
 mod questions;
 mod rider;
 mod run;
+mod share;
 mod state;
 mod telling;
 

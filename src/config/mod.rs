@@ -6,9 +6,11 @@
 //! words; nothing is dropped silently because it was misspelt. Seconds are floats outside and
 //! [`Duration`](std::time::Duration) inside.
 //!
-//! It may use `time` and `telemetry`, and needs neither. It knows nothing of PHP, sockets or Redis replies.
+//! It may use `time`, `board` and `telemetry`, and needs of them how large a board may be. It knows nothing of PHP,
+//! sockets or Redis replies.
 
 mod address;
+mod board;
 mod call_site;
 mod defaults;
 mod deployment;
@@ -27,6 +29,7 @@ mod setting;
 mod uri;
 
 pub use address::{DeclaredRole, Endpoint, NodeAddress};
+pub use board::{BOARD_INI_NAMES, BoardSettings};
 pub use defaults::{Defaults, INI_NAMES};
 pub use deployment::{Configuration, configure};
 pub use error::ConfigurationError;

@@ -3,10 +3,13 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::thread::futex;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
 use crate::config::NodeAddress;
@@ -18,6 +21,9 @@ use super::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions,
 /// Idle connections are probed by the kernel from here on: well below the 350 s after which AWS forgets a flow.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long to wait before the next look at a word where the system has no futex for us.
+const WITHOUT_FUTEX: Duration = Duration::from_millis(5);
 
 /// How many bytes a TCP socket has sent that its peer has not acknowledged; `None` if the system does not tell.
 pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<usize>;
@@ -82,6 +88,18 @@ impl Network for SystemNetwork {
             waiter.ready = ready;
         }
         Ok(())
+    }
+
+    fn wait_word(&self, word: &AtomicU32, seen: u32, limit: Duration) {
+        let timeout = Timespec::try_from(limit).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 });
+        match futex::wait(word, futex::Flags::empty(), seen, Some(&timeout)) {
+            // The word had changed already, a signal came, or the time is over.
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
+            // Where the system allows no futex, the word is looked at now and then.
+            Err(_) => {
+                let _ = self.wait(&mut [], Some(limit.min(WITHOUT_FUTEX)));
+            }
+        }
     }
 }
 
@@ -207,6 +225,16 @@ mod tests {
         let mut waiters = [Waiter { what: &*transport, interest: Interest::Read, ready: false }];
         network().wait(&mut waiters, Some(Duration::from_secs(5))).unwrap();
         assert_eq!(transport.peek(), Quiet::Closed);
+    }
+
+    #[test]
+    fn a_word_is_waited_for_until_it_changes_or_the_time_is_over() {
+        let word = AtomicU32::new(1);
+        let started = std::time::Instant::now();
+        network().wait_word(&word, 1, Duration::from_millis(10));
+        assert!(started.elapsed() >= Duration::from_millis(10), "{:?}", started.elapsed());
+        network().wait_word(&word, 2, Duration::from_secs(60));
+        assert!(started.elapsed() < Duration::from_secs(30), "a word that had changed is not waited for");
     }
 
     #[test]

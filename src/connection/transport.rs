@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::config::NodeAddress;
@@ -121,4 +122,8 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// The operating system cannot wait. A signal is not an error: the wait goes on.
     fn wait(&self, waiters: &mut [Waiter<'_>], timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Waits until `word`, which other processes may write to and wake us for, is not `seen` any more, or `limit` has
+    /// passed. May return early.
+    fn wait_word(&self, word: &AtomicU32, seen: u32, limit: Duration);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::time::Instant;
-use crate::topology::{Claim, Report, Role, Witness, elect};
+use crate::topology::{Claim, Notice, Report, Role, Witness, elect};
 
 use super::names::Name;
 use super::search::{Found, Search, Sign};
@@ -45,7 +45,7 @@ impl Search {
             return None;
         };
         let (index, report) = reports[elected];
-        let claim = Claim::of(report, &self.histories);
+        let claim = self.claim_of(report);
         let claimed_at = self.claimed.get_or_insert_with(|| (self.targets[index].node.clone(), now)).1;
         let unheard = !self.sentinels.as_ref().is_none_or(Sentinels::have_spoken);
         // They have named a node, but it has not answered yet.
@@ -85,7 +85,8 @@ impl Search {
         }
         let watched = self.sentinels.as_ref().and_then(Sentinels::watched);
         let connection = self.targets[index].take_connection()?;
-        Some(Found { node, report, connection, replicas, claim, watched })
+        let silent = self.known.clone().filter(|known| self.sign_of(known) == Some(Sign::Silence));
+        Some(Found { node, report, connection, replicas, claim, watched, silent, based_on: self.based_on })
     }
 
     /// Whether `found` proves that the silent primary at `node` is primary no longer: by the silent node's own
@@ -99,6 +100,19 @@ impl Search {
                 Claim::Unrelated => self.was_promoted_before(&found.node, &found.report),
                 Claim::Unproven => self.sign_of(node) == Some(Sign::Silence),
             }
+    }
+
+    /// Whether what another worker tells proves that the silent primary at `node` is primary no longer, by the same
+    /// rules.
+    pub fn is_proven(&self, notice: &Notice, node: &NodeAddress) -> bool {
+        let report = notice.evidence.report();
+        let by_history = || match self.claim_of(&report) {
+            Claim::Promoted => true,
+            Claim::Same => false,
+            Claim::Unrelated => self.was_promoted_before(&notice.primary, &report),
+            Claim::Unproven => notice.evidence.silent.as_ref() == Some(node),
+        };
+        notice.primary != *node && (notice.evidence.demoted.contains(node) || by_history())
     }
 
     /// Whether the answer of the node that the search waits for is still open.

@@ -13,10 +13,12 @@ use super::target::Target;
 
 impl Search {
     /// Asks for the addresses behind names, and the nodes at new ones.
-    pub(super) fn ask_names(&mut self, network: &dyn Network, now: Instant) {
+    pub(super) fn ask_names(&mut self, network: &dyn Network, now: Instant, again: bool) {
         let mut found = Vec::new();
         for name in &mut self.names {
-            name.ask(network, self.started, now);
+            if again {
+                name.ask(network, self.started, now);
+            }
             found.extend(name.answer());
         }
         for nodes in found {

@@ -40,6 +40,11 @@ impl Name {
         }
     }
 
+    /// The address that says this name.
+    pub fn address(&self) -> NodeAddress {
+        NodeAddress::tcp(&self.host, self.port)
+    }
+
     /// Whether `address` is this name.
     pub fn is(&self, address: &NodeAddress) -> bool {
         matches!(address, NodeAddress::Tcp { host, port } if **host == *self.host && *port == self.port)

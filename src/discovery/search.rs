@@ -34,6 +34,10 @@ pub struct Search {
     pub(super) other_names: Vec<Name>,
     pub(super) started: Instant,
     pub(super) widen_at: Instant,
+    /// Whether it may look everywhere. One worker per host does so at a time; the others hold back.
+    free: bool,
+    /// The sentinels, while they are not to be asked.
+    aside: Option<Sentinels>,
     next_round: Instant,
     pace: Backoff,
     slow_cap: Duration,
@@ -49,6 +53,7 @@ pub struct Search {
     pub(super) endpoints: Vec<NodeAddress>,
     pub(super) known: Option<NodeAddress>,
     pub(super) known_replicas: Vec<NodeAddress>,
+    pub(super) based_on: u64,
     pub(super) histories: Vec<String>,
     pub(super) disbelief_ends: Instant,
     /// A node that must have answered, or failed to, before anybody else is taken; and whether that holds for one that
@@ -64,7 +69,7 @@ pub enum Step {
     /// It goes on: wait for it.
     Searching,
     /// A primary.
-    Found(Found),
+    Found(Box<Found>),
     /// No node can be it, and none is likely to become it: who asked wrongly gets an answer now.
     Hopeless(NodeAddress, Lost),
 }
@@ -92,6 +97,10 @@ pub struct Found {
     pub claim: Claim,
     /// The service and its sentinels, if it was found through such.
     pub watched: Option<Watched>,
+    /// The primary that was known, if it did not answer.
+    pub silent: Option<NodeAddress>,
+    /// The publication that the search was based on.
+    pub based_on: u64,
 }
 
 impl Search {
@@ -113,18 +122,65 @@ impl Search {
             Some(primary) => vec![primary.clone(), key.endpoints[0].address.clone()],
             None => key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
         };
-        let likely = |address: &NodeAddress| likely.contains(address);
-        let unlikely_targets = search.targets.extract_if(.., |target| !likely(&target.node));
-        search.others = unlikely_targets.map(|target| target.node).collect();
-        if listed && knowledge.primary().is_some() {
-            search.other_names = std::mem::take(&mut search.names);
-        } else {
-            // The reader endpoint never leads to the primary.
-            let names = std::mem::take(&mut search.names);
-            (search.names, search.other_names) =
-                names.into_iter().partition(|name| search.endpoints.iter().any(|endpoint| name.is(endpoint)));
-        }
+        search.keep_back(|address| !likely.contains(address));
         search
+    }
+
+    /// Looks at the primary that another worker has found this moment, and everywhere else only if it is not there.
+    pub fn direct(
+        key: &DeploymentKey,
+        knowledge: &Knowledge,
+        settings: SearchSettings,
+        suspect_after: Duration,
+        cap: Duration,
+        now: Instant,
+    ) -> Search {
+        let mut search = Search::wide(key, knowledge, settings, cap, now);
+        search.widen_at = now + suspect_after;
+        search.keep_back(|address| knowledge.primary() != Some(address));
+        search.aside = search.sentinels.take();
+        search
+    }
+
+    /// Keeps it from looking everywhere before [`Search::go_wide`] is called. What it knows of likely places it asks.
+    #[must_use]
+    pub fn holding_back(mut self) -> Search {
+        self.free = false;
+        if self.widen_at == Instant::FAR_FUTURE {
+            self.widen_at = self.started;
+            self.keep_back(|_| true);
+            self.aside = self.sentinels.take();
+        }
+        self
+    }
+
+    /// Lets it look everywhere as soon as it wants to.
+    pub fn go_wide(&mut self) {
+        self.free = true;
+    }
+
+    /// Whether it would look everywhere now, if it might.
+    pub fn is_held_back(&self, now: Instant) -> bool {
+        !self.free && self.widen_at != Instant::FAR_FUTURE && (now >= self.widen_at || self.is_disappointed())
+    }
+
+    /// Whether it looks everywhere.
+    pub fn is_wide(&self) -> bool {
+        self.widen_at == Instant::FAR_FUTURE
+    }
+
+    /// Whether anything that was asked is still to be answered.
+    pub fn is_awaiting(&self) -> bool {
+        self.targets.iter().any(Target::is_awaited)
+            || self.sentinels.as_ref().is_some_and(Sentinels::is_awaited)
+            || self.names.iter().any(|name| name.awaited().is_some())
+    }
+
+    fn keep_back(&mut self, unlikely: impl Fn(&NodeAddress) -> bool) {
+        let targets = self.targets.extract_if(.., |target| unlikely(&target.node));
+        self.others = targets.map(|target| target.node).collect();
+        let names = std::mem::take(&mut self.names);
+        (self.other_names, self.names) = names.into_iter().partition(|name| unlikely(&name.address()));
     }
 
     /// Looks everywhere at once.
@@ -147,6 +203,8 @@ impl Search {
             other_names: Vec::new(),
             started: now,
             widen_at: Instant::FAR_FUTURE,
+            free: true,
+            aside: None,
             next_round: now,
             pace: Backoff::new(PACE_BASE, EAGER_CAP.min(cap)),
             slow_cap: cap,
@@ -158,6 +216,7 @@ impl Search {
             endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
             known: knowledge.primary().cloned(),
             known_replicas: knowledge.replicas().iter().filter(|node| knowledge.was_replica(node)).cloned().collect(),
+            based_on: knowledge.stamp(),
             histories: knowledge.histories().to_vec(),
             disbelief_ends: now + DISBELIEF,
             waits_for: None,
@@ -207,6 +266,16 @@ impl Search {
         self.all_until = instant;
     }
 
+    /// The primary that was known when it began.
+    pub fn known(&self) -> Option<&NodeAddress> {
+        self.known.as_ref()
+    }
+
+    /// The publication that it is based on.
+    pub fn based_on(&self) -> u64 {
+        self.based_on
+    }
+
     /// When the search began.
     pub fn started(&self) -> Instant {
         self.started
@@ -221,10 +290,9 @@ impl Search {
     pub fn is_settled(&self) -> bool {
         self.others.is_empty()
             && self.other_names.is_empty()
+            && self.aside.is_none()
             && self.rounds > 0
-            && !self.targets.iter().any(Target::is_awaited)
-            && !self.sentinels.as_ref().is_some_and(Sentinels::is_awaited)
-            && !self.names.iter().any(|name| name.awaited().is_some())
+            && !self.is_awaiting()
     }
 
     /// What the last question to a node showed of it; `None` while its answer is awaited.
@@ -243,11 +311,12 @@ impl Search {
     /// Goes on as far as it goes without waiting.
     pub fn step(&mut self, network: &dyn Network, clock: &dyn Clock) -> Step {
         let now = clock.now();
-        if now >= self.widen_at {
+        if self.free && now >= self.widen_at {
             self.widen(now);
         }
-        self.ask_names(network, now);
-        if now >= self.next_round {
+        let held_back = self.is_held_back(now);
+        self.ask_names(network, now, !held_back);
+        if now >= self.next_round && !held_back {
             self.begin_round(network, now);
         }
         for target in &mut self.targets {
@@ -257,9 +326,9 @@ impl Search {
         self.follow_sentinels(network, now);
         self.follow_hints(network, now);
         if let Some(winner) = self.winner(now) {
-            return Step::Found(winner);
+            return Step::Found(Box::new(winner));
         }
-        if self.widen_at != Instant::FAR_FUTURE && self.is_disappointed() {
+        if self.free && self.widen_at != Instant::FAR_FUTURE && self.is_disappointed() {
             self.widen(now);
             return self.step(network, clock);
         }
@@ -278,7 +347,10 @@ impl Search {
         deadline: Deadline,
     ) -> bool {
         let now = clock.now();
-        let mut until = deadline.instant().min(self.next_round).min(self.widen_at);
+        let mut until = deadline.instant();
+        if !self.is_held_back(now) {
+            until = until.min(self.next_round).min(self.widen_at);
+        }
         if let Some(decide_at) = self.decide_at.filter(|at| *at > now) {
             until = until.min(decide_at);
         }
@@ -293,6 +365,7 @@ impl Search {
         for asked in names.chain(self.sentinels.iter().flat_map(|sentinels| sentinels.awaited_names(self.started))) {
             match asked {
                 (Some(lookup), _) => waiters.push(Waiter { what: lookup, interest: Interest::Read, ready: false }),
+                (None, _) if self.is_held_back(now) => {}
                 (None, next) => until = until.min(next.unwrap_or(now)),
             }
         }
@@ -334,17 +407,26 @@ impl Search {
     fn widen(&mut self, now: Instant) {
         self.widen_at = Instant::FAR_FUTURE;
         self.names.append(&mut self.other_names);
+        self.sentinels = self.aside.take().or(self.sentinels.take());
         for node in std::mem::take(&mut self.others) {
             self.add_hinted(&node);
         }
         self.next_round = now;
     }
 
-    /// Whether a likely place has turned out not to be it.
+    /// Whether a likely place has turned out not to be it. Where a primary is known, that is the likely place: that the
+    /// endpoint is dead has been seen when that one was found.
     fn is_disappointed(&self) -> bool {
-        let target_let_us_down = self.targets.iter().any(|target| {
+        let known = self.known.as_ref().filter(|known| self.targets.iter().any(|target| target.node == **known));
+        let likely = |target: &&Target| known.is_none_or(|known| *known == target.node);
+        let target_let_us_down = self.targets.iter().filter(likely).any(|target| {
             target.failure().is_some() || target.report().is_some_and(|report| report.role == Role::Replica)
         });
-        target_let_us_down || self.names.iter().any(|name| name.failure().is_some())
+        target_let_us_down || known.is_none() && self.names.iter().any(|name| name.failure().is_some())
+    }
+
+    /// What a primary has to do with the one that was known.
+    pub(super) fn claim_of(&self, report: &Report) -> Claim {
+        Claim::of(report, &self.histories)
     }
 }

@@ -11,6 +11,16 @@ use super::ini;
 use super::process::world;
 use super::zend;
 
+/// Whether this process shares what it learns, and how much of the shared memory is in use.
+fn board() -> String {
+    let status = world().registry.board().status();
+    if status.shared {
+        format!("shared, {} of {} records in use", status.records, status.room)
+    } else {
+        "this process alone".to_owned()
+    }
+}
+
 /// Prints the tables.
 pub extern "C" fn print(module: *mut ModuleEntry) {
     info_table_start!();
@@ -28,6 +38,8 @@ pub extern "C" fn print(module: *mut ModuleEntry) {
         |defaults| defaults.command_timeout.map_or("none".to_owned(), |limit| format!("{} s", limit.as_secs_f64())),
     );
     info_table_row!("Limit of a command here (command_timeout)", limit);
+    info_table_row!("Searches for a primary", COUNTERS.searches.get().to_string());
+    info_table_row!("Board", board());
     info_table_end!();
     info_table_start!();
     info_table_header!("Pools (node, database)", "idle / leased");

@@ -6,7 +6,7 @@ use ext_php_rs::ffi::{E_WARNING, ext_php_rs_sapi_module, zend_ini_entry, zend_st
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::IniEntryDef;
 
-use crate::config::{ConfigurationError, Defaults, INI_NAMES};
+use crate::config::{BOARD_INI_NAMES, BoardSettings, ConfigurationError, Defaults, INI_NAMES};
 
 use super::zend;
 
@@ -21,6 +21,10 @@ pub fn register(module_number: i32) {
             IniEntryDef { on_modify: Some(check), ..entry }
         })
         .collect();
+    // The memory is shared before any script runs.
+    entries.extend(BOARD_INI_NAMES.iter().map(|(name, default, _)| {
+        IniEntryDef::new(leak(full_name(name)), leak((*default).to_owned()), IniEntryPermission::System)
+    }));
     entries.push(IniEntryDef::end());
     // The engine keeps pointing into the table.
     IniEntryDef::register(Box::leak(entries.into_boxed_slice()), module_number);
@@ -69,15 +73,35 @@ const FAILURE: c_int = -1;
 pub fn defaults() -> Result<Defaults, ConfigurationError> {
     let mut defaults = Defaults::of(&sapi(), is_lambda());
     for (name, _, _) in INI_NAMES {
-        let full = CString::new(full_name(name)).expect("names have no NUL");
-        // SAFETY: the engine gives a string that stays until the setting is changed; it is copied at once.
-        let value = unsafe {
-            let value = zend::zend_ini_string_ex(full.as_ptr(), full.count_bytes(), 0, std::ptr::null_mut());
-            if value.is_null() { continue } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
-        };
-        defaults.set(name, &value)?;
+        if let Some(value) = value_of(name) {
+            defaults.set(name, &value)?;
+        }
     }
+    board()?;
     Ok(defaults)
+}
+
+/// What php.ini says of the board.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn board() -> Result<BoardSettings, ConfigurationError> {
+    let mut settings = BoardSettings::default();
+    for (name, _, _) in BOARD_INI_NAMES {
+        if let Some(value) = value_of(name) {
+            settings.set(name, &value)?;
+        }
+    }
+    Ok(settings)
+}
+
+fn value_of(name: &str) -> Option<String> {
+    let full = CString::new(full_name(name)).expect("names have no NUL");
+    // SAFETY: the engine gives a string that stays until the setting is changed; it is copied at once.
+    unsafe {
+        let value = zend::zend_ini_string_ex(full.as_ptr(), full.count_bytes(), 0, std::ptr::null_mut());
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
 }
 
 fn full_name(name: &str) -> String {
@@ -87,6 +111,11 @@ fn full_name(name: &str) -> String {
 /// Whether this is AWS Lambda: its runtime sets both for every function.
 fn is_lambda() -> bool {
     ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME"].into_iter().any(|name| std::env::var_os(name).is_some())
+}
+
+/// Whether PHP runs one program in one process, rather than requests in the children of a master.
+pub fn is_command_line() -> bool {
+    sapi() == "cli"
 }
 
 /// The name of the server interface: `cli`, `fpm-fcgi` ...

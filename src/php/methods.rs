@@ -195,14 +195,22 @@ extern "C" fn stats(_: *mut zend_execute_data, return_value: *mut zval) {
                 .set("leased", count(pool.leased as u64));
             listed.push(one.build());
         }
+        let status = world().registry.board().status();
+        let mut board = ArrayBuilder::new();
+        board
+            .set("shared", zend::boolean(status.shared))
+            .set("records", count(status.records as u64))
+            .set("room", count(status.room as u64));
         let mut all = ArrayBuilder::new();
         all.set("commands", count(COUNTERS.commands.get()))
             .set("retries", count(COUNTERS.retries.get()))
             .set("waited", count(COUNTERS.waited.get()))
             .set("failovers", count(COUNTERS.failovers.get()))
             .set("unknown", count(COUNTERS.unknown.get()))
+            .set("searches", count(COUNTERS.searches.get()))
             .set("connections", connections.build())
-            .set("pools", listed.build());
+            .set("pools", listed.build())
+            .set("board", board.build());
         // SAFETY: the return value is initialised and holds nothing.
         unsafe { return_value.cast::<Value>().write(all.build()) };
     });
@@ -212,6 +220,7 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `is_connected`.
     guarded(|| unsafe {
         let built = with_client(call, |client| {
+            client.heed();
             let knowledge = client.deployment().knowledge();
             let endpoints: Vec<String> =
                 client.configuration().endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 
-use super::process::{hands, watch_forks, world};
+use super::process::{claim_board, hands, set_up_board, watch_forks, world};
 use super::{class, exceptions, info, ini, memory, queue};
 
 /// The name that PHP knows the module by.
@@ -18,6 +18,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
     MODULE.get_or_init(|| {
         let builder = ModuleBuilder::new(NAME, env!("CARGO_PKG_VERSION"))
             .startup_function(start)
+            .request_startup_function(before_request)
             .shutdown_function(end)
             .post_deactivate_function(after_request)
             .info_function(info::print);
@@ -33,6 +34,12 @@ extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
     class::register();
     queue::register();
     watch_forks();
+    set_up_board();
+    0
+}
+
+extern "C" fn before_request(_: c_int, _: c_int) -> c_int {
+    claim_board();
     0
 }
 

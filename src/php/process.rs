@@ -4,20 +4,42 @@ use std::cell::UnsafeCell;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Once};
 
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
 
+use crate::board::Board;
 use crate::client::{Desk, World};
 use crate::connection::SystemNetwork;
-use crate::pool::{Registry, forked};
+use crate::pool::{Registry, current_generation, forked};
 use crate::time::SystemClock;
 
+use super::ini;
 use super::replies::Building;
+
+static BOARD: OnceCell<Arc<Board>> = OnceCell::new();
+
+/// Makes the board that the children of this process share, while the module starts: before the master forks. What is
+/// wrong in php.ini is told when a client is made; until then nothing is shared.
+pub fn set_up_board() {
+    BOARD.get_or_init(|| {
+        let shared = ini::board().ok().filter(|settings| settings.shared && !ini::is_command_line());
+        // Without that memory everybody learns for himself.
+        let board = shared.and_then(|settings| Board::shared(settings.size).ok());
+        Arc::new(board.unwrap_or_else(Board::alone))
+    });
+}
+
+/// Claims this user's part of the board: before each request, so before any code of the user runs in this process.
+pub fn claim_board() {
+    if let Some(board) = BOARD.get() {
+        board.claim(|| rustix::process::geteuid().as_raw(), current_generation());
+    }
+}
 
 static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
     Arc::new(World {
         network: Box::new(SystemNetwork { unacknowledged: Some(unacknowledged) }),
         clock: Box::new(SystemClock),
-        registry: Registry::default(),
+        registry: Registry::new(BOARD.get_or_init(|| Arc::new(Board::alone())).clone()),
         is_ending,
     })
 });

@@ -1,12 +1,13 @@
 //! One deployment as the whole process knows it: several client objects share what any of them finds out.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::board::Place;
 use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings};
 use crate::time::Instant;
-use crate::topology::{Change, Knowledge, Report, Watched};
+use crate::topology::{Knowledge, Watched};
 
 use super::Watch;
 
@@ -29,12 +30,16 @@ pub struct DeploymentKey {
 #[derive(Debug)]
 pub struct Deployment {
     key: DeploymentKey,
-    knowledge: Mutex<Knowledge>,
+    pub(super) knowledge: Mutex<Knowledge>,
     /// A copy of the knowledge's epoch, to be compared without a lock.
-    epoch: AtomicU64,
+    pub(super) epoch: AtomicU64,
+    /// Where the workers tell each other what they find.
+    pub(super) place: Place,
+    /// The place's news as of the last look.
+    pub(super) seen: AtomicU32,
     /// What the present disturbance has cost so far.
     record: Mutex<Record>,
-    watch: Watch,
+    pub(super) watch: Watch,
 }
 
 /// What the commands of this process went through since the first of them met a disturbance. It ends when a primary
@@ -65,11 +70,13 @@ impl DeploymentKey {
 }
 
 impl Deployment {
-    pub(super) fn new(key: DeploymentKey) -> Deployment {
+    pub(super) fn new(key: DeploymentKey, place: Place) -> Deployment {
         Deployment {
             key,
             knowledge: Mutex::default(),
             epoch: AtomicU64::new(0),
+            place,
+            seen: AtomicU32::new(0),
             record: Mutex::default(),
             watch: Watch::default(),
         }
@@ -94,15 +101,6 @@ impl Deployment {
     /// Learns who watches over it.
     pub fn learn_watched(&self, watched: Watched) {
         self.knowledge.lock().learn_watched(watched);
-    }
-
-    /// Learns from what a primary said of itself.
-    pub fn learn_primary(&self, address: &NodeAddress, report: &Report) -> Change {
-        let mut knowledge = self.knowledge.lock();
-        let change = knowledge.learn_primary(address, report);
-        self.epoch.store(knowledge.epoch(), Ordering::Release);
-        self.watch.primary_said(knowledge.epoch(), report);
-        change
     }
 
     /// Looks at the record of the present disturbance, or writes in it.

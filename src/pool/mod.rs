@@ -1,16 +1,19 @@
 //! The process-wide registry: connections that outlive requests, and what is known of each deployment.
 //!
 //! A lease is a connection in use. It belongs to whoever took it until it is checked in clean; dropped, it closes.
-//! Nothing here dials or waits. May use `connection`, `failover`, `topology`, `resp`, `config`, `time`, `telemetry`.
+//! Nothing here dials or waits. May use `connection`, `failover`, `topology`, `resp`, `config`,
+//! `time`, `board`, `telemetry`.
 
 mod deployment;
 mod generation;
+mod hearsay;
 mod node_pool;
 mod registry;
 mod watch;
 
 pub use deployment::{Deployment, DeploymentKey, Record};
 pub use generation::{current_generation, forked};
+pub use hearsay::{Heard, Learned};
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
 pub use registry::Registry;
 pub use watch::{Allowed, Answer, Look, Plan, Question, Watch};

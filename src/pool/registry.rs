@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::board::Board;
 use crate::config::NodeAddress;
 use crate::connection::Identity;
 use crate::time::Instant;
@@ -12,17 +13,32 @@ use crate::time::Instant;
 use super::{Deployment, DeploymentKey, NodePool, PoolStatus};
 
 /// Every pool and deployment that this process has used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
+    board: Arc<Board>,
     deployments: Mutex<HashMap<DeploymentKey, Arc<Deployment>>>,
     pools: Mutex<HashMap<(NodeAddress, Identity), Arc<NodePool>>>,
 }
 
 impl Registry {
+    /// A registry whose deployments share what they learn on `board`.
+    pub fn new(board: Arc<Board>) -> Registry {
+        Registry { board, deployments: Mutex::default(), pools: Mutex::default() }
+    }
+
+    /// Where what is learned is shared.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// The deployment of that key, known to all who ask for it.
     pub fn deployment(&self, key: DeploymentKey) -> Arc<Deployment> {
         let mut deployments = self.deployments.lock();
-        deployments.entry(key.clone()).or_insert_with(|| Arc::new(Deployment::new(key))).clone()
+        let new = |key| {
+            let place = self.board.place(&key);
+            Arc::new(Deployment::new(key, place))
+        };
+        deployments.entry(key.clone()).or_insert_with(|| new(key)).clone()
     }
 
     /// The pool of connections to `node` under `identity`.

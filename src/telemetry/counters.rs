@@ -41,6 +41,8 @@ pub struct Counters {
     pub opened: Counter,
     /// Connections that were closed, by whichever side.
     pub closed: Counter,
+    /// Searches that looked everywhere on behalf of all workers of the host.
+    pub searches: Counter,
     /// Connection attempts, failed ones and probes included.
     pub dialed: Counter,
 }
@@ -54,5 +56,6 @@ pub static COUNTERS: Counters = Counters {
     unknown: Counter(AtomicU64::new(0)),
     opened: Counter(AtomicU64::new(0)),
     closed: Counter(AtomicU64::new(0)),
+    searches: Counter(AtomicU64::new(0)),
     dialed: Counter(AtomicU64::new(0)),
 };

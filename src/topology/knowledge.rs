@@ -2,12 +2,13 @@
 
 use crate::config::NodeAddress;
 
-use super::{Mode, Report, Role, Watched};
+use super::{Evidence, Mode, Notice, Report, Role, Watched};
 
 /// Who is who, as far as is known. `epoch` counts changes of who is primary.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     epoch: u64,
+    stamp: u64,
     primary: Option<NodeAddress>,
     replicas: Vec<NodeAddress>,
     former: Option<NodeAddress>,
@@ -32,6 +33,17 @@ impl Knowledge {
     /// Counts the changes of who is primary.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The publication that it goes back to: a finding from a search that began with it counts only if no other one was
+    /// published since.
+    pub fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// Says that it is as was published under `stamp`.
+    pub fn published(&mut self, stamp: u64) {
+        self.stamp = stamp;
     }
 
     /// The primary, if one is known.
@@ -103,6 +115,32 @@ impl Knowledge {
             self.replicas = replicas;
         }
     }
+
+    /// What to tell other workers; `None` while there is nothing to tell.
+    pub fn notice(&self, evidence: Evidence) -> Option<Notice> {
+        Some(Notice {
+            primary: self.primary.clone()?,
+            mode: self.mode,
+            histories: self.histories.clone(),
+            former: self.former.clone(),
+            replicas: self.replicas.clone(),
+            evidence,
+        })
+    }
+
+    /// Learns from another worker, who knows more: what he says replaces what was known.
+    pub fn take_over(&mut self, notice: &Notice) -> Change {
+        let change = if self.primary.as_ref() == Some(&notice.primary) { Change::Confirmed } else { Change::Promoted };
+        if change == Change::Promoted {
+            self.primary = Some(notice.primary.clone());
+            self.epoch += 1;
+        }
+        self.mode = notice.mode;
+        self.histories.clone_from(&notice.histories);
+        self.former.clone_from(&notice.former);
+        self.replicas.clone_from(&notice.replicas);
+        change
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +175,21 @@ mod tests {
         assert!(knowledge.replicas().contains(&node(1)) && !knowledge.was_replica(&node(1)));
         knowledge.learn_primary(&node(2), &primary_with(&[1]));
         assert!(knowledge.was_replica(&node(1)));
+    }
+
+    #[test]
+    fn what_one_worker_tells_is_what_another_knows() {
+        let mut told = Knowledge::default();
+        told.learn_primary(&node(1), &primary_with(&[2, 3]));
+        told.learn_primary(&node(2), &primary_with(&[]));
+        let notice = told.notice(Evidence::default()).unwrap();
+        let mut heard = Knowledge::default();
+        heard.learn_primary(&node(1), &primary_with(&[2, 3]));
+        assert_eq!(heard.take_over(&notice), Change::Promoted);
+        assert_eq!(heard.take_over(&notice), Change::Confirmed);
+        assert_eq!((heard.primary(), heard.epoch()), (Some(&node(2)), 2));
+        assert_eq!(heard.replicas(), told.replicas());
+        assert!(!heard.was_replica(&node(1)), "the former primary is a candidate, no known replica");
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 mod election;
 mod knowledge;
+mod notice;
 mod report;
 mod watch;
 
 pub use election::{Claim, Witness, elect};
 pub use knowledge::{Change, Knowledge};
+pub use notice::{Evidence, Notice};
 pub use report::{Lineage, Mode, Report, Role};
 pub use watch::{Watch, Watched};

@@ -34,6 +34,11 @@ impl Mode {
             Mode::Sentinel => "sentinel",
         }
     }
+
+    /// The mode that the server's word names.
+    pub fn from_word(word: &str) -> Option<Mode> {
+        [Mode::Standalone, Mode::Cluster, Mode::Sentinel].into_iter().find(|mode| mode.as_str() == word)
+    }
 }
 
 /// Where a node's data comes from. Offsets can be compared only between nodes of one `id`.

@@ -10,6 +10,7 @@ mod outcomes;
 mod pooling;
 mod searches;
 mod sentinels;
+mod sharing;
 mod split_brain;
 mod state;
 mod states;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use redis::Value;
 
+use crate::board::Board;
 use crate::config::{Defaults, Setting, configure};
 use crate::connection::scripted::{ScriptedNetwork, Server, node};
 use crate::pool::Registry;
@@ -54,15 +56,24 @@ impl Bench {
 
     /// A client with these parameters and options.
     pub fn at(servers: Vec<Server>, parameters: &Setting, options: &[(&str, Setting)]) -> Bench {
-        let network = ScriptedNetwork::of(servers);
+        Bench::on(&ScriptedNetwork::of(servers), &Arc::new(Board::alone()), parameters, options)
+    }
+
+    /// A process of its own before a network and a board that others may use, too.
+    pub fn on(
+        network: &ScriptedNetwork,
+        board: &Arc<Board>,
+        parameters: &Setting,
+        options: &[(&str, Setting)],
+    ) -> Bench {
         let world = Arc::new(World {
             network: Box::new(network.clone()),
             clock: Box::new(network.clock.clone()),
-            registry: Registry::default(),
+            registry: Registry::new(board.clone()),
             is_ending: || ENDING.get(),
         });
         let client = client_in(&world, parameters, options);
-        Bench { network, client, desk: Desk::default(), world }
+        Bench { network: network.clone(), client, desk: Desk::default(), world }
     }
 
     /// Another client object of the same process.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -299,6 +300,14 @@ impl Network for ScriptedNetwork {
                 (Some(only), None) | (None, Some(only)) => self.turn_to(only),
                 (None, None) => panic!("this wait would never end"),
             }
+        }
+    }
+
+    fn wait_word(&self, word: &AtomicU32, seen: u32, limit: Duration) {
+        let end = self.clock.now() + limit;
+        self.settle();
+        while word.load(Ordering::Acquire) == seen && self.clock.now() < end {
+            self.turn_to(self.next_happening().map_or(end, |next| next.min(end)));
         }
     }
 }
