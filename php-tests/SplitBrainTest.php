@@ -187,6 +187,33 @@ final class SplitBrainTest extends RedisTestCase
         }
     }
 
+    public function test_a_batch_waits_once_and_a_call_site_may_ask_for_it_alone(): void
+    {
+        $set = $this->replicaSet(1);
+        $redis = $this->clientOf($set);
+        $sure = $redis->withOptions(['min_replicas' => ['count' => 1, 'timeout' => 5.0]]);
+        $filled = static function (object $batch): void {
+            $batch->set('k', 'v');
+            $batch->incr('n');
+            $batch->get('k');
+        };
+        self::assertSame(['OK', 1, 'v'], $sure->pipeline($filled));
+        self::assertSame(1, $set->primary()->calls('WAIT'));
+        self::assertSame(['OK', 2, 'v'], $sure->transaction($filled));
+        self::assertSame(2, $set->primary()->calls('WAIT'));
+        self::assertSame(['v'], $sure->pipeline(static fn (object $batch) => $batch->get('k')));
+        self::assertSame('OK', $redis->set('k', 'v'));
+        self::assertSame(2, $set->primary()->calls('WAIT'), 'neither reads nor the other client wait');
+
+        $unsure = $redis->withOptions(['min_replicas' => ['count' => 2, 'timeout' => 0.05]]);
+        $exception = self::thrown(NotEnoughReplicasException::class, static fn () => $unsure->pipeline($filled));
+        self::assertSame(['OK', 3, 'v'], $exception->getReplies());
+        self::assertNull($exception->getIndex());
+        self::assertSame(2, $exception->getWanted());
+        self::thrown(NotEnoughReplicasException::class, static fn () => $unsure->transaction($filled));
+        self::assertSame('4', $redis->get('n'), 'each was applied once');
+    }
+
     private static function queued(ResilientRedis $redis): mixed
     {
         return [$redis->incr('n')];

@@ -114,7 +114,7 @@ impl Client {
         // Findings under another user's rights are none of this deployment's.
         let ours = self.identity.credentials == self.configuration.credentials;
         let allowed = Allowed { look: ours && !self.pins.any(), ask: ours && asks };
-        let question = match watch.plan(call.started, allowed) {
+        let question = match watch.plan(call.started, self.deployment.epoch(), allowed) {
             Plan::Nothing => None,
             Plan::Ask(question) => Some(question),
             Plan::Look(look) => (!self.look_around(call, &look)).then_some(look.question),

@@ -16,6 +16,7 @@ const CHANGEABLE: &[&str] = &[
     "command_timeout",
     "request_budget",
     "suspect_after",
+    "min_replicas",
     "retry",
 ];
 
@@ -96,6 +97,7 @@ mod tests {
             ("read_write_timeout", Setting::Int(0)),
             ("request_budget", Setting::Int(2)),
             ("suspect_after", text("0.5")),
+            ("min_replicas", Setting::Int(2)),
             ("retry", map(&[("ceiling", text("read"))])),
         ]));
         let copy = copy.unwrap();
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(copy.policy.read_write_timeout, None);
         assert_eq!(copy.policy.request_budget, Some(Duration::from_secs(2)));
         assert_eq!(copy.policy.suspect_after, Duration::from_millis(500));
+        assert_eq!(copy.policy.min_replicas.map(|quorum| quorum.count), Some(2));
         assert_eq!(copy.policy.retry.ceiling, Ceiling::Read);
         assert_eq!(copy.policy.command_timeout, Some(Duration::from_secs(7)), "what it does not name stays");
         assert_eq!(

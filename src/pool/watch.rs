@@ -122,14 +122,22 @@ impl Watch {
         self.due.get() <= now
     }
 
-    /// What the write that begins `now` has to do. Of several that ask at the same time one gets the task.
-    pub fn plan(&self, now: Instant, allowed: Allowed) -> Plan {
+    /// What the write that begins `now` has to do, with the primary of `epoch`. Of several that ask at the same time one
+    /// gets the task.
+    pub fn plan(&self, now: Instant, epoch: u64, allowed: Allowed) -> Plan {
         let due = self.due.get();
         if due > now {
             return Plan::Nothing;
         }
         let mut notes = self.notes.lock();
-        if notes.epoch == 0 || (notes.demoted && !allowed.look) {
+        if epoch == 0 {
+            return Plan::Nothing;
+        }
+        if notes.epoch != epoch {
+            // Somebody else found it: what replicas it has is not known yet.
+            notes.begin(epoch);
+        }
+        if notes.demoted && !allowed.look {
             return Plan::Nothing;
         }
         if notes.demoted {
@@ -203,9 +211,8 @@ impl Watch {
         let mut notes = self.notes.lock();
         let tells = report.lineage.is_some();
         if notes.epoch != epoch {
-            let (question, hasty_until) = (notes.question, notes.hasty_until);
-            let attached = report.replicas.clone();
-            *notes = Notes { epoch, attached, fresh: tells, question, hasty_until, ..Notes::default() };
+            notes.begin(epoch);
+            (notes.attached, notes.fresh) = (report.replicas.clone(), tells);
             self.due.set(Instant::default());
             return;
         }
@@ -226,6 +233,11 @@ impl Watch {
 }
 
 impl Notes {
+    /// Begins anew with another primary. What the user may ask and which nodes hang has nothing to do with it.
+    fn begin(&mut self, epoch: u64) {
+        *self = Notes { epoch, question: self.question, hasty_until: self.hasty_until, ..Notes::default() };
+    }
+
     fn pace(&self) -> Duration {
         match &self.doubt {
             Some(doubt) => PACE.saturating_mul(1 << doubt.looks.min(10)).min(LEAST_OFTEN),
