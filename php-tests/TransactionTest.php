@@ -72,6 +72,16 @@ final class TransactionTest extends RedisTestCase
         self::assertNull($redis->get('k'));
     }
 
+    public function test_a_user_without_multi_is_told_that_nothing_held_the_commands_together(): void
+    {
+        self::shared()->command('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '+@all', '-multi');
+        $redis = self::client(['username' => 'plain', 'password' => 'secret']);
+        $exception = self::thrown(ServerException::class, static fn () => $redis->transaction(static fn (Transaction $transaction) => $transaction->incr('n')));
+        self::assertSame('NOPERM', $exception->getErrorType());
+        self::assertStringContainsString('ran by themselves', $exception->getMessage());
+        self::assertSame('1', $redis->get('n'));
+    }
+
     public function test_what_a_callable_throws_leaves_nothing_behind(): void
     {
         $redis = self::client();

@@ -123,6 +123,7 @@ impl Batch {
             Effect::Select | Effect::Auth if self.open.is_some() => {
                 format!("{name} is not possible between MULTI and EXEC")
             }
+            Effect::Multi | Effect::Exec | Effect::Discard if frame.len() > 1 => format!("{name} takes no arguments"),
             _ => return Ok(()),
         };
         Err(Box::new(Failure::misuse(&name, text)))
@@ -231,14 +232,9 @@ impl Batch {
         (!self.blocking.for_ever).then_some(self.blocking.time)
     }
 
-    /// What a second application of the unit that begins here would mean. A transaction has the highest rank of its
-    /// commands (P2). One whose reply would have to be looked into for what an earlier application caused cannot be
-    /// repeated without a doubt.
-    pub(super) fn hazard_of_unit(&self, first: usize) -> Hazard {
-        let (first, last) = self.unit(first);
-        if first == last {
-            return self.hazard(first);
-        }
+    /// What a second application of a transaction would mean: it has the highest rank of its commands (P2). One whose
+    /// reply would have to be looked into for what an earlier application caused cannot be repeated without a doubt.
+    pub(super) fn hazard_of_transaction(&self, first: usize, last: usize) -> Hazard {
         let none = Hazard { rank: Rank::Read, telltale: Telltale::None };
         if self.items[last].effect == Effect::Discard {
             return none;
@@ -247,11 +243,6 @@ impl Batch {
             let rank = if hazard.telltale == Telltale::None { hazard.rank } else { Rank::Never };
             Hazard { rank: highest.rank.max(rank), telltale: Telltale::None }
         })
-    }
-
-    /// Whether the unit that this item belongs to may change data.
-    pub(super) fn is_write(&self, index: usize) -> bool {
-        self.hazard_of_unit(self.unit(index).0).rank != Rank::Read
     }
 
     /// The command's name as it is sent.

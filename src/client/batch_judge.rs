@@ -21,14 +21,14 @@ impl Client {
     }
 
     fn answered_with_care(&mut self, desk: &mut Desk, batch: &Batch, index: usize) {
-        let (first, last) = batch.unit(index);
+        let (first, last) = desk.course.unit(batch, index);
         let effect = batch.effect(index);
         if !desk.course.is_straight() {
             match effect {
                 Effect::Select | Effect::Auth => desk.course.moves.push(index),
                 // What is queued is applied by EXEC, unless it says nil.
                 _ if first != last && (index != last || scalar(desk) == Scalar::Nil) => {}
-                _ => desk.course.overtaken |= batch.is_write(index),
+                _ => desk.course.overtaken |= desk.course.is_write(batch, index),
             }
             return;
         }
@@ -61,7 +61,12 @@ impl Client {
     pub(super) fn refused<R: Replies>(&mut self, desk: &mut Desk, batch: &Batch, index: usize, replies: &mut R) {
         let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
         let name = batch.name(index);
-        let (first, last) = batch.unit(index);
+        let effect = batch.effect(index);
+        if effect == Effect::Multi {
+            desk.course.dissolved.push(index);
+        }
+        desk.course.unclean |= effect == Effect::Exec && !text.starts_with(b"EXECABORT");
+        let (first, last) = desk.course.unit(batch, index);
         let help = match Help::against(judge(&name, &text)) {
             // A pinned connection is never repaired: the words of the server are the reply.
             _ if desk.course.pinned => None,
@@ -74,11 +79,11 @@ impl Client {
             desk.course.refused.push(Refused { index, text, help });
             return;
         }
-        if desk.course.pinned && batch.effect(index) == Effect::Exec {
+        if desk.course.pinned && effect == Effect::Exec {
             // Refused or aborted: either way the transaction and its watches are over.
             self.pins = Pins { multi: false, watch: false, ..self.pins };
         }
-        if index < desk.course.tainted && batch.is_write(index) {
+        if index < desk.course.tainted && desk.course.is_write(batch, index) {
             // The first attempt may have been applied, and that may be why this one was refused.
             desk.course.doubted.push(index);
         }

@@ -6,6 +6,7 @@ use crate::failover::{Cause, Lost, Phase};
 
 use super::batch::{Batch, Replies};
 use super::call::Call;
+use super::course::Course;
 use super::desk::Desk;
 use super::failure::{Failure, Kind};
 use super::state::Client;
@@ -37,7 +38,7 @@ impl Client {
         call.note_node(lease.as_ref());
         let pins = std::mem::take(&mut self.pins);
         let arrived = desk.course.sent - lease.map_or(0, |lease| lease.connection.undelivered());
-        let (worst, _) = worst_unknown(batch, desk.course.next, arrived, queueing && pins.multi);
+        let (worst, _) = worst_unknown(batch, &desk.course, arrived, queueing && pins.multi);
         let mut failure = self.fail_batch(desk, call, batch, &lost, worst.map(|(index, _)| index), replies);
         if pins.watch && !failure.is_outcome_unknown() && failure.kind != Kind::NoMemory {
             failure.kind = Kind::AbortedTransaction;
@@ -47,19 +48,19 @@ impl Client {
     }
 }
 
-/// Of the items that arrived (their bytes end before `arrived`) and were not answered (from `next` on): the one that is
+/// Of the items that arrived (their bytes end before `arrived`) and were not answered: the one that is
 /// most dangerous to repeat, if any writes; and where those items end. `queueing` says that a transaction was open
 /// before: until its EXEC nothing is applied.
 pub(super) fn worst_unknown(
     batch: &Batch,
-    next: usize,
+    course: &Course,
     arrived: usize,
     mut queueing: bool,
 ) -> (Option<(usize, Rank)>, usize) {
     let mut worst: Option<(usize, Rank)> = None;
-    let mut index = next;
+    let mut index = course.next;
     while index < batch.len() && batch.end_of(index) <= arrived {
-        let (first, last) = batch.unit(index);
+        let (first, last) = course.unit(batch, index);
         let rank = match batch.effect(last) {
             Effect::Exec if queueing => {
                 queueing = false;
@@ -72,13 +73,13 @@ pub(super) fn worst_unknown(
             _ if queueing => Rank::Read,
             // Queued and not executed: the server forgets it with the connection.
             _ if batch.end_of(last) > arrived => Rank::Read,
-            _ => batch.hazard_of_unit(first).rank,
+            _ => course.hazard(batch, (first, last)).rank,
         };
         if rank != Rank::Read && worst.is_none_or(|(_, highest)| rank > highest) {
             worst = Some((last, rank));
         }
         index = last + 1;
     }
-    let reached = (next..batch.len()).find(|index| batch.end_of(*index) > arrived).unwrap_or(batch.len());
+    let reached = (course.next..batch.len()).find(|index| batch.end_of(*index) > arrived).unwrap_or(batch.len());
     (worst, reached)
 }

@@ -66,6 +66,9 @@ impl Client {
         if !desk.course.doubted.is_empty() {
             call.note_node(desk.lease.as_ref());
         }
+        if desk.course.unclean {
+            desk.lease = None;
+        }
         self.settle(desk);
         match desk.course.doubted.first() {
             None => match call.shortfall.take() {
@@ -202,7 +205,7 @@ impl Client {
         desk.lease = None;
         desk.course.refused.clear();
         let lost = Lost::awaiting(Cause::Refused(String::from_utf8_lossy(&text).into_owned()));
-        let unknown = Some(index).filter(|index| batch.is_write(*index));
+        let unknown = Some(index).filter(|index| desk.course.is_write(batch, *index));
         Err(self.fail_batch(desk, call, batch, &lost, unknown, replies))
     }
 
@@ -251,7 +254,7 @@ impl Client {
             return Err(self.fail_batch(desk, call, batch, lost, None, replies));
         }
         let arrived = desk.course.sent - lease.map_or(0, |lease| lease.connection.undelivered());
-        let (worst, reached) = worst_unknown(batch, desk.course.next, arrived, false);
+        let (worst, reached) = worst_unknown(batch, &desk.course, arrived, false);
         let verdict = match worst {
             Some((_, rank)) => call.retry.unknown(Hazard { rank, telltale: Telltale::None }),
             None => call.retry.not_applied(),
@@ -302,7 +305,7 @@ impl Client {
             desk.course.refused.clear();
         }
         let first = desk.course.unanswered(batch);
-        let tainted = (first..desk.course.tainted).find(|index| batch.is_write(*index));
+        let tainted = (first..desk.course.tainted).find(|index| desk.course.is_write(batch, *index));
         self.fail_batch(desk, call, batch, lost, tainted, replies)
     }
 

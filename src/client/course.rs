@@ -1,5 +1,6 @@
 //! How far a batch has come. It stands on the desk, since PHP may leave the exchange by a jump.
 
+use crate::command::{Hazard, Rank};
 use crate::failover::{Refusal, Remedy};
 
 use super::batch::{Batch, Replies};
@@ -21,6 +22,10 @@ pub struct Course {
     pub overtaken: bool,
     /// Items after the first refusal that changed the connection's identity.
     pub moves: Vec<usize>,
+    /// Transactions, by their MULTI, that the server would not open: their commands ran by themselves.
+    pub dissolved: Vec<usize>,
+    /// Whether an EXEC came to nothing in a way that may leave its transaction open.
+    pub unclean: bool,
     /// Items whose reply may be due to an earlier attempt.
     pub doubted: Vec<usize>,
     /// Whether the batch runs on a pinned connection, which is never replaced.
@@ -85,6 +90,26 @@ impl Course {
         self.refused.clear();
         self.overtaken = false;
         self.moves.clear();
+        self.unclean = false;
+        // What is sent again from its MULTI may be opened this time.
+        self.dissolved.retain(|first| *first < self.done);
+    }
+
+    /// The first and the last item of what has to be repeated together with this item: itself, or its transaction.
+    #[inline]
+    pub fn unit(&self, batch: &Batch, index: usize) -> (usize, usize) {
+        let (first, last) = batch.unit(index);
+        if first != last && self.dissolved.contains(&first) { (index, index) } else { (first, last) }
+    }
+
+    /// What a second application of a unit would mean.
+    pub fn hazard(&self, batch: &Batch, (first, last): (usize, usize)) -> Hazard {
+        if first == last { batch.hazard(first) } else { batch.hazard_of_transaction(first, last) }
+    }
+
+    /// Whether the unit that this item belongs to may change data.
+    pub fn is_write(&self, batch: &Batch, index: usize) -> bool {
+        self.hazard(batch, self.unit(batch, index)).rank != Rank::Read
     }
 
     /// Whether everything that was answered so far was answered in order.
@@ -98,7 +123,7 @@ impl Course {
         if self.is_straight() {
             return self.done;
         }
-        if self.next < batch.len() { batch.unit(self.next).0 } else { batch.len() }
+        if self.next < batch.len() { self.unit(batch, self.next).0 } else { batch.len() }
     }
 
     /// What helps against all refusals of this attempt: the most thorough of their remedies.
@@ -117,7 +142,7 @@ impl Course {
     pub fn hand_out_refusals<R: Replies>(&mut self, batch: &Batch, replies: &mut R) {
         for refused in std::mem::take(&mut self.refused) {
             // An earlier attempt may have been applied: then a refusal is not the whole truth.
-            if refused.index < self.tainted && batch.is_write(refused.index) {
+            if refused.index < self.tainted && self.is_write(batch, refused.index) {
                 self.doubted.push(refused.index);
             } else {
                 replies.refuse(refused.index, &refused.text);

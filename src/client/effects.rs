@@ -33,6 +33,10 @@ impl Client {
                 sink.status(b"OK");
                 return Ok(());
             }
+            // The server would refuse it, and whether the transaction is then over depends on why.
+            Effect::Multi | Effect::Exec | Effect::Discard if desk.frame.len() > 1 => {
+                return Err(Box::new(Failure::misuse(&name, format!("{name} takes no arguments"))));
+            }
             // Its effect would come with EXEC, or not at all.
             Effect::Select | Effect::Auth | Effect::Pin if self.pins.multi => {
                 let text = format!("{name} is not possible between MULTI and EXEC");
@@ -78,6 +82,10 @@ impl Client {
                 if matches!(call.command, Some(command) if command.effect == Effect::Exec) {
                     // Refused or aborted: either way the transaction and its watches are over.
                     self.pins = Pins { multi: false, watch: false, ..self.pins };
+                    if !text.starts_with(b"EXECABORT") {
+                        // The server may still be queueing.
+                        desk.lease = None;
+                    }
                 }
                 self.settle(desk);
                 Err(call.refused(&desk.frame, &String::from_utf8_lossy(&text), now))

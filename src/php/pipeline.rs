@@ -238,7 +238,13 @@ pub unsafe fn execute_block(object: *mut zend_object) -> Block {
                     zend::IS_ARRAY => Block::Executed(last),
                     zend::IS_OBJECT => {
                         zend::release(last);
-                        Block::Refused(first_error(&replies, 0).map_or_else(String::new, |(_, text)| text))
+                        match first_error(&replies, 0) {
+                            Some((0, text)) => {
+                                let told = format!("{text} (MULTI was refused, so its commands ran by themselves)");
+                                Block::Failed(Box::new(Failure { command: "MULTI".to_owned(), ..server_error(&told) }))
+                            }
+                            first => Block::Refused(first.map_or_else(String::new, |(_, text)| text)),
+                        }
                     }
                     _ => Block::Aborted,
                 }

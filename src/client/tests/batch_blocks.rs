@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use redis::Value;
+
 use super::batches::{executed, faulty, promote, says};
 use super::*;
 use crate::client::{Batch, Kind};
@@ -62,6 +64,49 @@ fn a_command_that_cannot_be_queued_discards_its_transaction_for_good() {
     let mut bench = faulty(&[("INCR", says("ERR wrong number of arguments for 'incr' command"))]);
     let (seen, failure) = bench.run_batch("MULTI; INCR n; SET a 1; EXEC; GET a");
     assert_eq!((seen, failure), (["OK", "ERR", "QUEUED", "EXECABORT", "nil"].map(String::from).to_vec(), None));
+}
+
+#[test]
+fn commands_whose_multi_was_refused_ran_by_themselves_and_are_not_repeated_as_if_they_had_not() {
+    let noperm = says("NOPERM this user has no permissions to run the 'multi' command");
+    let mut bench = faulty(&[("MULTI", noperm.clone())]);
+    let (seen, failure) = bench.run_batch("MULTI; INCR n; GET n; EXEC");
+    assert_eq!((&seen[..3], failure), (&["NOPERM", "1", "'1'"].map(String::from)[..], None));
+    let mut bench = faulty(&[("MULTI", noperm), ("GET", Fault::CloseAfter)]);
+    let (seen, failure) = bench.run_batch("MULTI; INCR n; GET n; INCR m; EXEC");
+    let failure = failure.expect("the second INCR may have arrived");
+    assert_eq!((seen, failure.index), (vec!["NOPERM".to_owned(), "1".to_owned()], Some(2)), "{failure:?}");
+    // Refused for a moment only, and overtaken by its own commands.
+    let mut bench = faulty(&[("MULTI", says("LOADING Redis is loading"))]);
+    let (seen, failure) = bench.run_batch("MULTI; INCR n; EXEC");
+    assert_eq!((&seen[..2], failure), (&["LOADING", "1"].map(String::from)[..], None));
+}
+
+#[test]
+fn multi_exec_and_discard_take_no_arguments_since_the_server_would_go_on_queueing() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("MULTI").unwrap();
+    for line in ["EXEC now", "DISCARD it", "MULTI 2"] {
+        assert_eq!(bench.run(line).unwrap_err().kind, Kind::Client, "{line}");
+        let words: Vec<&str> = line.split(' ').collect();
+        let pushed = Batch::default().push(&frame_of(&words), crate::command::find(words[0].as_bytes()), Shape::Plain);
+        assert_eq!(pushed.unwrap_err().kind, Kind::Client, "{line}");
+    }
+    assert!(bench.run("EXEC").is_ok(), "the transaction goes on");
+}
+
+#[test]
+fn a_connection_whose_exec_was_refused_for_another_reason_than_its_queue_is_closed() {
+    let noperm = says("NOPERM this user has no permissions to run the 'exec' command");
+    let mut bench = faulty(&[("EXEC", noperm.clone()), ("EXEC", noperm)]);
+    let (seen, _) = bench.run_batch("MULTI; SET k v; EXEC");
+    assert_eq!(seen[2], "NOPERM");
+    assert_eq!(bench.run("GET k"), Ok(Value::Nil));
+    assert_eq!(bench.network.dialed(1), 2);
+    bench.run("MULTI").unwrap();
+    bench.run("EXEC").unwrap_err();
+    assert_eq!(bench.run("GET k"), Ok(Value::Nil));
+    assert_eq!(bench.network.dialed(1), 3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The client's loop against scripted servers: every row of P1 and P2, and the searches of P9. Nothing here sleeps.
 
 mod batch_blocks;
+mod batch_storms;
 mod batches;
 mod budget;
 mod deadlines;

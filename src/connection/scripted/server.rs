@@ -148,6 +148,9 @@ impl Server {
             Some(Fault::CloseBefore) => Reaction::ReplyAndClose(Vec::new()),
             Some(Fault::Say(bytes)) => {
                 session.spoilt |= session.queue.is_some();
+                if name == "EXEC" {
+                    session.queue = None;
+                }
                 Reaction::Reply(bytes)
             }
             Some(Fault::CloseAfter) => {
