@@ -103,6 +103,22 @@ final class UnreachableTest extends RedisTestCase
         yield 'something that is no reply' => ['garbage', ResilientRedis\Exception::class, false];
     }
 
+    public function test_a_server_that_takes_no_more_of_a_large_value(): void
+    {
+        $server = $this->server();
+        $redis = new ResilientRedis($server->endpoint(), ['read_write_timeout' => 0.4, 'command_timeout' => 5.0, 'retry' => false]);
+        $redis->ping();
+        $server->freeze();
+        $value = str_repeat('x', 64 << 20);
+        $start = Wait::now();
+        $exception = self::thrown(TimeoutException::class, static fn () => $redis->set('k', $value));
+        self::assertSame(['read_write_timeout', 'write'], [$exception->getLimit(), $exception->getPhase()], $exception->getMessage());
+        self::assertNotInstanceOf(OutcomeUnknown::class, $exception, 'the server cannot have had all of it');
+        self::assertLessThan(0.4 + self::GRACE, Wait::now() - $start);
+        $server->thaw();
+        self::assertNull($redis->get('k'));
+    }
+
     public function test_a_wrong_password_is_said_at_once_and_is_not_shown(): void
     {
         $server = $this->server(['requirepass' => 'right']);

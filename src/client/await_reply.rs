@@ -6,7 +6,7 @@ use crate::config::NodeAddress;
 use crate::connection::{Connection, Interest, Network, Patience, Received, Waiter};
 use crate::discovery::{Search, Sign, Step};
 use crate::failover::{Cause, Limit, Lost, Phase};
-use crate::resp::{Frame, Sink};
+use crate::resp::Sink;
 use crate::time::{Clock, Deadline, Instant};
 use crate::topology::{Change, Evidence};
 
@@ -25,42 +25,36 @@ const MOST_MISSED: u32 = 2;
 impl Client {
     /// Sends the frame on the desk's connection, whole.
     #[inline]
-    pub(super) fn send(&self, desk: &mut Desk, call: &Call, replies: u32) -> Result<(), Lost> {
+    pub(super) fn send(&mut self, desk: &mut Desk, call: &Call, replies: u32) -> Result<(), Lost> {
         let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
         let frame = desk.frame.bytes();
         lease.connection.set_riding(desk.frame.riding());
         let sent = lease.connection.send(frame, replies)?;
-        if sent == frame.len() {
-            Ok(())
-        } else {
-            self.send_rest(&mut lease.connection, &desk.frame, sent, call, replies)
-        }
+        if sent == frame.len() { Ok(()) } else { self.send_rest(desk, sent, call, replies) }
     }
 
+    /// The kernel has taken a part. A node that takes no more is suspect like one that is silent.
     #[cold]
-    fn send_rest(
-        &self,
-        connection: &mut Connection,
-        frame: &Frame,
-        mut sent: usize,
-        call: &Call,
-        replies: u32,
-    ) -> Result<(), Lost> {
-        let (network, clock) = (&*self.world.network, &*self.world.clock);
-        let (deadline, limit) = call.reply_deadline(clock.now(), &self.configuration.policy);
-        let own = frame.bytes().len() - frame.riding();
-        while sent < frame.bytes().len() {
-            let now = clock.now();
-            let went = if deadline.passed(now) {
-                Err(Lost::before(Phase::Write, Cause::TimedOut(limit)))
-            } else {
-                wait_for(network, connection, Interest::Write, deadline.remaining(now));
-                connection.send(&frame.bytes()[sent..], replies)
-            };
+    fn send_rest(&mut self, desk: &mut Desk, mut sent: usize, call: &Call, replies: u32) -> Result<(), Lost> {
+        let mut heard = self.world.clock.now();
+        let limits = call.reply_deadline(heard, &self.configuration.policy);
+        let whole = desk.frame.bytes().len();
+        let own = whole - desk.frame.riding();
+        while sent < whole {
+            let went = self.bide(desk, call, Interest::Write, heard, limits).and_then(|()| {
+                let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
+                lease.connection.send(&desk.frame.bytes()[sent..], replies)
+            });
             // Where only a rider was left to be sent, the command itself may have been applied.
-            sent += went.map_err(|lost| Lost { sent: sent >= own, ..lost })?;
+            let went = went.map_err(|lost| Lost { phase: Phase::Write, sent: sent >= own, ..lost })?;
+            if went > 0 {
+                heard = self.world.clock.now();
+            }
+            sent += went;
         }
-        connection.sent_rest();
+        if let Some(lease) = desk.lease.as_mut() {
+            lease.connection.sent_rest();
+        }
         Ok(())
     }
 

@@ -62,7 +62,7 @@ impl Client {
 
     /// Sends the riders behind the last byte of the batch.
     #[cold]
-    pub(super) fn send_riders(&self, desk: &mut Desk, call: &Call) -> Result<(), Lost> {
+    pub(super) fn send_riders(&mut self, desk: &mut Desk, call: &Call) -> Result<(), Lost> {
         desk.frame.begin();
         call.riders.mount(&mut desk.frame);
         self.send(desk, call, call.riders.count())

@@ -45,6 +45,11 @@ impl Name {
         NodeAddress::tcp(&self.host, self.port)
     }
 
+    /// The name itself.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether `address` is this name.
     pub fn is(&self, address: &NodeAddress) -> bool {
         matches!(address, NodeAddress::Tcp { host, port } if **host == *self.host && *port == self.port)

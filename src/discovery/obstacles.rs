@@ -26,9 +26,17 @@ impl Search {
                 node.map(|node| (Some(node), Lost::before(Phase::Dial, Cause::NotPrimary)))
             })
             .unwrap_or_else(|| {
-                let awaited = self.targets.iter().find(|target| target.is_awaited());
-                let lost = Lost::before(Phase::Dial, Cause::TimedOut(Limit::Timeout));
-                (awaited.map(|target| target.node.clone()), lost)
+                let awaited = self.targets.iter().find_map(|target| Some((target, target.phase()?)));
+                let name = self.names.iter().chain(&self.other_names).find(|name| name.awaited().is_some());
+                let (node, phase, cause) = match (awaited, name) {
+                    (None, Some(name)) => {
+                        let text = format!("{} is still being resolved", name.host());
+                        (None, Phase::Resolve, Cause::Io(text))
+                    }
+                    (Some((target, phase)), _) => (Some(target.node.clone()), phase, Cause::TimedOut(Limit::Timeout)),
+                    (None, None) => (None, Phase::Dial, Cause::TimedOut(Limit::Timeout)),
+                };
+                (node, Lost::before(phase, cause))
             })
     }
 

@@ -121,6 +121,15 @@ impl Target {
         matches!(self.state, State::Opening { .. } | State::Asking { .. })
     }
 
+    /// Where the answer that is awaited stands.
+    pub fn phase(&self) -> Option<Phase> {
+        match &self.state {
+            State::Opening { dialing, .. } => Some(dialing.phase()),
+            State::Asking { .. } => Some(Phase::Auth),
+            _ => None,
+        }
+    }
+
     /// What one waits for, and until when at the most.
     pub fn awaited(&self) -> Option<(&dyn Pollable, Interest, Deadline)> {
         match &self.state {

@@ -15,6 +15,7 @@ mod sharing;
 mod split_brain;
 mod state;
 mod states;
+mod waits;
 
 use std::sync::Arc;
 

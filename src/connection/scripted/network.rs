@@ -63,6 +63,8 @@ struct Pipe {
     /// When the end arrives of what the server sent before it closed.
     end_at: Option<Instant>,
     undelivered: usize,
+    /// Whether the kernel takes nothing more, since the peer does not either.
+    stuffed: bool,
 }
 
 impl Pipe {
@@ -180,6 +182,14 @@ impl State {
         node.frozen = true;
     }
 
+    /// The server has stopped to receive, and the kernel's room for it is used up: on all connections that are open.
+    pub fn stuff(&mut self, index: usize) {
+        self.freeze(index, true);
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index)) {
+            pipe.stuffed = true;
+        }
+    }
+
     /// The server closes all its connections.
     pub fn close_all(&mut self, index: usize) {
         for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index)) {
@@ -208,7 +218,8 @@ impl State {
     }
 
     fn is_full(&self, pipe: &Pipe) -> bool {
-        self.buffer.is_some_and(|most| pipe.leaving.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() >= most)
+        pipe.stuffed
+            || self.buffer.is_some_and(|most| pipe.leaving.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() >= most)
     }
 
     fn serve(&mut self) {
@@ -273,6 +284,7 @@ impl Network for ScriptedNetwork {
             closed: false,
             end_at: None,
             undelivered: 0,
+            stuffed: false,
         };
         state.pipes.push(pipe);
         let token = state.pipes.len() - 1;
