@@ -210,6 +210,30 @@ final class FailoverTest extends RedisTestCase
         );
     }
 
+    public function test_a_former_primary_that_was_started_again_from_its_data_is_not_taken_for_the_promoted_one(): void
+    {
+        $set = $this->replicaSet(1);
+        [$former, $promoted] = [$set->primary(), $set->replica()];
+        $this->clientOf($set, true)->set('k', 'v');
+        Wait::until('the replica has the data', static fn (): bool => $promoted->command('GET', 'k') === 'v');
+        $former->command('SAVE');
+        $former->kill();
+        $promoted->promote();
+        $former->restart();
+        self::assertSame(['master', 'master'], [$former->role(), $promoted->role()]);
+        $history = $former->info('replication')['master_replid2'];
+        self::assertSame($promoted->info('replication')['master_replid2'], $history, 'both name it as their former one');
+        foreach ([$set->endpoints(), array_reverse($set->endpoints())] as $endpoints) {
+            // What the process has learned is of no help.
+            ResilientRedis::resetPools();
+            $redis = new ResilientRedis($endpoints);
+            $redis->incr('n');
+            self::assertSame($promoted->address(), $redis->topology()['primary'], self::seen($redis->topology()));
+        }
+        self::assertSame('2', $promoted->command('GET', 'n'));
+        self::assertNull($former->command('GET', 'n'));
+    }
+
     public function test_a_replica_that_dies_is_not_noticed(): void
     {
         $set = $this->replicaSet();

@@ -256,10 +256,10 @@ impl Client {
 
     fn adopt(&mut self, found: Found) -> Option<(Lease, Change)> {
         let Found { node, report, connection, replicas, silent, based_on, watched, .. } = found;
-        let change = self.learn(&node, &report, Evidence::of(&report, replicas, silent), based_on)?;
         if let Some(watched) = watched {
             self.deployment.learn_watched(watched);
         }
+        let change = self.learn(&node, &report, Evidence::of(&report, replicas, silent), based_on)?;
         let pool = self.pool_of(&node);
         let lease = pool.adopt(connection, &self.configuration.pool);
         self.primary = Some((self.deployment.epoch(), pool));

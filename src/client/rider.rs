@@ -176,9 +176,8 @@ impl Client {
             Answer::Primary(replicas) => replicas.clone(),
             _ => Vec::new(),
         };
-        if self.deployment.watch().heed(*epoch, answer, call.started) {
-            self.deployment.learn_replicas(*epoch, replicas);
-        }
+        let complete = self.deployment.watch().heed(*epoch, answer, call.started);
+        self.deployment.learn_replicas(*epoch, replicas, complete);
     }
 
     /// Hears how many replicas have acknowledged the command. Too few are a reason to suspect the primary.

@@ -64,6 +64,8 @@ enum Question {
     /// Servers before 7.2 do not know CLIENT SETINFO; its answer never matters.
     Courtesy,
     Info,
+    /// Asked of servers that know no HELLO: INFO may be renamed there.
+    Role,
     /// One of the errand's own.
     Own,
 }
@@ -130,6 +132,9 @@ impl Opening {
             auth.extend(credentials.username.as_deref());
             auth.push(password.expose());
             opening.ask(Question::Auth, &frame_of(&auth));
+        }
+        if let Errand::Commands(_) = errand {
+            opening.ask(Question::Role, &frame_of(&["ROLE"]));
         }
         opening.finish()
     }
@@ -208,6 +213,7 @@ impl Opening {
         }
         let value = |question| self.find(question).and_then(|answer| answer.as_ref().ok());
         let report = Report::read(value(Question::Hello), value(Question::Info));
+        let report = report.or_else(|| Report::read_role(value(Question::Role)?));
         let own = std::mem::take(&mut self.answers).into_iter().filter(|(question, _)| *question == Question::Own);
         Verdict::Welcome(Greeting { report, answers: own.map(|(_, answer)| answer).collect() })
     }
@@ -224,7 +230,7 @@ impl Opening {
     /// Why an error answer ends the opening; `None` if it goes on regardless.
     fn objection(&self, question: Question, text: &str) -> Option<Cause> {
         // Whether they are answered or not does not matter.
-        if matches!(question, Question::Courtesy | Question::Info | Question::Own) {
+        if matches!(question, Question::Courtesy | Question::Info | Question::Role | Question::Own) {
             return None;
         }
         // `max number of clients` is the answer to any question; a busy server does not even select a database.
@@ -291,8 +297,8 @@ mod tests {
         let errors = ["ERR unknown command `HELLO`", "NOAUTH", "NOAUTH", "NOAUTH", "NOAUTH"];
         let verdict = errors.map(|error| opening.answer(Err(error.into()))).into_iter().flatten().next();
         let Some(Verdict::Again(mut second)) = verdict else { panic!("{verdict:?}") };
-        assert_eq!(sent(&second), "*2 $4 AUTH $2 pw *2 $6 SELECT $1 2 *2 $4 INFO $11 replication ");
-        for _ in 0..2 {
+        assert_eq!(sent(&second), "*2 $4 AUTH $2 pw *1 $4 ROLE *2 $6 SELECT $1 2 *2 $4 INFO $11 replication ");
+        for _ in 0..3 {
             assert!(second.answer(Ok(Value::Okay)).is_none());
         }
         let verdict = second.answer(Err("NOPERM".into()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::time::Instant;
-use crate::topology::{Claim, Notice, Report, Role, Witness, elect};
+use crate::topology::{Claim, Lineage, Notice, Report, Role, Witness, elect};
 
 use super::names::Name;
 use super::search::{Found, Search, Sign};
@@ -71,7 +71,7 @@ impl Search {
         if !self.is_credible(&node, report, claim, others) && now < self.disbelief_ends {
             return None;
         }
-        if self.must_wait(claim) {
+        if self.must_wait(claim == Claim::Promoted && !began_anew(report)) {
             return None;
         }
         let replicas = reports.iter().filter(|(_, report)| report.role == Role::Replica);
@@ -95,10 +95,10 @@ impl Search {
         // Nobody knows better than the node itself.
         found.replicas.contains(node)
             || match found.claim {
-                Claim::Promoted => true,
+                Claim::Promoted if !began_anew(&found.report) => true,
                 Claim::Same => false,
                 Claim::Unrelated => self.was_promoted_before(&found.node, &found.report),
-                Claim::Unproven => self.sign_of(node) == Some(Sign::Silence),
+                Claim::Promoted | Claim::Unproven => self.sign_of(node) == Some(Sign::Silence),
             }
     }
 
@@ -107,19 +107,17 @@ impl Search {
     pub fn is_proven(&self, notice: &Notice, node: &NodeAddress) -> bool {
         let report = notice.evidence.report();
         let by_history = || match self.claim_of(&report) {
-            Claim::Promoted => true,
+            Claim::Promoted if !began_anew(&report) => true,
             Claim::Same => false,
             Claim::Unrelated => self.was_promoted_before(&notice.primary, &report),
-            Claim::Unproven => notice.evidence.silent.as_ref() == Some(node),
+            Claim::Promoted | Claim::Unproven => notice.evidence.silent.as_ref() == Some(node),
         };
         notice.primary != *node && (notice.evidence.demoted.contains(node) || by_history())
     }
 
     /// Whether the answer of the node that the search waits for is still open.
-    pub(super) fn must_wait(&self, claim: Claim) -> bool {
-        self.waits_for
-            .as_ref()
-            .is_some_and(|(node, always)| (*always || claim != Claim::Promoted) && self.is_awaited(node))
+    fn must_wait(&self, proven: bool) -> bool {
+        self.waits_for.as_ref().is_some_and(|(node, always)| (*always || !proven) && self.is_awaited(node))
     }
 
     fn is_awaited(&self, node: &NodeAddress) -> bool {
@@ -139,23 +137,36 @@ impl Search {
             || self.is_named_by_dns(node)
             || self.is_named_by_sentinels(node)
             || self.was_promoted_before(node, report)
-            || self.is_followed(report, others)
+            || self.is_followed(node, report, others)
     }
 
-    /// Whether a node that we knew as a replica was promoted, though not out of the history that we know: several
-    /// promotions have passed. A node that was merely started again carries no former history.
+    /// Whether a node that we knew as a replica was promoted, though not out of a history that we know: several
+    /// promotions have passed.
     fn was_promoted_before(&self, node: &NodeAddress, report: &Report) -> bool {
-        let promoted = report.lineage.as_ref().is_some_and(|lineage| !lineage.previous_id.is_empty());
-        promoted && self.known_replicas.contains(node)
+        let unheard = |history: &String| !history.is_empty() && !self.histories.contains(history);
+        let promoted = report.lineage.as_ref().is_some_and(|lineage| unheard(&lineage.previous_id));
+        promoted && !began_anew(report) && self.known_replicas.contains(node)
     }
 
-    /// Whether a node that we knew as a replica follows the history that `report` writes.
-    fn is_followed<'a>(&self, report: &Report, others: impl Iterator<Item = (&'a NodeAddress, &'a Report)>) -> bool {
-        let Some(lineage) = &report.lineage else { return false };
-        let follows = |other: &Report| {
-            other.role == Role::Replica && other.lineage.as_ref().is_some_and(|other| other.id == lineage.id)
-        };
-        others.into_iter().any(|(node, other)| self.known_replicas.contains(node) && follows(other))
+    /// Whether a node that we knew as a replica follows the history that `report` writes, or the one that we knew as the
+    /// primary says that it follows the node.
+    fn is_followed<'a>(
+        &self,
+        node: &NodeAddress,
+        report: &Report,
+        mut others: impl Iterator<Item = (&'a NodeAddress, &'a Report)>,
+    ) -> bool {
+        let history = |report: &Report| report.lineage.as_ref().map(|lineage| lineage.id.clone());
+        let id = history(report);
+        // Without a link a replica still has the history of whomever it followed before.
+        let copies = |other: &Report| other.link_up && id.is_some() && history(other) == id;
+        let obeys = |other: &Report| other.primary.as_ref().is_some_and(|primary| self.leads_to(primary, node));
+        others.any(|(address, other)| {
+            let was_primary = self.known.as_ref() == Some(address);
+            other.role == Role::Replica
+                && ((was_primary && obeys(other))
+                    || ((was_primary || self.known_replicas.contains(address)) && copies(other)))
+        })
     }
 
     /// Whether the name of a configured endpoint leads to the node now.
@@ -164,9 +175,17 @@ impl Search {
         self.names.iter().chain(&self.other_names).filter(of_endpoints).any(|name| name.leads_to(node))
     }
 
-    /// Whether the newest configuration of the sentinels names the node. They may announce names.
+    /// Whether the newest configuration of the sentinels names the node.
     fn is_named_by_sentinels(&self, node: &NodeAddress) -> bool {
-        let Some(named) = self.sentinels.as_ref().and_then(Sentinels::named) else { return false };
-        named == node || self.names.iter().any(|name| name.is(named) && name.leads_to(node))
+        self.sentinels.as_ref().and_then(Sentinels::named).is_some_and(|named| self.leads_to(named, node))
     }
+
+    /// Whether an address that somebody gave is the node, or a name of it.
+    fn leads_to(&self, address: &NodeAddress, node: &NodeAddress) -> bool {
+        address == node || self.names.iter().any(|name| name.is(address) && name.leads_to(node))
+    }
+}
+
+fn began_anew(report: &Report) -> bool {
+    report.lineage.as_ref().is_some_and(Lineage::began_anew)
 }

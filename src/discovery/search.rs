@@ -377,6 +377,15 @@ impl Search {
 
     fn begin_round(&mut self, network: &dyn Network, now: Instant) {
         self.rounds += 1;
+        let is_only_endpoint = |node: &NodeAddress| matches!(&self.endpoints[..], [only] if only == node);
+        let ambiguous: Vec<usize> = (0..self.targets.len())
+            .filter(|index| {
+                is_only_endpoint(&self.targets[*index].node) || self.is_named_by_dns(&self.targets[*index].node)
+            })
+            .collect();
+        for index in ambiguous {
+            self.targets[index].look_elsewhere(now);
+        }
         for target in &mut self.targets {
             target.ask(network, &self.settings, now);
         }

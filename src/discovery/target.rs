@@ -29,6 +29,8 @@ pub struct Target {
     /// The node.
     pub node: NodeAddress,
     state: State,
+    /// Since when the open connection has led to a replica.
+    replica_since: Option<Instant>,
 }
 
 enum State {
@@ -52,6 +54,9 @@ enum State {
 /// workers that call it as often as they can would keep it busy themselves.
 const RESPITE: Duration = Duration::from_millis(100);
 
+/// For how long a replica behind an endpoint is asked again on the same connection.
+const SAME_CONNECTION: Duration = Duration::from_millis(100);
+
 impl State {
     /// A node that is too old to say its role is taken at its word that it lets us in.
     fn told(connection: Box<Connection>) -> State {
@@ -63,7 +68,7 @@ impl State {
 impl Target {
     /// A node that is not asked yet.
     pub fn new(node: NodeAddress) -> Target {
-        Target { node, state: State::Idle }
+        Target { node, state: State::Idle, replica_since: None }
     }
 
     /// Asks the node who it is (again), on the connection that is open, or on a new one. Does nothing while an answer
@@ -86,6 +91,19 @@ impl Target {
             }
             awaited => awaited,
         };
+    }
+
+    /// Gives up a connection that has led to a replica for a while: behind this address may stand several nodes, and
+    /// another connection may lead to another one.
+    pub fn look_elsewhere(&mut self, now: Instant) {
+        let is_replica = |report: &Report| report.role == Role::Replica && report.mode == Mode::Standalone;
+        match self.report().map(is_replica) {
+            Some(true) if now >= *self.replica_since.get_or_insert(now) + SAME_CONNECTION => {
+                (self.state, self.replica_since) = (State::Idle, None);
+            }
+            Some(false) => self.replica_since = None,
+            _ => {}
+        }
     }
 
     /// Goes on as far as it goes without waiting.

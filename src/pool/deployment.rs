@@ -108,11 +108,11 @@ impl Deployment {
         change(&mut self.record.lock())
     }
 
-    /// Learns which replicas are attached to the primary of `epoch`.
-    pub fn learn_replicas(&self, epoch: u64, replicas: Vec<NodeAddress>) {
+    /// Learns which replicas are attached to the primary of `epoch`; `complete` if none is missed among them.
+    pub fn learn_replicas(&self, epoch: u64, replicas: Vec<NodeAddress>, complete: bool) {
         let mut knowledge = self.knowledge.lock();
         if knowledge.epoch() == epoch {
-            knowledge.learn_replicas(replicas);
+            if complete { knowledge.learn_replicas(replicas) } else { knowledge.hear_of_replicas(replicas) }
         }
     }
 

@@ -96,10 +96,14 @@ impl Deployment {
         let told = told.filter(|told| next.primary() == Some(&told.primary));
         if let Some(told) = &told {
             // Who waits for a silent node wants to know what showed that another one was promoted.
-            evidence = Evidence { lineage: evidence.lineage, ..told.evidence.clone() };
+            evidence.demoted.clone_from(&told.evidence.demoted);
+            evidence.silent.clone_from(&told.evidence.silent);
         }
         let Some(notice) = next.notice(evidence) else { return false };
-        if told.is_some_and(|told| Notice { evidence: notice.evidence.clone(), ..told } == notice) {
+        // Which sentinels answered is no news.
+        let same =
+            |told| Notice { evidence: notice.evidence.clone(), watched: notice.watched.clone(), ..told } == notice;
+        if told.is_some_and(same) {
             return false;
         }
         // What the record says may have been another worker's finding all along, or nothing that can be read.

@@ -116,6 +116,12 @@ impl Knowledge {
         }
     }
 
+    /// Hears of replicas while others are missed: those may be back soon, and these may be promoted before.
+    pub fn hear_of_replicas(&mut self, replicas: Vec<NodeAddress>) {
+        let unheard = replicas.into_iter().filter(|replica| !self.replicas.contains(replica)).collect::<Vec<_>>();
+        self.replicas.extend(unheard);
+    }
+
     /// What to tell other workers; `None` while there is nothing to tell.
     pub fn notice(&self, evidence: Evidence) -> Option<Notice> {
         Some(Notice {
@@ -124,6 +130,7 @@ impl Knowledge {
             histories: self.histories.clone(),
             former: self.former.clone(),
             replicas: self.replicas.clone(),
+            watched: self.watched.clone(),
             evidence,
         })
     }
@@ -139,6 +146,7 @@ impl Knowledge {
         self.histories.clone_from(&notice.histories);
         self.former.clone_from(&notice.former);
         self.replicas.clone_from(&notice.replicas);
+        self.watched.clone_from(&notice.watched);
         change
     }
 }
@@ -200,5 +208,7 @@ mod tests {
         assert_eq!(knowledge.replicas(), [node(4)]);
         knowledge.learn_primary(&node(1), &primary_with(&[]));
         assert_eq!(knowledge.replicas(), [node(4)]);
+        knowledge.hear_of_replicas(vec![node(5), node(4)]);
+        assert_eq!(knowledge.replicas(), [node(4), node(5)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::NodeAddress;
 
-use super::{Lineage, Mode, Report, Role};
+use super::{Lineage, Mode, Report, Role, Watched};
 
 /// What one worker found, in the form in which others can judge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Notice {
     pub former: Option<NodeAddress>,
     /// The replicas.
     pub replicas: Vec<NodeAddress>,
+    /// The sentinels that it was found through.
+    pub watched: Option<Watched>,
     /// What shows that it is primary.
     pub evidence: Evidence,
 }
@@ -26,6 +28,8 @@ pub struct Notice {
 pub struct Evidence {
     /// The history that the primary writes and the one that it came from, where it may be asked.
     pub lineage: Option<(String, String)>,
+    /// Whether it holds nothing of the history that it came from.
+    pub began_anew: bool,
     /// The nodes that said of themselves that they are replicas.
     pub demoted: Vec<NodeAddress>,
     /// The node that was primary and did not answer when it was asked.
@@ -39,12 +43,20 @@ impl Evidence {
     /// Takes the lineage out of the primary's own report.
     pub fn of(report: &Report, demoted: Vec<NodeAddress>, silent: Option<NodeAddress>) -> Evidence {
         let lineage = report.lineage.as_ref().map(|lineage| (lineage.id.clone(), lineage.previous_id.clone()));
-        Evidence { lineage, demoted, silent }
+        let began_anew = report.lineage.as_ref().is_some_and(Lineage::began_anew);
+        Evidence { lineage, began_anew, demoted, silent }
     }
 
     /// What the primary said of itself, as far as it proves anything.
     pub fn report(&self) -> Report {
-        let lineage = self.lineage.clone().map(|(id, previous_id)| Lineage { id, previous_id, offset: 0 });
+        let forked_at = self.began_anew.then_some(0);
+        let lineage = self.lineage.clone().map(|(id, previous_id)| Lineage {
+            id,
+            previous_id,
+            forked_at,
+            kept_from: forked_at,
+            ..Lineage::default()
+        });
         Report { lineage, ..Report::silent(Role::Primary) }
     }
 }
@@ -65,12 +77,15 @@ impl Notice {
         line("primary", &spell(&self.primary));
         line("mode", self.mode.as_str());
         if let Some((id, previous_id)) = &self.evidence.lineage {
-            line("lineage", &format!("{id} {previous_id}"));
+            line(if self.evidence.began_anew { "anew" } else { "lineage" }, &format!("{id} {previous_id}"));
         }
+        self.watched.iter().for_each(|watched| line("service", &watched.service));
         self.histories.iter().for_each(|history| line("history", history));
         self.former.iter().for_each(|node| line("former", &spell(node)));
         self.evidence.silent.iter().for_each(|node| line("silent", &spell(node)));
         self.replicas.iter().for_each(|node| line("replica", &spell(node)));
+        let sentinels = self.watched.iter().flat_map(|watched| &watched.sentinels);
+        sentinels.for_each(|node| line("sentinel", &spell(node)));
         self.evidence.demoted.iter().for_each(|node| line("demoted", &spell(node)));
         text.into_bytes()
     }
@@ -85,19 +100,23 @@ impl Notice {
             histories: Vec::new(),
             former: None,
             replicas: Vec::new(),
+            watched: None,
             evidence: Evidence::default(),
         };
         for (word, rest) in lines.lines().filter_map(|line| line.split_once(' ')) {
             match word {
                 "primary" => primary = Some(read(rest)?),
                 "mode" => notice.mode = Mode::from_word(rest)?,
-                "lineage" => {
+                "lineage" | "anew" => {
+                    notice.evidence.began_anew = word == "anew";
                     let (id, previous_id) = rest.split_once(' ')?;
                     notice.evidence.lineage = Some((id.to_owned(), previous_id.to_owned()));
                 }
                 "history" => notice.histories.push(rest.to_owned()),
                 "former" => notice.former = Some(read(rest)?),
                 "silent" => notice.evidence.silent = Some(read(rest)?),
+                "service" => notice.watched = Some(Watched { service: rest.to_owned(), sentinels: Vec::new() }),
+                "sentinel" => notice.watched.as_mut()?.sentinels.push(read(rest)?),
                 "replica" => notice.replicas.push(read(rest)?),
                 "demoted" => notice.evidence.demoted.push(read(rest)?),
                 _ => return None,
@@ -136,8 +155,13 @@ mod tests {
             histories: vec!["aa".into(), "bb".into()],
             former: Some(NodeAddress::unix("/run/a socket")),
             replicas: vec![NodeAddress::tcp("::1", 1), NodeAddress::tcp("10.0.0.3", 3)],
+            watched: Some(Watched {
+                service: "my master".into(),
+                sentinels: vec![NodeAddress::tcp("10.0.0.4", 26379)],
+            }),
             evidence: Evidence {
                 lineage: Some(("bb".into(), String::new())),
+                began_anew: true,
                 demoted: vec![NodeAddress::tcp("10.0.0.3", 3)],
                 silent: Some(NodeAddress::tcp("10.0.0.1", 1)),
             },

@@ -50,6 +50,19 @@ pub struct Lineage {
     pub previous_id: String,
     /// `master_repl_offset`: how far it got.
     pub offset: u64,
+    /// `second_repl_offset`: where it left the history that it followed before.
+    pub forked_at: Option<u64>,
+    /// `repl_backlog_first_byte_offset`: from where on it holds what went by.
+    pub kept_from: Option<u64>,
+}
+
+impl Lineage {
+    /// Whether it holds nothing of the history that it names as its former one. From Redis 7 on a server that is started
+    /// again from its data names the history that these were copied from, as a promoted replica does; but only a replica
+    /// has seen some of it go by. (One that was promoted before anything went by looks the same.)
+    pub fn began_anew(&self) -> bool {
+        self.forked_at.is_some() && self.forked_at == self.kept_from
+    }
 }
 
 /// What one node said, as of one exchange.
@@ -98,6 +111,19 @@ impl Report {
         Some(report)
     }
 
+    /// Reads the reply to `ROLE`, for servers that say nothing else.
+    pub fn read_role(role: &Value) -> Option<Report> {
+        let items = role.as_sequence()?;
+        let text = |index: usize| items.get(index).and_then(|item| String::from_redis_value_ref(item).ok());
+        let mut report = Report::silent(parse_role(&text(0)?)?);
+        if report.role == Role::Replica {
+            let port = text(2).and_then(|port| port.parse().ok()).filter(|port| *port != 0);
+            report.primary = text(1).zip(port).map(|(host, port)| NodeAddress::tcp(&host, port));
+            report.link_up = text(3).as_deref() == Some("connected");
+        }
+        Some(report)
+    }
+
     fn read_hello(&mut self, hello: &Value) -> Option<Role> {
         let mut role = None;
         for (field, value) in hello.as_map_iter()? {
@@ -127,7 +153,15 @@ impl Report {
             let previous = text("master_replid2");
             // A node that was never promoted says forty zeros.
             let previous_id = if previous.bytes().all(|byte| byte == b'0') { String::new() } else { previous };
-            self.lineage = Some(Lineage { id, previous_id, offset: info.get("master_repl_offset").unwrap_or(0) });
+            let keeps = info.get::<u8>("repl_backlog_active") == Some(1);
+            self.lineage = Some(Lineage {
+                id,
+                previous_id,
+                offset: info.get("master_repl_offset").unwrap_or(0),
+                // A node that was never promoted says -1.
+                forked_at: info.get("second_repl_offset"),
+                kept_from: info.get("repl_backlog_first_byte_offset").filter(|_| keeps),
+            });
         }
         for number in 0..info.get::<usize>("connected_slaves").unwrap_or(0).min(MAX_REPLICAS) {
             self.replicas.extend(parse_replica(&text(&format!("slave{number}"))));
@@ -189,8 +223,24 @@ mod tests {
         assert_eq!(report.role, Role::Primary);
         assert_eq!(report.version, "7.0.15");
         assert_eq!(report.replicas, [NodeAddress::tcp("10.0.0.2", 6379), NodeAddress::tcp("fd00::3", 6380)]);
-        let lineage = Lineage { id: "aa".into(), previous_id: String::new(), offset: 17 };
+        let lineage = Lineage { id: "aa".into(), offset: 17, ..Lineage::default() };
         assert_eq!(report.lineage, Some(lineage));
+    }
+
+    #[test]
+    fn a_server_that_was_started_again_is_told_from_a_promoted_one_by_what_it_keeps() {
+        // As Redis 7.0.15 answers: the former primary after a restart from its data, and its promoted replica.
+        let info = |first: u64| {
+            format!(
+                "role:master\r\nconnected_slaves:0\r\nmaster_replid:cc\r\nmaster_replid2:aa\r\nmaster_repl_offset:2167\r\n\
+                 second_repl_offset:2124\r\nrepl_backlog_active:1\r\nrepl_backlog_first_byte_offset:{first}\r\n"
+            )
+        };
+        let lineage = |first| Report::read(None, Some(&text(&info(first)))).unwrap().lineage.unwrap();
+        assert!(lineage(2124).began_anew() && !lineage(1).began_anew());
+        assert_eq!((lineage(1).forked_at, lineage(1).kept_from), (Some(2124), Some(1)));
+        let never = "role:master\r\nmaster_replid:aa\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\n";
+        assert_eq!(Report::read(None, Some(&text(never))).unwrap().lineage.unwrap().forked_at, None);
     }
 
     #[test]
@@ -200,6 +250,16 @@ mod tests {
         assert_eq!(report.role, Role::Replica);
         assert_eq!(report.primary, Some(NodeAddress::tcp("10.0.0.1", 6379)));
         assert!(report.link_up);
+    }
+
+    #[test]
+    fn a_server_that_answers_role_alone_tells_its_role_and_primary() {
+        let words = [text("slave"), text("10.0.0.1"), Value::Int(6379), text("connected"), Value::Int(7)];
+        let report = Report::read_role(&Value::Array(words.to_vec())).unwrap();
+        assert_eq!((report.role, report.primary), (Role::Replica, Some(NodeAddress::tcp("10.0.0.1", 6379))));
+        let words = [text("master"), Value::Int(7), Value::Array(Vec::new())];
+        assert_eq!(Report::read_role(&Value::Array(words.to_vec())).unwrap().role, Role::Primary);
+        assert_eq!(Report::read_role(&text("nonsense")), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod batches;
 mod budget;
 mod deadlines;
 mod events;
+mod hard_searches;
 mod min_replicas;
 mod outcomes;
 mod pooling;

@@ -42,9 +42,10 @@ fn worker(network: &ScriptedNetwork, board: &Arc<Board>, endpoints: &[usize], op
 
 /// What a worker would tell that found node 2 promoted out of the history of node 1.
 fn promotion_of_2() -> Notice {
-    let lineage = Some(Lineage { id: "b".repeat(40), previous_id: "a".repeat(40), offset: 1 });
+    let lineage = Some(Lineage { id: "b".repeat(40), previous_id: "a".repeat(40), ..Lineage::default() });
     let report = Report { lineage, ..Report::silent(Role::Primary) };
     Notice {
+        watched: None,
         primary: node(2),
         mode: Mode::Standalone,
         histories: vec!["a".repeat(40), "b".repeat(40)],

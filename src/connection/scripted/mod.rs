@@ -5,6 +5,7 @@
 
 mod network;
 mod server;
+mod watching;
 
 pub use network::{ScriptedNetwork, State, node};
 pub use server::{Fault, Server};

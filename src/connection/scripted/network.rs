@@ -1,6 +1,6 @@
 //! The network between the client and the small servers, and the script of what befalls them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
@@ -31,6 +31,8 @@ pub struct ScriptedNetwork {
 pub struct State {
     nodes: HashMap<NodeAddress, Node>,
     names: HashMap<String, Vec<IpAddr>>,
+    /// Addresses at which every new connection leads to the next of some nodes.
+    virtual_addresses: HashMap<NodeAddress, VecDeque<NodeAddress>>,
     pipes: Vec<Pipe>,
     script: Vec<(Instant, Happening)>,
     now: Instant,
@@ -217,6 +219,11 @@ impl State {
         self.names.insert(name.to_owned(), addresses.iter().map(|address| address.parse().unwrap()).collect());
     }
 
+    /// Puts an address before nodes: every new connection leads to the next of them.
+    pub fn put_before(&mut self, address: &NodeAddress, nodes: &[usize]) {
+        self.virtual_addresses.insert(address.clone(), nodes.iter().map(|index| node(*index)).collect());
+    }
+
     fn is_full(&self, pipe: &Pipe) -> bool {
         pipe.stuffed
             || self.buffer.is_some_and(|most| pipe.leaving.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() >= most)
@@ -268,6 +275,11 @@ impl Network for ScriptedNetwork {
     fn dial(&self, address: &NodeAddress, options: SocketOptions) -> io::Result<Box<dyn Transport>> {
         self.settle();
         let mut state = self.state.lock();
+        let behind = state.virtual_addresses.get_mut(address).map(|nodes| {
+            nodes.rotate_left(1);
+            nodes[nodes.len() - 1].clone()
+        });
+        let address = behind.as_ref().unwrap_or(address);
         let node = state.nodes.entry(address.clone()).or_insert_with(|| Node { refuses: true, ..Node::default() });
         node.dialed += 1;
         let connected = match (node.unreachable, node.refuses) {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::watching::Service;
 use crate::config::NodeAddress;
 
 /// What goes wrong with one command.
@@ -39,21 +40,6 @@ pub struct Session {
     spoilt: bool,
 }
 
-/// What a Sentinel says of one service.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// Its name.
-    pub name: String,
-    /// Where the Sentinel believes the primary to be.
-    pub primary: NodeAddress,
-    /// `config-epoch`.
-    pub epoch: u64,
-    /// The replicas that it lists.
-    pub replicas: Vec<NodeAddress>,
-    /// The sentinels that it lists.
-    pub sentinels: Vec<NodeAddress>,
-}
-
 /// One small server.
 #[derive(Debug, Default)]
 pub struct Server {
@@ -63,6 +49,10 @@ pub struct Server {
     pub replicas: Vec<NodeAddress>,
     /// `master_replid` and `master_replid2`.
     pub history: (String, String),
+    /// `second_repl_offset` and `repl_backlog_first_byte_offset`; servers before Redis 7 and the idle leave them out here.
+    pub fork: Option<(u64, u64)>,
+    /// Whether it is older than Redis 6 and knows no HELLO.
+    pub is_old: bool,
     /// Whether INFO is refused to the user.
     pub hides_info: bool,
     /// Whether ROLE is refused to the user.
@@ -111,18 +101,6 @@ impl Server {
     /// A primary that has nothing to do with the others.
     pub fn stranger() -> Server {
         Server { history: ("5".repeat(40), "0".repeat(40)), ..Server::primary(&[]) }
-    }
-
-    /// A Sentinel that watches `mymaster` at `primary`.
-    pub fn sentinel(primary: &NodeAddress, replicas: &[NodeAddress], sentinels: &[NodeAddress]) -> Server {
-        let service = Service {
-            name: "mymaster".into(),
-            primary: primary.clone(),
-            epoch: 1,
-            replicas: replicas.to_vec(),
-            sentinels: sentinels.to_vec(),
-        };
-        Server { sentinel: true, services: vec![service], ..Server::default() }
     }
 
     /// Makes it primary with a history of its own, as REPLICAOF NO ONE does.
@@ -226,6 +204,7 @@ impl Server {
 
     fn execute(&mut self, name: &str, arguments: &[String]) -> Vec<u8> {
         match name {
+            "HELLO" if self.is_old => return error("ERR unknown command `HELLO`, with args beginning with: "),
             "HELLO" => return self.hello(arguments),
             "CLIENT" if arguments[0] == "SETINFO" => return error("ERR unknown subcommand 'SETINFO'"),
             "SENTINEL" if self.sentinel => {
@@ -313,35 +292,6 @@ impl Server {
         reply
     }
 
-    fn watch(&self, arguments: &[String]) -> Vec<u8> {
-        let entry = |node: &NodeAddress, more: &[(&str, String)]| {
-            let NodeAddress::Tcp { host, port } = node else { panic!("{node} is not watched") };
-            let own = [("ip", host.to_string()), ("port", port.to_string())];
-            array(&own.iter().chain(more).flat_map(|(field, value)| [bulk(field), bulk(value)]).collect::<Vec<_>>())
-        };
-        let master = |service: &Service| {
-            let more = [("name", service.name.clone()), ("config-epoch", service.epoch.to_string())];
-            entry(&service.primary, &more)
-        };
-        let all = |nodes: &[NodeAddress]| array(&nodes.iter().map(|node| entry(node, &[])).collect::<Vec<_>>());
-        let question = arguments[0].to_ascii_uppercase();
-        if question == "MASTERS" {
-            return array(&self.services.iter().map(master).collect::<Vec<_>>());
-        }
-        let service = self.services.iter().find(|service| service.name == arguments[1]);
-        match (question.as_str(), service) {
-            ("GET-MASTER-ADDR-BY-NAME", None) => b"*-1\r\n".to_vec(),
-            (_, None) => error("ERR No such master with that name"),
-            ("GET-MASTER-ADDR-BY-NAME", Some(Service { primary: NodeAddress::Tcp { host, port }, .. })) => {
-                array(&[bulk(host), bulk(&port.to_string())])
-            }
-            ("MASTER", Some(service)) => master(service),
-            ("REPLICAS", Some(service)) => all(&service.replicas),
-            ("SENTINELS", Some(service)) => all(&service.sentinels),
-            (other, _) => panic!("a Sentinel is not asked for {other}"),
-        }
-    }
-
     fn info(&self) -> Vec<u8> {
         if self.sentinel {
             return bulk("# Sentinel\r\nsentinel_masters:1\r\n");
@@ -362,18 +312,23 @@ impl Server {
         }
         text += &format!("master_replid:{}\r\nmaster_replid2:{}\r\n", self.history.0, self.history.1);
         text += "master_repl_offset:1\r\n";
+        if let Some((forked, kept)) = self.fork {
+            text += &format!(
+                "second_repl_offset:{forked}\r\nrepl_backlog_active:1\r\nrepl_backlog_first_byte_offset:{kept}\r\n"
+            );
+        }
         bulk(&text)
     }
 }
 
-fn error(text: &str) -> Vec<u8> {
+pub(super) fn error(text: &str) -> Vec<u8> {
     format!("-{text}\r\n").into_bytes()
 }
 
-fn array(items: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn array(items: &[Vec<u8>]) -> Vec<u8> {
     [format!("*{}\r\n", items.len()).into_bytes(), items.concat()].concat()
 }
 
-fn bulk(text: &str) -> Vec<u8> {
+pub(super) fn bulk(text: &str) -> Vec<u8> {
     format!("${}\r\n{text}\r\n", text.len()).into_bytes()
 }
