@@ -17,8 +17,9 @@ use crate::topology::Report;
 const PACE: Duration = Duration::from_millis(50);
 /// While replicas stay away and nobody is promoted one looks around less and less often, down to this.
 const LEAST_OFTEN: Duration = Duration::from_secs(1);
-/// How often a primary is asked that has no replicas, as far as is known: some may be added.
-const WITHOUT_REPLICAS: Duration = Duration::from_secs(5);
+/// How often a primary is asked that has no replicas, as far as is known: some may be added, and those of a promoted one
+/// attach a moment later.
+const WITHOUT_REPLICAS: Duration = Duration::from_secs(1);
 /// How often a user is asked who may neither call ROLE nor INFO: the rights may change.
 const DENIED: Duration = Duration::from_secs(60);
 /// A replica that stayed away for so long while others are attached was removed.

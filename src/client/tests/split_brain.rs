@@ -66,12 +66,12 @@ fn a_write_now_and_then_asks_whether_the_replicas_are_there_and_a_read_never_doe
 #[test]
 fn a_primary_without_replicas_is_asked_rarely_and_its_first_replica_is_learned() {
     let mut bench = Bench::of(vec![Server::primary(&[]), Server::replica(&node(1))]);
-    traffic(&mut bench, &["SET k v"], Duration::from_secs(30));
-    assert!(roles(&bench) <= 6, "{} questions in 30 s", roles(&bench));
+    traffic(&mut bench, &["SET k v"], Duration::from_secs(10));
+    assert!(roles(&bench) <= 10, "{} questions in 10 s", roles(&bench));
     bench.network.server(1, |server| server.replicas = vec![node(2)]);
-    traffic(&mut bench, &["SET k v"], Duration::from_secs(6));
+    traffic(&mut bench, &["SET k v"], Duration::from_secs(2));
     assert_eq!(bench.client.deployment().knowledge().replicas(), [node(2)]);
-    assert!(roles(&bench) > 12, "from then on it is asked often: {}", roles(&bench));
+    assert!(roles(&bench) > 25, "from then on it is asked often: {}", roles(&bench));
 }
 
 #[test]
@@ -88,6 +88,25 @@ fn writes_move_to_the_promoted_node_though_the_old_one_still_takes_them() {
         assert_eq!(bench.events(), events, "{left:?}");
         assert_eq!(bench.client.deployment().knowledge().primary(), Some(&node(2)));
     }
+}
+
+#[test]
+fn a_second_split_brain_costs_no_more_than_the_first() {
+    let mut bench = settled();
+    bench.network.change(|state| promote_beside(state, &[]));
+    traffic(&mut bench, &["SET k v"], Duration::from_millis(500));
+    bench.network.server(2, |server| server.replicas = vec![node(3)]);
+    traffic(&mut bench, &["SET k v"], Duration::from_millis(1500));
+    let sets = executed(&bench, 2, "SET");
+    bench.network.change(|state| {
+        state.server(3).history = ("e".repeat(40), "b".repeat(40));
+        state.server(3).follows = None;
+        state.server(2).replicas.clear();
+    });
+    traffic(&mut bench, &["SET k v"], Duration::from_secs(1));
+    let lost = executed(&bench, 2, "SET") - sets;
+    assert!(lost <= 20, "{lost} writes lost");
+    assert!(executed(&bench, 3, "SET") > 200);
 }
 
 #[test]
