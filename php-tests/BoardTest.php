@@ -143,6 +143,23 @@ final class BoardTest extends RedisTestCase
         self::assertLessThanOrEqual(1, $probes[1], 'connections to the other replica');
     }
 
+    public function test_many_workers_ask_the_primary_for_its_replicas_no_more_often_than_one_would(): void
+    {
+        $nodes = $this->nodes();
+        $workers = 4;
+        $fpm = $this->stoppedAtTheEnd(FpmMaster::start(self::SCRIPTS, $workers));
+        $this->each($fpm, $nodes->primary(), $workers, 'SET k v');
+        $before = $nodes->primary()->calls('ROLE');
+        $begun = Wait::now();
+        $pending = array_map(fn (): FastCgi => $this->send($fpm, $nodes->primary(), 'SET k v', ['seconds' => 1]), range(1, $workers));
+        $answers = array_map(static fn (FastCgi $request): array => $request->response()->json(), $pending);
+        $most = (int) ceil((Wait::now() - $begun) / 0.05);
+        self::assertCount($workers, array_unique(array_column($answers, 'worker')));
+        $asked = $nodes->primary()->calls('ROLE') - $before;
+        self::assertLessThanOrEqual($most, $asked);
+        self::assertGreaterThanOrEqual(10, $asked);
+    }
+
     private function nodes(): ReplicaSet
     {
         return $this->stoppedAtTheEnd(ReplicaSet::start());

@@ -10,6 +10,7 @@
 
 mod arenas;
 mod lease;
+mod pace;
 mod record;
 mod seal;
 mod trouble;

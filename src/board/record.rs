@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use super::pace::Pace;
 use super::seal::Seal;
 
 /// How many bytes can be published. A primary, replicas and histories take a few hundred; a map of slots would go into
@@ -37,6 +38,9 @@ pub struct Record {
     pub(super) failed_at: AtomicU64,
     pub(super) opened_at: AtomicU64,
     pub(super) next_probe: AtomicU64,
+    /// The questions to the primary for its replicas and what its answers give cause to, apart from what every command
+    /// compares.
+    paces: Paces,
     /// The searcher's lease. It has a cache line of its own: its holder breathes into it.
     pub(super) lease: Lonely,
     pages: [Page; 2],
@@ -45,6 +49,14 @@ pub struct Record {
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub(super) struct Lonely(pub AtomicU64);
+
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+struct Paces {
+    questions: Pace,
+    looks: Pace,
+    alarm: AtomicU64,
+}
 
 #[repr(C)]
 #[derive(Debug)]
@@ -93,6 +105,27 @@ impl Record {
     #[inline]
     pub fn news(&self) -> u32 {
         self.news.load(Ordering::Acquire)
+    }
+
+    /// The pace at which a primary is asked for its replicas.
+    pub fn questions(&self) -> &Pace {
+        &self.paces.questions
+    }
+
+    /// When somebody saw last that the primary has lost replicas, in nanoseconds; zero if nobody did. Who saw it may not
+    /// write again for a while.
+    pub fn alarm(&self) -> u64 {
+        self.paces.alarm.load(Ordering::Acquire)
+    }
+
+    /// Tells the others that the primary has lost replicas.
+    pub fn raise_alarm(&self, now: u64) {
+        self.paces.alarm.store(now, Ordering::Release);
+    }
+
+    /// The pace at which one looks around for a promoted node.
+    pub fn looks(&self) -> &Pace {
+        &self.paces.looks
     }
 
     /// The word that waiters sleep on.

@@ -24,7 +24,7 @@ impl Client {
         let knowledge = self.deployment.knowledge();
         let Some(node) = knowledge.primary().cloned() else { return false };
         let cause = if look.away.is_empty() {
-            "its replicas did not acknowledge a write"
+            "its replicas are gone, as another worker saw, or did not acknowledge a write"
         } else {
             "replicas that were attached to it are gone"
         };

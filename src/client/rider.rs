@@ -107,14 +107,13 @@ impl Client {
 
     /// Does what is due before a write. Where a question is due that may ride, it is among the riders.
     pub(super) fn prepare(&mut self, call: &mut Call, asks: bool) {
-        let watch = self.deployment.watch();
-        if !watch.is_due(call.started) {
+        if !self.deployment.watch().is_due(call.started) {
             return;
         }
         // Findings under another user's rights are none of this deployment's.
         let ours = self.identity.credentials == self.configuration.credentials;
         let allowed = Allowed { look: ours && !self.pins.any(), ask: ours && asks };
-        let question = match watch.plan(call.started, self.deployment.epoch(), allowed) {
+        let question = match self.deployment.plan(call.started, allowed) {
             Plan::Nothing => None,
             Plan::Ask(question) => Some(question),
             Plan::Look(look) => (!self.look_around(call, &look)).then_some(look.question),
@@ -172,12 +171,7 @@ impl Client {
         };
         let Some((epoch, pool)) = &self.primary else { return };
         let Some(answer) = answer.filter(|_| std::sync::Arc::ptr_eq(pool, lease.home())) else { return };
-        let replicas = match &answer {
-            Answer::Primary(replicas) => replicas.clone(),
-            _ => Vec::new(),
-        };
-        let complete = self.deployment.watch().heed(*epoch, answer, call.started);
-        self.deployment.learn_replicas(*epoch, replicas, complete);
+        self.deployment.heed(*epoch, answer, call.started);
     }
 
     /// Hears how many replicas have acknowledged the command. Too few are a reason to suspect the primary.
@@ -200,7 +194,7 @@ impl Client {
         }
         call.note_node(desk.lease.as_ref());
         if let Some((epoch, _)) = &self.primary {
-            self.deployment.watch().suspect(*epoch, call.started);
+            self.deployment.suspect(*epoch, call.started);
         }
         Some(Box::new(Shortfall { reached, wanted: quorum.count, within: quorum.timeout, why }))
     }

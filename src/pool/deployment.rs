@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::board::Place;
-use crate::config::{Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings};
+use crate::config::{Configuration, Credentials, Endpoint, Protocol, SentinelSettings};
 use crate::time::Instant;
 use crate::topology::{Knowledge, Watched};
 
-use super::Watch;
+use super::{Allowed, Answer, Plan, Watch};
 
 /// What makes two configurations speak of the same deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,12 +108,28 @@ impl Deployment {
         change(&mut self.record.lock())
     }
 
-    /// Learns which replicas are attached to the primary of `epoch`; `complete` if none is missed among them.
-    pub fn learn_replicas(&self, epoch: u64, replicas: Vec<NodeAddress>, complete: bool) {
+    /// What a write that begins `now` has to do because of what is known of the primary's replicas.
+    pub fn plan(&self, now: Instant, allowed: Allowed) -> Plan {
+        self.watch.plan(now, self.epoch(), allowed, &self.place)
+    }
+
+    /// Takes what the primary of `epoch` answered when it was asked for its replicas.
+    pub fn heed(&self, epoch: u64, answer: Answer, now: Instant) {
+        let replicas = match &answer {
+            Answer::Primary(replicas) => replicas.clone(),
+            _ => Vec::new(),
+        };
+        let complete = self.watch.heed(epoch, answer, now, &self.place);
         let mut knowledge = self.knowledge.lock();
         if knowledge.epoch() == epoch {
+            // Those that are missed may be the next primary: they are not forgotten.
             if complete { knowledge.learn_replicas(replicas) } else { knowledge.hear_of_replicas(replicas) }
         }
+    }
+
+    /// Says that the replicas of the primary of `epoch` did not acknowledge a write.
+    pub fn suspect(&self, epoch: u64, now: Instant) {
+        self.watch.suspect(epoch, now, &self.place);
     }
 
     /// What is known of the primary's replicas, and what is due because of it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::board::Record;
 use crate::config::NodeAddress;
 use crate::time::{AtomicInstant, Instant};
 use crate::topology::Report;
@@ -47,6 +48,8 @@ struct Notes {
     doubt: Option<Doubt>,
     demoted: bool,
     looked_at: Option<Instant>,
+    /// The host's alarm as of the last plan.
+    alarm: Option<u64>,
     /// Until when nobody is waited for who does not answer at once.
     hasty_until: Instant,
 }
@@ -124,8 +127,8 @@ impl Watch {
     }
 
     /// What the write that begins `now` has to do, with the primary of `epoch`. Of several that ask at the same time one
-    /// gets the task.
-    pub fn plan(&self, now: Instant, epoch: u64, allowed: Allowed) -> Plan {
+    /// gets the task, and of the workers that share the record of this host, too.
+    pub(super) fn plan(&self, now: Instant, epoch: u64, allowed: Allowed, host: &Record) -> Plan {
         let due = self.due.get();
         if due > now {
             return Plan::Nothing;
@@ -144,24 +147,46 @@ impl Watch {
         if notes.demoted {
             return Plan::Search;
         }
+        let alarm = host.alarm();
+        // An alarm from before we knew this primary is none of ours.
+        if notes.alarm.replace(alarm).is_some_and(|heard| heard != alarm) && notes.doubt.is_none() {
+            notes.doubt = Some(Doubt { away: Vec::new(), since: None, looks: 0 });
+        }
         let possible = if notes.doubt.is_some() { allowed.look } else { allowed.ask };
-        if !possible || !self.due.advance(due, now + notes.pace()) {
+        let pace = notes.pace();
+        if !possible || !self.due.advance(due, now + pace) {
             return Plan::Nothing;
         }
         let (question, patient) = (notes.question, now >= notes.hasty_until);
         let fresh = std::mem::take(&mut notes.fresh);
+        let ask = || match host.questions().take(now.as_nanos(), PACE) {
+            Ok(()) => Plan::Ask(question),
+            // Another worker asked, and would have told of what it found.
+            Err(asked_at) => {
+                self.due.set(Instant::of_nanos(asked_at) + pace);
+                Plan::Nothing
+            }
+        };
         let Some(doubt) = &mut notes.doubt else {
-            return if fresh { Plan::Nothing } else { Plan::Ask(question) };
+            return if fresh { Plan::Nothing } else { ask() };
         };
         doubt.since.get_or_insert(now);
         doubt.looks = doubt.looks.saturating_add(1);
-        let look = Look { away: doubt.away.clone(), first: doubt.looks == 1, patient, question };
-        notes.looked_at = Some(now);
-        Plan::Look(look)
+        let first = doubt.looks == 1;
+        let away = doubt.away.clone();
+        match host.looks().take(now.as_nanos(), pace) {
+            Ok(()) => {
+                notes.looked_at = Some(now);
+                Plan::Look(Look { away, first, patient, question })
+            }
+            // Another worker looked, and would have told of a promotion. But the replicas may be back.
+            Err(_) if allowed.ask => ask(),
+            Err(_) => Plan::Nothing,
+        }
     }
 
     /// Takes what the primary of `epoch` answered. True if all its replicas are there.
-    pub fn heed(&self, epoch: u64, answer: Answer, now: Instant) -> bool {
+    pub(super) fn heed(&self, epoch: u64, answer: Answer, now: Instant, host: &Record) -> bool {
         let mut notes = self.notes.lock();
         if notes.epoch != epoch {
             return false;
@@ -169,8 +194,12 @@ impl Watch {
         match answer {
             Answer::Primary(list) => {
                 let complete = notes.compare(list, now);
-                // What is new is looked into before the next write.
-                self.due.set(if notes.is_alarmed() { Instant::default() } else { now + notes.pace() });
+                if notes.is_alarmed() {
+                    // What is new is looked into before the next write, whoever writes next.
+                    self.alarm(&mut notes, now, host);
+                } else {
+                    self.due.set(now + notes.pace());
+                }
                 return complete;
             }
             Answer::Replica => {
@@ -191,15 +220,21 @@ impl Watch {
 
     /// Says that the primary of `epoch` gives cause for doubt that its list of replicas does not show: they do not
     /// acknowledge. That may go on for long without anybody being promoted.
-    pub fn suspect(&self, epoch: u64, now: Instant) {
+    pub(super) fn suspect(&self, epoch: u64, now: Instant, host: &Record) {
         let mut notes = self.notes.lock();
         if notes.epoch != epoch || notes.doubt.is_some() {
             return;
         }
         if notes.looked_at.is_none_or(|last| now.since(last) >= LEAST_OFTEN) {
             notes.doubt = Some(Doubt { away: Vec::new(), since: Some(now), looks: 0 });
-            self.due.set(Instant::default());
+            self.alarm(&mut notes, now, host);
         }
+    }
+
+    fn alarm(&self, notes: &mut Notes, now: Instant, host: &Record) {
+        self.due.set(Instant::default());
+        notes.alarm = Some(now.as_nanos());
+        host.raise_alarm(now.as_nanos());
     }
 
     /// Says that somebody who did not answer kept us waiting when we looked around.

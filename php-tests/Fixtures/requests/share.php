@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-/* Says who serves it, does one command if asked to, and tells what this worker knows. */
+/* Says who serves it, does one command if asked to (again and again for some seconds), and tells what this worker knows. */
 
 if (isset($_GET['note'])) {
     file_put_contents($_GET['note'], (string) getmypid());
@@ -14,7 +14,9 @@ $begun = hrtime(true);
 $outcome = null;
 if (isset($_GET['command'])) {
     try {
-        $outcome = $redis->executeRaw(explode(' ', $_GET['command']));
+        do {
+            $outcome = $redis->executeRaw(explode(' ', $_GET['command']));
+        } while (hrtime(true) < $begun + 1e9 * (float) ($_GET['seconds'] ?? 0));
     } catch (ResilientRedis\Exception $failure) {
         $outcome = $failure::class . ': ' . $failure->getMessage();
     }

@@ -40,6 +40,80 @@ fn worker(network: &ScriptedNetwork, board: &Arc<Board>, endpoints: &[usize], op
     Bench::on(network, board, &parameters, options)
 }
 
+#[test]
+fn the_workers_of_a_host_ask_the_primary_no_more_often_than_one_would() {
+    let mut workers: [Bench; 10] = workers(replicated(), &[1], &[]);
+    let network = workers[0].network.clone();
+    workers.iter_mut().for_each(|worker| drop(worker.run("SET k v").unwrap()));
+    let before = network.server(1, |server| server.roles);
+    let writes = |workers: &mut [Bench], time: Duration| {
+        let end = network.clock.now() + time;
+        while network.clock.now() < end {
+            workers.iter_mut().for_each(|worker| drop(worker.run("SET k v").unwrap()));
+            network.clock.advance(MILLI * 2);
+        }
+    };
+    writes(&mut workers, 2 * SECOND);
+    let asked = network.server(1, |server| server.roles) - before;
+    assert!((30..=41).contains(&asked), "{asked} questions in 2 s");
+
+    // And when one of them finds that a replica was promoted, all go there.
+    let sets = network.server(1, |server| server.count("SET"));
+    network.change(|state| {
+        promote_2(state);
+        state.server(1).replicas.clear();
+    });
+    writes(&mut workers, SECOND / 2);
+    let lost = network.server(1, |server| server.count("SET")) - sets;
+    let rate = 10.0 / 0.003;
+    assert!(lost as f64 <= 0.06 * rate, "{lost} writes went to the old primary: more than those of 60 ms");
+    let looks: usize = network.dialed(3);
+    assert!(looks <= 2, "{looks} looks");
+}
+
+#[test]
+fn of_many_workers_that_write_seldom_the_next_one_looks_when_one_has_seen_the_replicas_gone() {
+    let mut workers: [Bench; 50] = workers(replicated(), &[1], &[]);
+    let network = workers[0].network.clone();
+    let writes = |workers: &mut [Bench], rounds: usize| {
+        for _ in 0..rounds {
+            for worker in workers.iter_mut() {
+                worker.run("SET k v").unwrap();
+                network.clock.advance(MILLI * 3);
+            }
+        }
+    };
+    writes(&mut workers, 3);
+    let sets = network.server(1, |server| server.count("SET"));
+    network.change(|state| {
+        promote_2(state);
+        state.server(1).replicas.clear();
+    });
+    writes(&mut workers, 3);
+    let lost = network.server(1, |server| server.count("SET")) - sets;
+    assert!(lost <= 20, "{lost} of 150 writes went to the old primary");
+}
+
+#[test]
+fn the_workers_of_a_host_look_around_for_dead_replicas_no_more_often_than_one_would() {
+    let mut workers: [Bench; 10] = workers(replicated(), &[1], &[]);
+    let network = workers[0].network.clone();
+    workers.iter_mut().for_each(|worker| drop(worker.run("SET k v").unwrap()));
+    network.clock.advance(SECOND);
+    network.change(|state| {
+        state.server(1).replicas.clear();
+        state.kill(2);
+        state.kill(3);
+    });
+    let end = network.clock.now() + SECOND * 10;
+    while network.clock.now() < end {
+        workers.iter_mut().for_each(|worker| drop(worker.run("SET k v").unwrap()));
+        network.clock.advance(MILLI * 10);
+    }
+    let looks = network.dialed(2);
+    assert!((8..=45).contains(&looks), "{looks} looks in 10 s");
+}
+
 /// What a worker would tell that found node 2 promoted out of the history of node 1.
 fn promotion_of_2() -> Notice {
     let lineage = Some(Lineage { id: "b".repeat(40), previous_id: "a".repeat(40), ..Lineage::default() });
