@@ -9,6 +9,7 @@ use ResilientRedis;
 use ResilientRedis\AbortedMultiExecException;
 use ResilientRedis\ClientException;
 use ResilientRedis\ConfigurationException;
+use ResilientRedis\CircuitOpenException;
 use ResilientRedis\ConnectionException;
 use ResilientRedis\Exception as ClientFailure;
 use ResilientRedis\LostReplyException;
@@ -82,6 +83,7 @@ final class ExtensionTest extends RedisTestCase
         yield 'ConnectionException' => [ConnectionException::class, ClientFailure::class, false];
         yield 'LostReplyException' => [LostReplyException::class, ConnectionException::class, true];
         yield 'NotEnoughReplicasException' => [NotEnoughReplicasException::class, ConnectionException::class, true];
+        yield 'CircuitOpenException' => [CircuitOpenException::class, ConnectionException::class, false];
         yield 'TimeoutException' => [TimeoutException::class, ConnectionException::class, false];
         yield 'ReplyTimeoutException' => [ReplyTimeoutException::class, TimeoutException::class, true];
         yield 'ServerException' => [ServerException::class, ClientFailure::class, false];

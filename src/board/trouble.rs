@@ -27,6 +27,11 @@ pub enum Trouble {
 }
 
 impl Record {
+    /// Whether anybody has said that something is wrong, however long ago.
+    pub fn is_troubled(&self) -> bool {
+        self.troubled_since.load(Ordering::Acquire) != 0 || self.opened_at.load(Ordering::Acquire) != 0
+    }
+
     /// How the deployment is, as far as anybody has said.
     pub fn trouble(&self, now: u64) -> Trouble {
         let since = self.troubled_since.load(Ordering::Acquire);
@@ -42,6 +47,8 @@ impl Record {
     /// Says that a search has looked everywhere and found nobody. Opens the breaker, and returns true, if this has gone
     /// on for `limit`; `next` is when to probe then.
     pub fn fail(&self, now: u64, limit: Duration, next: u64) -> bool {
+        // Zero says that there is no trouble.
+        let now = now.max(1);
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         let before = self.failed_at.swap(now, Ordering::AcqRel);
         let since = self.troubled_since.load(Ordering::Acquire);
@@ -73,7 +80,7 @@ impl Record {
 
     /// Says that somebody has succeeded. Returns since when the breaker was open, if this closed it.
     pub fn recover(&self) -> Option<u64> {
-        if self.troubled_since.load(Ordering::Relaxed) == 0 && self.opened_at.load(Ordering::Relaxed) == 0 {
+        if !self.is_troubled() {
             return None;
         }
         let opened = self.opened_at.swap(0, Ordering::AcqRel);

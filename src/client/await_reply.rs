@@ -168,6 +168,9 @@ impl Client {
                 // The answer may take its time, but a command that blocks for ever has no other end if its node is gone
                 // without a word: what is seen of the node is all that the search is for.
                 Step::Searching if !(call.blocking && sign.is_some()) => {
+                    if desk.turn.is_some() {
+                        self.events.extend(self.count_failure(search));
+                    }
                     let until = soon(now, deadline);
                     if search.wait(network, clock, Some((lease.connection.pollable(), interest)), until) {
                         break Ok(());

@@ -5,6 +5,7 @@ use crate::discovery::Search;
 use crate::pool::Lease;
 use crate::resp::Frame;
 
+use super::breaker::Probe;
 use super::budget::Budget;
 use super::course::Course;
 
@@ -18,6 +19,8 @@ pub struct Desk {
     pub(super) lease: Option<Lease>,
     /// The search that goes on beside an awaited reply.
     pub(super) search: Option<Box<Search>>,
+    /// Probes of deployments that are down. They outlive commands and requests.
+    pub(super) probes: Vec<Probe>,
     /// The right to search on behalf of all workers of the host.
     pub(super) turn: Option<Turn>,
     /// How far the batch on its way has come.

@@ -11,6 +11,8 @@ use crate::failover::{Cause, Limit, Lost, Phase};
 pub enum Kind {
     /// Out of reach or lost, and surely not applied.
     Connection,
+    /// Nothing was tried, since it is known that nobody can be reached.
+    CircuitOpen,
     /// Sent, but no whole reply came: it may have been applied.
     LostReply,
     /// A limit ran out; the command was not applied.
@@ -92,6 +94,7 @@ pub fn kind_of(lost: &Lost, unknown: bool) -> Kind {
         (Cause::Overdue(limit, _), false) => Kind::Timeout(*limit),
         (Cause::Protocol(_), false) => Kind::Protocol,
         (Cause::NotSupported(_), false) => Kind::NotSupported,
+        (Cause::CircuitOpen { .. }, false) => Kind::CircuitOpen,
         (_, false) => Kind::Connection,
     }
 }

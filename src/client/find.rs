@@ -13,6 +13,9 @@ use super::call::{Call, Recovery};
 use super::desk::Desk;
 use super::state::Client;
 
+/// What stood in the way of somebody who waited for another worker's search.
+const OTHERS_SEARCH: &str = "another worker of this host searches, and has found no primary yet";
+
 /// Who said what when a search ended.
 struct Roles {
     primary: NodeAddress,
@@ -36,8 +39,8 @@ impl Client {
         if let Some(recovery) = call.recover.take() {
             return self.recover(desk, call, recovery);
         }
-        if self.deployment.has_news() {
-            self.heed();
+        if self.deployment.has_news() && self.attend(desk, call)? {
+            return Ok(());
         }
         let epoch = self.deployment.epoch();
         if !matches!(&self.primary, Some((known, _)) if *known == epoch) {
@@ -174,6 +177,13 @@ impl Client {
             if !alone && self.told_since(&mut looked).is_some_and(|told| search.known() != Some(&told.primary)) {
                 search = self.go_after(desk, call);
             }
+            if let Some(lost) = self.circuit() {
+                if former.is_some() {
+                    self.announce(former, cause, started, &search, None);
+                }
+                call.node = former.cloned();
+                return Err(lost);
+            }
             self.take_turns(desk, &mut search, looked, self.world.clock.now());
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
@@ -211,7 +221,10 @@ impl Client {
                 if former.is_some() {
                     self.announce(former, cause, started, &search, None);
                 }
-                let (node, lost) = search.obstacle();
+                let (node, lost) = match search.is_held_back(now) {
+                    true => (None, Lost::before(Phase::Dial, Cause::Io(OTHERS_SEARCH.to_owned()))),
+                    false => search.obstacle(),
+                };
                 call.node = node.or_else(|| former.cloned());
                 return Err(if call.deadline.passed(now) {
                     let asked = format!("{} (looked for a primary {} times)", lost.cause, search.rounds());
@@ -219,6 +232,9 @@ impl Client {
                 } else {
                     lost
                 });
+            }
+            if desk.turn.is_some() {
+                self.events.extend(self.count_failure(&search));
             }
             self.wait_together(&search, bell, call.deadline);
         }
@@ -254,7 +270,7 @@ impl Client {
         Some(change)
     }
 
-    fn adopt(&mut self, found: Found) -> Option<(Lease, Change)> {
+    pub(super) fn adopt(&mut self, found: Found) -> Option<(Lease, Change)> {
         let Found { node, report, connection, replicas, silent, based_on, watched, .. } = found;
         if let Some(watched) = watched {
             self.deployment.learn_watched(watched);
@@ -267,7 +283,7 @@ impl Client {
     }
 
     pub(super) fn learn(
-        &self,
+        &mut self,
         node: &NodeAddress,
         report: &Report,
         evidence: Evidence,
@@ -276,6 +292,7 @@ impl Client {
         let former = self.deployment.knowledge().primary().cloned();
         let now = self.world.clock.now().as_nanos();
         let learned = self.deployment.learn_primary(node, report, evidence, based_on, now);
+        self.recovered(Some(node.to_string()));
         if let Some(former) = former.filter(|former| self.deployment.knowledge().primary() != Some(former)) {
             COUNTERS.failovers.increment();
             // What is idle there leads to a node that is dead or a replica now, whatever the identity.
@@ -298,6 +315,9 @@ impl Client {
     /// Checks in what is on the desk.
     pub(super) fn put_back(&mut self, desk: &mut Desk) {
         if let Some(lease) = desk.lease.take() {
+            if self.vouches {
+                self.vouch();
+            }
             lease.give_back(self.world.clock.coarse());
         }
     }

@@ -13,6 +13,7 @@ mod batch_judge;
 mod batch_loss;
 mod batch_riders;
 mod batch_run;
+mod breaker;
 mod budget;
 mod call;
 mod course;

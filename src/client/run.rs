@@ -338,6 +338,9 @@ impl Client {
     #[inline]
     pub(super) fn put_back_at(&mut self, desk: &mut Desk, now: Instant) {
         if let Some(lease) = desk.lease.take() {
+            if self.vouches {
+                self.vouch();
+            }
             match &self.primary {
                 Some((_, pool)) if std::sync::Arc::ptr_eq(pool, lease.home()) => pool.check_in(lease, now),
                 _ => lease.give_back(now),
@@ -349,7 +352,11 @@ impl Client {
 /// Whether trying again cannot help.
 pub(super) fn is_final(call: &mut Call, lost: &Lost) -> bool {
     match lost.cause {
-        Cause::Denied(_) | Cause::NotSupported(_) | Cause::PoolExhausted(_) | Cause::Overdue(..) => true,
+        Cause::Denied(_)
+        | Cause::NotSupported(_)
+        | Cause::PoolExhausted(_)
+        | Cause::Overdue(..)
+        | Cause::CircuitOpen { .. } => true,
         Cause::Protocol(_) => {
             call.garbled += 1;
             // Once may be a broken connection; twice is a peer that speaks something else.

@@ -37,6 +37,8 @@ pub struct Client {
     pub(super) pinned: Option<Lease>,
     pub(super) pins: Pins,
     pub(super) attached: bool,
+    /// Whether others have trouble, so that a success of ours is worth telling.
+    pub(super) vouches: bool,
     pub(super) events: EventQueue,
 }
 
@@ -76,6 +78,7 @@ impl Client {
             pinned: None,
             pins: Pins::default(),
             attached: false,
+            vouches: false,
             events: EventQueue::default(),
         }
     }
@@ -95,6 +98,7 @@ impl Client {
             pinned: None,
             pins: Pins::default(),
             attached: false,
+            vouches: false,
             events: EventQueue::default(),
         })
     }

@@ -16,6 +16,8 @@ const CHANGEABLE: &[&str] = &[
     "command_timeout",
     "request_budget",
     "suspect_after",
+    "breaker_after",
+    "when_open",
     "min_replicas",
     "retry",
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
-use super::policy::{Ceiling, Policy, PoolLimits, Quorum, ReplyLimits, RetrySettings};
+use super::policy::{Ceiling, Policy, PoolLimits, Quorum, ReplyLimits, RetrySettings, WhenOpen};
 use super::retry;
 use super::setting::Setting;
 
@@ -25,6 +25,10 @@ pub struct Defaults {
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
     pub retry: RetrySettings,
+    /// How long nobody must have succeeded until commands fail at once; none means never.
+    pub breaker_after: Option<Duration>,
+    /// What a command does then.
+    pub when_open: WhenOpen,
     /// How many replicas have to acknowledge a write.
     pub min_replicas: Option<Quorum>,
     /// The most connections per node and process.
@@ -53,6 +57,8 @@ impl Default for Defaults {
                 cap: Duration::from_millis(250),
                 max_attempts: None,
             },
+            breaker_after: Some(Duration::from_secs(5)),
+            when_open: WhenOpen::Fail,
             min_replicas: None,
             max_connections: 8,
             max_idle_time: Duration::from_secs(240),
@@ -75,6 +81,8 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
     ),
     ("request_budget", "0", "limit of all commands of one request, in seconds; 0: none"),
     ("suspect_after", "0.25", "silence of a primary after which other nodes are asked, in seconds"),
+    ("breaker_after", "5.0", "time without any success after which commands fail at once, in seconds; 0: never"),
+    ("when_open", "fail", "what commands do then: fail, or wait for a server within their limits"),
     ("min_replicas", "0", "replicas that have to acknowledge a write within 0.1 s; 0: none"),
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
@@ -134,6 +142,8 @@ impl Defaults {
             "command_timeout" => self.command_timeout = numbers::seconds_or_none(option, value)?,
             "request_budget" => self.request_budget = numbers::seconds_or_none(option, value)?,
             "suspect_after" => self.suspect_after = numbers::positive_seconds(option, value)?,
+            "breaker_after" => self.breaker_after = numbers::seconds_or_none(option, value)?,
+            "when_open" => self.when_open = WhenOpen::read(option, value)?,
             "read_from" => read_from(option, value)?,
             "min_replicas" => self.min_replicas = Quorum::read(option, value, self.min_replicas)?,
             "max_connections" => {
@@ -156,6 +166,8 @@ impl Defaults {
             request_budget: self.request_budget,
             suspect_after: self.suspect_after,
             retry: self.retry,
+            breaker_after: self.breaker_after,
+            when_open: self.when_open,
             min_replicas: self.min_replicas,
         }
     }
@@ -210,6 +222,8 @@ mod tests {
             ("command_timeout", "0"),
             ("request_budget", "2.5"),
             ("suspect_after", "1"),
+            ("breaker_after", "0"),
+            ("when_open", "wait"),
             ("min_replicas", "2"),
             ("max_connections", "2"),
             ("max_idle_time", "60"),
@@ -229,6 +243,8 @@ mod tests {
             request_budget: Some(Duration::from_millis(2500)),
             suspect_after: Duration::from_secs(1),
             retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
+            breaker_after: None,
+            when_open: WhenOpen::Wait,
             min_replicas: Some(Quorum { count: 2, timeout: Duration::from_millis(100) }),
             max_connections: 2,
             max_idle_time: Duration::from_secs(60),

@@ -33,7 +33,7 @@ pub use board::{BOARD_INI_NAMES, BoardSettings};
 pub use defaults::{Defaults, INI_NAMES};
 pub use deployment::{Configuration, configure};
 pub use error::ConfigurationError;
-pub use policy::{Ceiling, Policy, PoolLimits, Protocol, Quorum, ReplyLimits, RetrySettings};
+pub use policy::{Ceiling, Policy, PoolLimits, Protocol, Quorum, ReplyLimits, RetrySettings, WhenOpen};
 pub use secret::{Credentials, Secret};
 pub use sentinel::SentinelSettings;
 pub use setting::Setting;

@@ -72,6 +72,8 @@ pub(super) const OPTIONS: &[&str] = &[
     "reader",
     "read_from",
     "suspect_after",
+    "breaker_after",
+    "when_open",
     "min_replicas",
     "max_connections",
     "max_idle_time",
@@ -87,7 +89,7 @@ pub(super) const IGNORED_OPTIONS: &[&str] =
 
 /// Options that a later version brings.
 pub(super) const LATER: &[&str] =
-    &["max_replica_lag", "breaker_after", "allowed_nodes", "node_address_map", "regions", "local_region", "iam"];
+    &["max_replica_lag", "allowed_nodes", "node_address_map", "regions", "local_region", "iam"];
 
 /// What other clients call it. Spelling alone would suggest the wrong name.
 const ELSEWHERE: &[(&str, &str)] = &[

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::error::ConfigurationError;
+use super::setting::Setting;
+
 /// The version of the Redis protocol to ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -37,8 +40,33 @@ pub struct Policy {
     pub suspect_after: Duration,
     /// What is tried again, and at which pace.
     pub retry: RetrySettings,
+    /// How long nobody must have succeeded until commands fail at once; none means never.
+    pub breaker_after: Option<Duration>,
+    /// What a command does then.
+    pub when_open: WhenOpen,
     /// How many replicas have to acknowledge a write; none means that nobody waits for them.
     pub min_replicas: Option<Quorum>,
+}
+
+/// What a command does while a deployment is known to be down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenOpen {
+    /// It fails at once.
+    #[default]
+    Fail,
+    /// It waits for the deployment to come back, within its limits.
+    Wait,
+}
+
+impl WhenOpen {
+    /// Reads the option.
+    pub(super) fn read(option: &str, value: &Setting) -> Result<WhenOpen, ConfigurationError> {
+        match value {
+            Setting::Text(word) if word.trim() == "fail" => Ok(WhenOpen::Fail),
+            Setting::Text(word) if word.trim() == "wait" => Ok(WhenOpen::Wait),
+            _ => Err(ConfigurationError::about(option, value, "'fail' or 'wait'")),
+        }
+    }
 }
 
 /// How many replicas have to acknowledge a write, and how long they may take.

@@ -40,6 +40,21 @@ impl Search {
             })
     }
 
+    /// Notes whether anybody has said something else than that he is a replica. Who is asked again is not heard for a
+    /// moment, so it is kept.
+    pub(super) fn listen(&mut self) {
+        self.spoken |= self.targets.iter().any(|target| match target.failure() {
+            Some(lost) => weight(&lost.cause) >= SPOKEN,
+            None => target.report().is_some_and(|report| report.role == Role::Primary),
+        });
+    }
+
+    /// Whether everybody was asked in vain: nobody is there, or nobody who is primary. A node that speaks but would not
+    /// let us in, or is not ready, is no outage.
+    pub fn is_in_vain(&self) -> bool {
+        self.is_wide() && self.rounds() > 1 && !self.spoken
+    }
+
     /// Every node has answered, and time does not change what they say: all of them turned us away for good, or the
     /// primary did, as those that let us in name it.
     pub(super) fn hopeless(&self) -> Option<(NodeAddress, Lost)> {
@@ -84,6 +99,8 @@ fn of_sentinel(lost: Lost) -> Lost {
 }
 
 const FINAL: u8 = 3;
+/// From here on, it is the node's own word.
+const SPOKEN: u8 = 2;
 
 /// How much a cause tells the user; from `FINAL` on, time does not heal it.
 fn weight(cause: &Cause) -> u8 {

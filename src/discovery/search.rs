@@ -38,6 +38,9 @@ pub struct Search {
     free: bool,
     /// The sentinels, while they are not to be asked.
     aside: Option<Sentinels>,
+    once: bool,
+    /// Whether anybody has said something else than that he is a replica.
+    pub(super) spoken: bool,
     next_round: Instant,
     pace: Backoff,
     slow_cap: Duration,
@@ -205,6 +208,8 @@ impl Search {
             widen_at: Instant::FAR_FUTURE,
             free: true,
             aside: None,
+            once: false,
+            spoken: false,
             next_round: now,
             pace: Backoff::new(PACE_BASE, EAGER_CAP.min(cap)),
             slow_cap: cap,
@@ -276,6 +281,11 @@ impl Search {
         self.based_on
     }
 
+    /// Has it ask everybody once, and not again.
+    pub fn ask_once(&mut self) {
+        self.once = true;
+    }
+
     /// When the search began.
     pub fn started(&self) -> Instant {
         self.started
@@ -322,6 +332,7 @@ impl Search {
         for target in &mut self.targets {
             target.step(now);
         }
+        self.listen();
         self.recognise_sentinels(network, now);
         self.follow_sentinels(network, now);
         self.follow_hints(network, now);
@@ -399,6 +410,10 @@ impl Search {
             self.pace.raise_cap(self.slow_cap);
         }
         // Never a busy loop, whatever the jitter draws.
+        if self.once {
+            self.next_round = Instant::FAR_FUTURE;
+            return;
+        }
         self.next_round = now + self.pace.next_wait().max(PACE_BASE / 4);
     }
 

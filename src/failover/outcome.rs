@@ -1,6 +1,7 @@
 //! What stopped an attempt: in which phase, for which reason.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::resp::ProtocolError;
 
@@ -91,6 +92,13 @@ pub enum Cause {
     Superseded(String),
     /// The node still answers as a replica.
     NotPrimary,
+    /// It is known that nobody can be reached: nothing was tried.
+    CircuitOpen {
+        /// For how long that has been so.
+        since: Duration,
+        /// How soon somebody looks again.
+        next: Duration,
+    },
     /// There is no memory left for the reply.
     NoMemory,
 }
@@ -107,6 +115,12 @@ impl fmt::Display for Cause {
             Cause::Protocol(error) => write!(f, "{error}"),
             Cause::PoolExhausted(most) => write!(f, "all {most} connections of max_connections are in use"),
             Cause::Superseded(node) => write!(f, "the node was silent and {node} was promoted"),
+            Cause::CircuitOpen { since, next } => write!(
+                f,
+                "no primary could be reached for {:.1} s, so nothing is tried until a probe finds one (the next is due in {:.2} s)",
+                since.as_secs_f64(),
+                next.as_secs_f64()
+            ),
             Cause::NoMemory => f.write_str("there is no memory left for the reply"),
             Cause::NotPrimary => f.write_str("the node is a replica"),
         }

@@ -38,6 +38,7 @@ classes! {
     CONNECTION "ConnectionException"
     LOST_REPLY "LostReplyException"
     NOT_ENOUGH "NotEnoughReplicasException"
+    CIRCUIT_OPEN "CircuitOpenException"
     TIMEOUT "TimeoutException"
     REPLY_TIMEOUT "ReplyTimeoutException"
     SERVER "ServerException"
@@ -71,6 +72,7 @@ pub fn register() {
         LOST_REPLY.register(CONNECTION.get(), &[], none, &[]);
         let counts = [Method::new("getReached", get::<9>, &[]), Method::new("getWanted", get::<10>, &[])];
         NOT_ENOUGH.register(CONNECTION.get(), &counts, none, &PROPERTIES[9..]);
+        CIRCUIT_OPEN.register(CONNECTION.get(), &[], none, &[]);
         TIMEOUT.register(CONNECTION.get(), &[Method::new("getLimit", get::<7>, &[])], none, &PROPERTIES[7..8]);
         REPLY_TIMEOUT.register(TIMEOUT.get(), &[], none, &[]);
         SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<8>, &[])], none, &PROPERTIES[8..9]);
@@ -174,6 +176,7 @@ pub unsafe fn is_aborted_transaction(thrown: *const zend_object) -> bool {
 fn made_of(failure: &Failure) -> Option<Made> {
     let class = match &failure.kind {
         Kind::Connection => &CONNECTION,
+        Kind::CircuitOpen => &CIRCUIT_OPEN,
         Kind::LostReply => &LOST_REPLY,
         Kind::NotEnoughReplicas { .. } => &NOT_ENOUGH,
         Kind::Timeout(_) => &TIMEOUT,

@@ -238,7 +238,8 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
                 .set("endpoints", list(&endpoints))
                 .set("service", values::optional(watched.map(|watched| watched.service.as_str())))
                 .set("sentinels", list(sentinels))
-                .set("epoch", count(knowledge.epoch()));
+                .set("epoch", count(knowledge.epoch()))
+                .set("breaker", values::optional(Some(client.breaker())));
             array.build()
         });
         if let Some(array) = built {

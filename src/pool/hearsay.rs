@@ -41,8 +41,10 @@ impl Deployment {
 
     /// Looks at what was published. `None` if it is what we know already, or cannot be read.
     pub fn hear(&self) -> Option<Heard> {
-        // Read first: what comes up after this is news again.
-        self.seen.store(self.place.news(), Ordering::Relaxed);
+        // Read first: what comes up after this is news again. Trouble stays news until it is over.
+        let news = self.place.news();
+        let seen = if self.place.is_troubled() { news.wrapping_sub(1) } else { news };
+        self.seen.store(seen, Ordering::Relaxed);
         let mut knowledge = self.knowledge.lock();
         if self.place.stamp() == knowledge.stamp() {
             return None;

@@ -58,6 +58,10 @@ events! {
     server_unready = "server.unready" (node: Option<String>, cause: String);
     /// The deadline passed before a primary was found.
     failover_failed = "failover.failed" (node: Option<String>, cause: String, duration: Duration);
+    /// Nobody could be reached for so long that commands fail at once from now on.
+    breaker_opened = "breaker.opened" (node: Option<String>, cause: String, duration: Duration);
+    /// A primary can be reached again: `duration` after the trouble began.
+    breaker_closed = "breaker.closed" (node: Option<String>, duration: Duration);
     /// The primary may be the old half of a split brain: before the next write one looks whether another was promoted.
     primary_suspected = "primary.suspected" (node: String, missing: Vec<String>, cause: String);
 }
@@ -168,6 +172,11 @@ impl EventQueue {
             self.waiting.pop_front();
         }
         self.waiting.push_back(event);
+    }
+
+    /// Adds an event, if there is one.
+    pub fn extend(&mut self, event: Option<Event>) {
+        event.into_iter().for_each(|event| self.push(event));
     }
 
     /// Takes the oldest event.

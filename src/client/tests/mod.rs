@@ -3,6 +3,7 @@
 mod batch_blocks;
 mod batch_storms;
 mod batches;
+mod breakers;
 mod budget;
 mod deadlines;
 mod events;

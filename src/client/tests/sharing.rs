@@ -28,7 +28,11 @@ fn shared_board() -> Arc<Board> {
 }
 
 /// Workers of one host: each with its own connections and knowledge.
-fn workers<const N: usize>(servers: Vec<Server>, endpoints: &[usize], options: &[(&str, Setting)]) -> [Bench; N] {
+pub(super) fn workers<const N: usize>(
+    servers: Vec<Server>,
+    endpoints: &[usize],
+    options: &[(&str, Setting)],
+) -> [Bench; N] {
     let network = ScriptedNetwork::of(servers);
     let board = shared_board();
     std::array::from_fn(|_| worker(&network, &board, endpoints, options))

@@ -1,0 +1,210 @@
+//! Down means fast (P11): when nobody has succeeded for a while, commands fail at once, and one worker probes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::board::{Trouble, Turn};
+use crate::config::WhenOpen;
+use crate::discovery::{Search, Step};
+use crate::failover::{Cause, Lost, Phase};
+use crate::pool::{Deployment, current_generation};
+use crate::telemetry::{COUNTERS, Event};
+use crate::time::{Backoff, Deadline, Instant};
+
+use super::call::Call;
+use super::desk::Desk;
+use super::state::Client;
+
+/// The least distance of two probes while the breaker is open, and what is drawn on top of it.
+const PROBE_EVERY: Duration = Duration::from_millis(300);
+const PROBE_JITTER: Duration = Duration::from_millis(300);
+/// How long a node may take to answer a probe.
+const PROBE_LIMIT: Duration = Duration::from_millis(250);
+/// How long the command that begins a probe waits for it. The rest is looked at by the commands that follow.
+const PATIENCE: Duration = Duration::from_micros(1_500);
+/// A probe that no command came for in this time is given up.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
+
+/// A probe on its way, from one command of the process to the next.
+pub struct Probe {
+    deployment: Arc<Deployment>,
+    search: Box<Search>,
+    turn: Turn,
+    generation: u64,
+}
+
+impl Probe {
+    /// Ends it. Who has it as a copy only, after a fork, takes nobody's turn away.
+    fn end(self) {
+        if self.generation != current_generation() {
+            self.turn.disown();
+        }
+    }
+}
+
+impl Client {
+    /// Looks at what has come up: what others have told, trouble, an open breaker. True if a probe has put a connection
+    /// on the desk.
+    ///
+    /// # Errors
+    /// The breaker is open.
+    #[cold]
+    pub(super) fn attend(&mut self, desk: &mut Desk, call: &mut Call) -> Result<bool, Lost> {
+        self.heed();
+        match self.deployment.place().trouble(self.world.clock.now().as_nanos()) {
+            Trouble::Open { .. } if self.obeys() => self.probe(desk, call),
+            _ => {
+                self.vouches = self.deployment.place().is_troubled();
+                Ok(false)
+            }
+        }
+    }
+
+    /// How the deployment is, in one word: `closed`, `troubled` (searches fail) or `open`.
+    pub fn breaker(&self) -> &'static str {
+        match self.deployment.place().trouble(self.world.clock.now().as_nanos()) {
+            Trouble::None => "closed",
+            Trouble::Since(_) => "troubled",
+            Trouble::Open { .. } => "open",
+        }
+    }
+
+    /// Why a command must not wait any longer: the breaker is open.
+    pub(super) fn circuit(&self) -> Option<Lost> {
+        let now = self.world.clock.now();
+        match self.deployment.place().trouble(now.as_nanos()) {
+            Trouble::Open { since, next_probe } if self.obeys() => {
+                let (since, next) = (now.since(Instant::of_nanos(since)), Instant::of_nanos(next_probe).since(now));
+                Some(Lost::before(Phase::Lease, Cause::CircuitOpen { since, next }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Says that the server answers us, whatever others say.
+    #[cold]
+    pub(super) fn vouch(&mut self) {
+        self.vouches = false;
+        let node = self.primary.as_ref().map(|(_, pool)| pool.node().to_string());
+        self.recovered(node);
+    }
+
+    /// Ends the trouble, and closes the breaker if it was open.
+    pub(super) fn recovered(&mut self, node: Option<String>) {
+        if let Some(since) = self.deployment.place().recover() {
+            let duration = self.world.clock.now().since(Instant::of_nanos(since));
+            self.events.push(Event::breaker_closed(node, duration));
+        }
+    }
+
+    /// Counts a search on behalf of all, if it has looked everywhere in vain. The event, if that has gone on for so long
+    /// that the breaker opens.
+    pub(super) fn count_failure(&self, search: &Search) -> Option<Event> {
+        let limit = self.configuration.policy.breaker_after?;
+        let now = self.world.clock.now();
+        let place = self.deployment.place();
+        if !search.is_in_vain() || !place.fail(now.as_nanos(), limit, next_probe(now)) {
+            return None;
+        }
+        let since = match place.trouble(now.as_nanos()) {
+            Trouble::Open { since, .. } => now.since(Instant::of_nanos(since)),
+            _ => limit,
+        };
+        let (node, lost) = search.obstacle();
+        let node = node.or_else(|| search.known().cloned()).map(|node| node.to_string());
+        Some(Event::breaker_opened(node, lost.cause.to_string(), since))
+    }
+
+    fn obeys(&self) -> bool {
+        let policy = &self.configuration.policy;
+        policy.breaker_after.is_some() && policy.when_open == WhenOpen::Fail
+    }
+
+    /// Steps the probe of this process, or begins one if it is due.
+    fn probe(&mut self, desk: &mut Desk, call: &mut Call) -> Result<bool, Lost> {
+        let Some(refusal) = self.circuit() else { return Ok(false) };
+        call.node = self.deployment.knowledge().primary().cloned();
+        let now = self.world.clock.now();
+        let mut until = Deadline::after(now, Some(Duration::ZERO));
+        let probe = match self.probe_on(desk, now) {
+            Some(probe) => probe,
+            None => {
+                let Some(probe) = self.begin_probe(now) else { return Err(refusal) };
+                until = Deadline::after(now, Some(PATIENCE)).min(call.deadline);
+                probe
+            }
+        };
+        let Probe { deployment, mut search, turn, generation } = probe;
+        loop {
+            let (network, clock) = (&*self.world.network, &*self.world.clock);
+            match search.step(network, clock) {
+                Step::Found(found) => {
+                    call.node = Some(found.node.clone());
+                    desk.lease = self.adopt(*found).map(|(lease, _)| lease);
+                    self.attached |= desk.lease.is_some();
+                    return if desk.lease.is_some() { Ok(true) } else { Err(refusal) };
+                }
+                Step::Hopeless(node, lost) => {
+                    // It speaks: what it says is no outage.
+                    self.recovered(Some(node.to_string()));
+                    call.node = Some(node);
+                    return Err(lost);
+                }
+                Step::Searching if search.is_settled() || clock.now().since(search.started()) >= PROBE_LIMIT => {
+                    return Err(refusal);
+                }
+                Step::Searching => {}
+            }
+            if until.passed(clock.now()) {
+                break;
+            }
+            search.wait(network, clock, None, until);
+        }
+        desk.probes.push(Probe { deployment, search, turn, generation });
+        Err(refusal)
+    }
+
+    /// The probe of our deployment, if this process has begun one and is still in charge of it.
+    fn probe_on(&self, desk: &mut Desk, now: Instant) -> Option<Probe> {
+        for index in (0..desk.probes.len()).rev() {
+            let probe = &desk.probes[index];
+            let forgotten = now.since(probe.search.started()) > FORGOTTEN_AFTER;
+            if probe.generation != current_generation() || forgotten {
+                desk.probes.swap_remove(index).end();
+            }
+        }
+        let index = desk.probes.iter().position(|probe| Arc::ptr_eq(&probe.deployment, &self.deployment))?;
+        let mut probe = desk.probes.swap_remove(index);
+        probe.turn.breathe(now.as_nanos()).then_some(probe)
+    }
+
+    /// Begins a probe, if one is due and nobody else searches.
+    fn begin_probe(&self, now: Instant) -> Option<Probe> {
+        let place = self.deployment.place();
+        let Trouble::Open { next_probe: due, .. } = place.trouble(now.as_nanos()) else { return None };
+        if now < Instant::of_nanos(due) {
+            return None;
+        }
+        let turn = place.take_turn(now.as_nanos())?;
+        // Said before anything else: if we are killed, the others wait no longer than this.
+        place.probe_at(next_probe(now));
+        COUNTERS.searches.increment();
+        let mut settings = self.search_settings();
+        settings.timeout = settings.timeout.min(PROBE_LIMIT);
+        let cap = self.configuration.policy.retry.cap;
+        let mut search = Search::wide(self.deployment.key(), &self.deployment.knowledge(), settings, cap, now);
+        // All were away for long: whoever is back first is not doubted.
+        search.believe_at(now);
+        search.ask_once();
+        Some(Probe {
+            deployment: self.deployment.clone(),
+            search: Box::new(search),
+            turn,
+            generation: current_generation(),
+        })
+    }
+}
+
+fn next_probe(now: Instant) -> u64 {
+    (now + PROBE_EVERY + Backoff::new(PROBE_JITTER, PROBE_JITTER).next_wait()).as_nanos()
+}
