@@ -12,7 +12,6 @@ use crate::topology::{Change, Evidence};
 
 use super::call::Call;
 use super::desk::Desk;
-use super::share::soon;
 use super::state::Client;
 
 /// While a command blocks by its own will its node is looked at this often.
@@ -171,7 +170,7 @@ impl Client {
                     if desk.turn.is_some() {
                         self.events.extend(self.count_failure(search));
                     }
-                    let until = soon(now, deadline);
+                    let until = self.soon(desk.turn.is_some(), now, deadline);
                     if search.wait(network, clock, Some((lease.connection.pollable(), interest)), until) {
                         break Ok(());
                     }

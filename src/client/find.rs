@@ -236,7 +236,7 @@ impl Client {
             if desk.turn.is_some() {
                 self.events.extend(self.count_failure(&search));
             }
-            self.wait_together(&search, bell, call.deadline);
+            self.wait_together(&search, desk.turn.is_some(), bell, call.deadline);
         }
     }
 

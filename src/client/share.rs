@@ -12,9 +12,10 @@ use crate::topology::Notice;
 use super::desk::Desk;
 use super::state::Client;
 
-/// Nobody waits on a socket for longer than this without a look at what others have found; and who searches says as
-/// often that it is alive.
+/// Nobody waits on a socket for longer than this without a look at what others have found.
 const LOOK: Duration = Duration::from_millis(10);
+/// Who searches says as often that it is alive.
+const BREATH: Duration = Duration::from_millis(50);
 
 impl Client {
     /// Takes over what another worker has told, if it is new.
@@ -64,12 +65,13 @@ impl Client {
         }
     }
 
-    /// Waits until the search gets further or somebody tells something, for a moment or until `deadline`.
-    pub(super) fn wait_together(&self, search: &Search, bell: u32, deadline: Deadline) {
+    /// Waits until the search gets further or somebody tells something, for a moment or until `deadline`. `searching` says
+    /// that we search on behalf of all.
+    pub(super) fn wait_together(&self, search: &Search, searching: bool, bell: u32, deadline: Deadline) {
         let (network, clock, place) = (&*self.world.network, &*self.world.clock, self.deployment.place());
         let now = clock.now();
         if !search.is_held_back(now) || search.is_awaiting() {
-            search.wait(network, clock, None, soon(now, deadline));
+            search.wait(network, clock, None, self.soon(searching, now, deadline));
             return;
         }
         // A searcher that is heard of no more is taken over from.
@@ -77,9 +79,12 @@ impl Client {
         let left = deadline.remaining(now).map_or(left, |until| until.min(left));
         network.wait_word(place.bell(), bell, left);
     }
-}
 
-/// The end of a wait on sockets.
-pub(super) fn soon(now: Instant, deadline: Deadline) -> Deadline {
-    deadline.min(Deadline::after(now, Some(LOOK)))
+    /// The end of a wait on sockets. Where nobody else is there is nobody to listen to.
+    pub(super) fn soon(&self, searching: bool, now: Instant, deadline: Deadline) -> Deadline {
+        if !self.deployment.place().is_shared() {
+            return deadline;
+        }
+        deadline.min(Deadline::after(now, Some(if searching { BREATH } else { LOOK })))
+    }
 }

@@ -64,7 +64,7 @@ fn many_silent_nodes_cost_no_more_than_one() {
 
 #[test]
 fn without_a_deadline_a_command_waits_until_there_is_a_primary() {
-    let mut bench = alone(&[("command_timeout", 0.0)]);
+    let mut bench = alone(&[("command_timeout", 0.0), ("breaker_after", 0.0)]);
     bench.network.change(|state| state.kill(1));
     bench.network.after(Duration::from_secs(600), |state| state.restart(1));
     assert_eq!(bench.run("INCR n"), Ok(Value::Int(1)));
