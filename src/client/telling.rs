@@ -1,9 +1,11 @@
 //! What is told of what happened: events for the object's listener, and counts of what a disturbance cost.
 
+use std::time::Duration;
+
 use crate::config::NodeAddress;
 use crate::discovery::Search;
-use crate::pool::Record;
-use crate::telemetry::{COUNTERS, Event, Toll};
+use crate::pool::Disturbance;
+use crate::telemetry::{COUNTERS, Event};
 use crate::time::Instant;
 
 use super::call::{Call, Recovery};
@@ -22,13 +24,9 @@ impl Client {
         let event = self.events.pop()?;
         let Some(found) = event.ends_disturbance() else { return Some(event) };
         let now = self.world.clock.now();
-        let record = self.deployment.count(|record| if found { std::mem::take(record) } else { *record });
-        Some(event.with_toll(Toll {
-            outage: record.since.map_or(std::time::Duration::ZERO, |since| now.since(since)),
-            waited: record.waited,
-            retried: record.retried,
-            unknown: record.unknown,
-        }))
+        let met = self.deployment.disturbance(|met| if found { std::mem::take(met) } else { *met });
+        let outage = met.since.map_or(Duration::ZERO, |since| now.since(since));
+        Some(event.with_toll(outage, met.toll))
     }
 
     /// Tells of a search: that it began, and how it ended (at which primary, and whether that is another one).
@@ -46,7 +44,7 @@ impl Client {
 
     /// The pair of events that every search which is told of has.
     pub(super) fn tell(&mut self, from: Option<String>, cause: String, started: Instant, end: Option<(String, bool)>) {
-        self.deployment.count(|record| record.since = Some(record.since.map_or(started, |since| since.min(started))));
+        self.deployment.disturbance(|met| met.since = Some(met.since.map_or(started, |since| since.min(started))));
         let duration = self.world.clock.now().since(started);
         self.events.push(Event::failover_started(from.clone(), cause.clone()));
         self.events.push(match end {
@@ -61,7 +59,7 @@ impl Client {
             let duration = self.world.clock.now().since(started);
             self.events.push(Event::connection_replaced(node.to_string(), lost.cause.clone(), duration));
         } else {
-            self.deployment.count(|record| *record = Record::default());
+            self.deployment.disturbance(|met| *met = Disturbance::default());
         }
     }
 
@@ -78,9 +76,9 @@ impl Client {
     pub(super) fn count_wait(&self, call: &mut Call, now: Instant) {
         if !std::mem::replace(&mut call.waited, true) {
             COUNTERS.waited.increment();
-            self.deployment.count(|record| {
-                record.since.get_or_insert(now);
-                record.waited += 1;
+            self.deployment.disturbance(|met| {
+                met.since.get_or_insert(now);
+                met.toll.waited += 1;
             });
         }
     }
@@ -88,16 +86,16 @@ impl Client {
     /// Counts an attempt that is made again.
     pub(super) fn count_retry(&self) {
         COUNTERS.retries.increment();
-        self.deployment.count(|record| record.retried += 1);
+        self.deployment.disturbance(|met| met.toll.retried += 1);
     }
 
     /// Counts a command whose outcome nobody knows.
     pub(super) fn count_unknown(&self) {
         COUNTERS.unknown.increment();
         let now = self.world.clock.now();
-        self.deployment.count(|record| {
-            record.since.get_or_insert(now);
-            record.unknown += 1;
+        self.deployment.disturbance(|met| {
+            met.since.get_or_insert(now);
+            met.toll.unknown += 1;
         });
     }
 }

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use crate::board::Place;
 use crate::config::{Configuration, Credentials, Endpoint, Protocol, SentinelSettings};
+use crate::telemetry::Toll;
 use crate::time::Instant;
 use crate::topology::{Knowledge, Watched};
 
@@ -38,22 +39,17 @@ pub struct Deployment {
     /// The place's news as of the last look.
     pub(super) seen: AtomicU32,
     /// What the present disturbance has cost so far.
-    record: Mutex<Record>,
+    disturbance: Mutex<Disturbance>,
     pub(super) watch: Watch,
 }
 
-/// What the commands of this process went through since the first of them met a disturbance. It ends when a primary
-/// is found.
+/// What keeps the commands of this process from their primary. It ends when one is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// When the first command met it.
+pub struct Disturbance {
+    /// When the first command met it; `None` while there is none.
     pub since: Option<Instant>,
-    /// How many commands had to wait for a primary.
-    pub waited: u64,
-    /// How many attempts were made again.
-    pub retried: u64,
-    /// How many commands ended without anybody knowing whether they were applied.
-    pub unknown: u64,
+    /// What it has cost so far.
+    pub toll: Toll,
 }
 
 impl DeploymentKey {
@@ -77,7 +73,7 @@ impl Deployment {
             epoch: AtomicU64::new(0),
             place,
             seen: AtomicU32::new(0),
-            record: Mutex::default(),
+            disturbance: Mutex::default(),
             watch: Watch::default(),
         }
     }
@@ -103,9 +99,9 @@ impl Deployment {
         self.knowledge.lock().learn_watched(watched);
     }
 
-    /// Looks at the record of the present disturbance, or writes in it.
-    pub fn count<R>(&self, change: impl FnOnce(&mut Record) -> R) -> R {
-        change(&mut self.record.lock())
+    /// Looks at the present disturbance, or counts what it costs.
+    pub fn disturbance<R>(&self, change: impl FnOnce(&mut Disturbance) -> R) -> R {
+        change(&mut self.disturbance.lock())
     }
 
     /// What a write that begins `now` has to do because of what is known of the primary's replicas.

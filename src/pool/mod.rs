@@ -11,7 +11,7 @@ mod node_pool;
 mod registry;
 mod watch;
 
-pub use deployment::{Deployment, DeploymentKey, Record};
+pub use deployment::{Deployment, DeploymentKey, Disturbance};
 pub use generation::{current_generation, forked};
 pub use hearsay::{Heard, Learned};
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};

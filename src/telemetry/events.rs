@@ -69,8 +69,6 @@ events! {
 /// What a disturbance has cost the commands of this process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Toll {
-    /// How long ago the first of them met it.
-    pub outage: Duration,
     /// How many had to wait for a primary.
     pub waited: u64,
     /// How many attempts were made again.
@@ -107,11 +105,11 @@ impl Event {
         }
     }
 
-    /// The event with what its disturbance has cost.
+    /// The event with what its disturbance has cost: `outage` is how long ago the first command met it.
     #[must_use]
-    pub fn with_toll(mut self, toll: Toll) -> Event {
+    pub fn with_toll(mut self, outage: Duration, toll: Toll) -> Event {
         let values = [
-            Detail::Time(toll.outage),
+            Detail::Time(outage),
             Detail::Count(toll.waited),
             Detail::Count(toll.retried),
             Detail::Count(toll.unknown),
@@ -207,8 +205,7 @@ mod tests {
     #[test]
     fn an_event_tells_its_details_by_name_and_in_order() {
         let event = Event::failover_failed(None, "refused".into(), Duration::from_secs(2));
-        let toll = Toll { outage: Duration::from_secs(3), waited: 2, retried: 4, unknown: 1 };
-        let event = event.with_toll(toll);
+        let event = event.with_toll(Duration::from_secs(3), Toll { waited: 2, retried: 4, unknown: 1 });
         let names: Vec<&str> = event.details().iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["node", "cause", "duration", "outage", "waited", "retried", "unknown"]);
         assert_eq!(event.detail("node"), Some(&Detail::Unknown));
