@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Tests\Support;
 
-/** A real redis-server on a free loopback port, without persistence, in a scratch folder. */
+/** A real redis-server, without persistence, in a scratch folder: on a free loopback port, or where the caller says. */
 final class RedisServer
 {
     private Process $process;
@@ -15,19 +15,22 @@ final class RedisServer
     private readonly string $folder;
 
     /** @param array<string, string> $options redis.conf directives */
-    private function __construct(public readonly int $port, private array $options)
+    private function __construct(public readonly int $port, private array $options, public readonly string $host)
     {
         $this->folder = Scratch::folder("redis-$port");
         $this->launch();
     }
 
-    /** @param array<string, string> $options redis.conf directives, `requirepass` for example */
-    public static function start(array $options = []): self
+    /**
+     * @param array<string, string> $options redis.conf directives, `requirepass` for example
+     * @param string $host an address of this machine or namespace
+     */
+    public static function start(array $options = [], string $host = '127.0.0.1', ?int $port = null): self
     {
         // Between finding a free port and listening on it, somebody else may take it.
         for ($try = 1; ; $try++) {
             try {
-                return new self(Ports::free(), $options);
+                return new self($port ?? Ports::free(), $options, $host);
             } catch (\RuntimeException $failure) {
                 if ($try === 3) {
                     throw $failure;
@@ -39,13 +42,13 @@ final class RedisServer
     /** `127.0.0.1:6379`, as the extension names nodes. */
     public function address(): string
     {
-        return "127.0.0.1:$this->port";
+        return "$this->host:$this->port";
     }
 
     /** `tcp://127.0.0.1:6379`, as one gives it to the extension. */
     public function endpoint(): string
     {
-        return "tcp://127.0.0.1:$this->port";
+        return "tcp://$this->host:$this->port";
     }
 
     public function pid(): int
@@ -68,7 +71,7 @@ final class RedisServer
     /** A connection of the caller's own. */
     public function connect(): Resp
     {
-        return new Resp($this->port, $this->options['requirepass'] ?? null);
+        return new Resp($this->port, $this->options['requirepass'] ?? null, host: $this->host);
     }
 
     /** @return array<string, string> */
@@ -141,7 +144,7 @@ final class RedisServer
     /** Starts it again on its port, after kill() or stop(), with an empty memory. */
     public function restart(?self $primary = null): void
     {
-        $this->options['replicaof'] = $primary === null ? '' : "127.0.0.1 $primary->port";
+        $this->options['replicaof'] = $primary === null ? '' : "$primary->host $primary->port";
         $this->launch();
     }
 
@@ -164,7 +167,7 @@ final class RedisServer
 
     public function replicaOf(self $primary): void
     {
-        $this->command('REPLICAOF', '127.0.0.1', $primary->port);
+        $this->command('REPLICAOF', $primary->host, $primary->port);
     }
 
     public function role(): string
@@ -183,9 +186,11 @@ final class RedisServer
     private function launch(): void
     {
         $directives = $this->options + [
-            'bind' => '127.0.0.1', 'dir' => $this->folder, 'logfile' => "$this->folder/log", 'daemonize' => 'no',
+            'bind' => $this->host, 'bind-source-addr' => $this->host, 'dir' => $this->folder, 'logfile' => "$this->folder/log", 'daemonize' => 'no',
             'save' => '', 'appendonly' => 'no', 'repl-diskless-sync' => 'yes', 'repl-diskless-sync-delay' => '0',
             'enable-debug-command' => 'yes',
+            // It would turn away peers with addresses other than loopback's, such as those of a namespace's nodes.
+            'protected-mode' => 'no',
         ];
         $command = ['redis-server', '--port', (string) $this->port];
         foreach ($directives as $name => $value) {

@@ -12,15 +12,20 @@ final class ReplicaSet
     {
     }
 
-    /** @param array<string, string> $directives for all nodes */
-    public static function start(int $replicas = 2, array $directives = []): self
+    /**
+     * @param array<string, string> $directives for all nodes
+     * @param list<string> $hosts addresses of this namespace, one for each node, which then all have the port 6379
+     */
+    public static function start(int $replicas = 2, array $directives = [], array $hosts = []): self
     {
         if (isset($directives['requirepass'])) {
             $directives['masterauth'] = $directives['requirepass'];
         }
-        $nodes = [RedisServer::start($directives)];
-        for ($i = 0; $i < $replicas; $i++) {
-            $nodes[] = RedisServer::start(['replicaof' => "127.0.0.1 {$nodes[0]->port}"] + $directives);
+        $place = static fn (int $number): array => isset($hosts[$number]) ? [$hosts[$number], 6379] : [];
+        $nodes = [RedisServer::start($directives, ...$place(0))];
+        for ($i = 1; $i <= $replicas; $i++) {
+            $follows = ['replicaof' => "{$nodes[0]->host} {$nodes[0]->port}"];
+            $nodes[] = RedisServer::start($follows + $directives, ...$place($i));
         }
         $set = new self($nodes);
         $set->waitUntilLinked($nodes[0]);

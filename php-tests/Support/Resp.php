@@ -10,11 +10,11 @@ final class Resp
     /** @var resource */
     private $stream;
 
-    public function __construct(int $port, ?string $password = null, float $timeout = 5.0)
+    public function __construct(int $port, ?string $password = null, float $timeout = 5.0, string $host = '127.0.0.1')
     {
-        $stream = @stream_socket_client("tcp://127.0.0.1:$port", $code, $message, $timeout);
+        $stream = @stream_socket_client("tcp://$host:$port", $code, $message, $timeout);
         if ($stream === false) {
-            throw new \RuntimeException("cannot connect to 127.0.0.1:$port: $message");
+            throw new \RuntimeException("cannot connect to $host:$port: $message");
         }
         stream_set_timeout($stream, (int) $timeout, (int) (fmod($timeout, 1.0) * 1e6));
         $this->stream = $stream;

@@ -5,7 +5,7 @@ declare(strict_types=1);
 /*
  * fault-proxy.php SERVER-PORT RULES: stands between a client and a real server. Prints its own port, and then a line with the
  * name of every command that it was sent. RULES is a JSON list of {"command", "fault", "times", "seconds"}: the first rule for a
- * command that has not been used up decides.
+ * command that has not been used up decides. With "every": N it strikes at every Nth of these commands only.
  *
  *   close      the command does not reach the server, the connection is closed
  *   lose       the server executes the command, its reply is thrown away, the connection is closed
@@ -69,6 +69,10 @@ function takeRule(array &$rules, string $name): ?array
 {
     foreach ($rules as &$rule) {
         if ($rule['command'] === $name && $rule['times'] > 0) {
+            $rule['passed'] = ($rule['passed'] ?? 0) + 1;
+            if ($rule['passed'] % ($rule['every'] ?? 1) !== 0) {
+                return null;
+            }
             $rule['times']--;
 
             return $rule;
