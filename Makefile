@@ -97,6 +97,12 @@ rust-tests: setup ## all that is below the PHP room
 php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
 	@$(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')
 
+# RUNS: how often each scenario runs; ONLY: names, with commas between; PEERS=1: phpredis and Predis besides.
+.PHONY: failover-lab
+failover-lab: setup build ## measure failovers; writes docs/failover-results.md (RUNS=5 ONLY=name,name PEERS=1)
+	@$(if $(PEERS),.ci/setup peers)
+	@$(with_extension) php-tests/failover/lab.php $(if $(RUNS),--runs=$(RUNS)) $(if $(ONLY),--only=$(ONLY),--page=docs/failover-results.md) $(if $(PEERS),--peers)
+
 .PHONY: table
 table: setup ## generate the command table again
 	$(PYTHON) src/command/generate.py

@@ -59,7 +59,7 @@ final class Crowd
         $next = $begin + $offset * $every;
         while ($next < $begin + $seconds) {
             usleep(max(0, (int) (($next - $now()) * 1e6)));
-            fwrite($report, $this->master->request('write.php', $this->query)->output . "\n");
+            fwrite($report, $this->master->request('write.php', $this->query)->body . "\n");
             $next = max($next + $every, $now());
         }
         fclose($report);

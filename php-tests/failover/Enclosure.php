@@ -86,8 +86,9 @@ final class Enclosure
     private static function must(string ...$command): void
     {
         $process = new Process(array_values($command));
-        if ($process->wait() !== 0) {
-            throw new \RuntimeException(implode(' ', $command) . ' failed: ' . $process->errors());
+        $code = $process->wait();
+        if ($code !== 0) {
+            throw new \RuntimeException(implode(' ', $command) . " ended with $code: " . $process->output() . $process->errors());
         }
     }
 }

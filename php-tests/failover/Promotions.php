@@ -6,7 +6,6 @@ namespace Tests\Failover;
 
 use Tests\Support\RedisServer;
 use Tests\Support\ReplicaSet;
-use Tests\Support\Wait;
 
 /** A primary is lost or demoted, and a replica is promoted. */
 final class Promotions
@@ -22,10 +21,10 @@ final class Promotions
         $bars = ['failed' => 0, 'unknown_incr' => 1, 'unknown_set' => 0, 'duplicates' => 0, 'first_write_ms' => 50, 'dialed' => 250];
 
         return [
-            new Scenario('killed-list', 'primary killed; the client has the list of nodes', $bars, self::killedWithList(...)),
+            new Scenario('killed-list', 'primary killed; the client has the list of nodes', $bars, self::killedWithList(...), peers: []),
             new Scenario('killed-endpoint', 'primary killed; the client has the primary endpoint, the replicas it learned', $bars, self::killedBehindName(...), enclosed: true),
             new Scenario('killed-dns', 'primary killed; only DNS leads to the promoted one', ['flip_to_write_ms' => 60] + array_diff_key($bars, ['first_write_ms' => 0]), self::killedWithDnsAlone(...), enclosed: true),
-            new Scenario('planned', 'planned failover: the primary becomes a replica', ['failed' => 0, 'unknown' => 0, 'duplicates' => 0, 'gap_ms' => 60, 'dialed' => 10], self::planned(...)),
+            new Scenario('planned', 'planned failover: the primary becomes a replica', ['failed' => 0, 'unknown' => 0, 'duplicates' => 0, 'gap_ms' => 60, 'dialed' => 10], self::planned(...), enclosed: true),
             new Scenario('replica-dies', 'a replica dies under reads (`read_from` = replica)', ['failed' => 0, 'longest_ms' => 30], self::replicaDies(...), peers: []),
         ];
     }
@@ -98,14 +97,18 @@ final class Promotions
     /** @return array<string, float|int> */
     private static function planned(string $client): array
     {
-        $set = ReplicaSet::start();
+        $set = ReplicaSet::start(hosts: Enclosure::ADDRESSES);
+        $names = new NameServer([self::NAME => [$set->primary()->host]]);
         try {
-            $run = new Run($client, $set->primary()->endpoint(), 2.5);
+            $run = new Run($client, 'tcp://' . self::NAME . ':6379', 3.5);
             usleep(1_000_000);
             $promoted = $set->promote($set->replica(0));
+            usleep(1_000_000);
+            $names->set(self::NAME, $set->replica(0)->host);
 
             return self::figures($run->finish(), $set->replica(0), $promoted);
         } finally {
+            $names->stop();
             $set->stop();
         }
     }

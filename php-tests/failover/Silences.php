@@ -15,8 +15,8 @@ final class Silences
         $bars = ['failed' => 0, 'unknown_incr' => 1, 'unknown_set' => 0, 'duplicates' => 0, 'gap_ms' => 1150, 'beyond_promotion_ms' => 600];
 
         return [
-            new Scenario('hangs', 'primary hangs (SIGSTOP), sockets stay open', $bars, self::hangs(...)),
-            new Scenario('dropped', 'all packets of the primary are dropped', $bars, self::dropped(...), enclosed: true),
+            new Scenario('hangs', 'primary hangs (SIGSTOP), sockets stay open', $bars, self::hangs(...), peers: []),
+            new Scenario('dropped', 'all packets of the primary are dropped', $bars, self::dropped(...), peers: [], enclosed: true),
         ];
     }
 

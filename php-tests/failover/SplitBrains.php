@@ -16,7 +16,7 @@ final class SplitBrains
         $fault = 'old primary accepts writes for 1 s after the promotion';
 
         return [
-            new Scenario('split-brain', $fault, $bars + ['lost_set' => 10, 'lost_incr' => 10], static fn (string $client): array => self::split($client, [])),
+            new Scenario('split-brain', $fault, $bars + ['lost_set' => 10, 'lost_incr' => 10], static fn (string $client): array => self::split($client, []), peers: []),
             new Scenario(
                 'split-brain-min-replicas',
                 "$fault; `min_replicas` = 1",
