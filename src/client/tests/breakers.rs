@@ -54,7 +54,8 @@ fn when_nobody_has_succeeded_for_long_commands_fail_at_once() {
     bench.network.change(kill_all);
     let failure = bench.run("SET k w").unwrap_err();
     assert_eq!(failure.kind, Kind::CircuitOpen, "{failure}");
-    assert!((5.0..5.3).contains(&bench.elapsed()), "{}", bench.elapsed());
+    // Jitter decides when the search looks at the clock again.
+    assert!((5.0..5.6).contains(&bench.elapsed()), "{}", bench.elapsed());
     assert_eq!(bench.events(), ["breaker.opened", "failover.started", "failover.failed"]);
     let (opened, dials) = (bench.elapsed(), dialed(&bench));
     for _ in 0..100 {
