@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::board::{Trouble, Turn};
 use crate::config::WhenOpen;
+use crate::connection::current_generation;
 use crate::discovery::{Search, Step};
 use crate::failover::{Cause, Lost, Phase};
-use crate::pool::{Deployment, current_generation};
+use crate::pool::Deployment;
 use crate::telemetry::{COUNTERS, Event};
 use crate::time::{Backoff, Deadline, Instant};
 

@@ -6,9 +6,10 @@
 //! `time` and `telemetry`.
 
 mod dialing;
+mod dns;
 mod exchange;
+mod generation;
 mod greeting;
-mod resolve;
 #[cfg(test)]
 pub mod scripted;
 mod sockets;
@@ -16,6 +17,7 @@ mod transport;
 
 pub use dialing::{Asked, Asking, Dialing, Progress as DialProgress};
 pub use exchange::{Connection, Received};
+pub use generation::{current_generation, forked};
 pub use greeting::{Answer, Errand, Greeting, Identity};
 pub use sockets::{SystemNetwork, Unacknowledged};
 pub use transport::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};

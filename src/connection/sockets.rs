@@ -1,4 +1,4 @@
-//! The real network: TCP and Unix sockets, `poll`, and names by the system's resolver.
+//! The real network: TCP and Unix sockets, and `poll`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use crate::config::NodeAddress;
 use crate::resp::Space;
 
-use super::resolve::SystemLookup;
+use super::dns::Resolver;
 use super::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};
 
 /// Idle connections are probed by the kernel from here on: well below the 350 s after which AWS forgets a flow.
@@ -33,6 +33,8 @@ pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<usize>;
 pub struct SystemNetwork {
     /// No safe interface asks the kernel for it, so the room that may be unsafe hands it down.
     pub unacknowledged: Option<Unacknowledged>,
+    /// Where names are looked up.
+    pub names: Resolver,
 }
 
 impl Network for SystemNetwork {
@@ -59,7 +61,7 @@ impl Network for SystemNetwork {
     }
 
     fn lookup(&self, host: &str) -> io::Result<Box<dyn Lookup>> {
-        Ok(Box::new(SystemLookup::begin(host)?))
+        self.names.begin(host)
     }
 
     fn wait(&self, waiters: &mut [Waiter<'_>], timeout: Option<Duration>) -> io::Result<()> {
@@ -254,14 +256,5 @@ mod tests {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let error = connected(&NodeAddress::tcp("127.0.0.1", port)).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    }
-
-    #[test]
-    fn a_name_resolves_without_blocking_the_caller() {
-        let mut lookup = network().lookup("localhost").unwrap();
-        let mut waiters = [Waiter { what: &*lookup, interest: Interest::Read, ready: false }];
-        network().wait(&mut waiters, Some(Duration::from_secs(20))).unwrap();
-        let addresses = lookup.poll().expect("the wait ended").unwrap();
-        assert!(addresses.iter().any(IpAddr::is_loopback), "{addresses:?}");
     }
 }

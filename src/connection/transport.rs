@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::resp::Space;
+use crate::time::Instant;
 
 /// Something that [`Network::wait`] can wait for.
 pub trait Pollable {
@@ -96,10 +97,16 @@ pub struct SocketOptions {
     pub unacknowledged: Option<Duration>,
 }
 
-/// A name being resolved.
-pub trait Lookup: Pollable + Send {
-    /// The addresses, once they are there. Ready to be asked when the lookup is readable.
-    fn poll(&mut self) -> Option<io::Result<Vec<IpAddr>>>;
+/// A name being resolved. Dropping it ends it.
+pub trait Lookup: Send {
+    /// Goes on as far as it goes without waiting: the addresses, once they are there, or why there are none.
+    fn step(&mut self, now: Instant) -> Option<io::Result<Vec<IpAddr>>>;
+
+    /// What one waits for: when any of it is ready, a step gets further.
+    fn awaited(&self) -> Vec<(&dyn Pollable, Interest)>;
+
+    /// When it wants to be stepped though nothing is ready; `None` before the first step.
+    fn due(&self) -> Option<Instant>;
 }
 
 /// Where connections come from.
@@ -110,10 +117,10 @@ pub trait Network: Send + Sync {
     /// It failed at once.
     fn dial(&self, node: &NodeAddress, options: SocketOptions) -> io::Result<Box<dyn Transport>>;
 
-    /// Begins to resolve a name.
+    /// Begins to resolve a name. Nothing is asked before its first step.
     ///
     /// # Errors
-    /// No lookup could be started.
+    /// It is no name, or no lookup could be started.
     fn lookup(&self, host: &str) -> io::Result<Box<dyn Lookup>>;
 
     /// Waits until at least one of the entries is ready or `timeout` has passed (`None`: as long as it takes).

@@ -60,9 +60,7 @@ impl Search {
         // Who proves its promotion need not be compared with everybody.
         let decide_at = if claim == Claim::Promoted { decide_at } else { decide_at.max(self.all_until) };
         self.decide_at = Some(decide_at);
-        let open = unheard
-            || self.targets.iter().any(Target::is_awaited)
-            || self.names.iter().any(|name| name.awaited().is_some());
+        let open = unheard || self.targets.iter().any(Target::is_awaited) || self.names.iter().any(Name::is_unheard);
         if open && now < decide_at {
             return None;
         }

@@ -7,9 +7,12 @@ use crate::time::Instant;
 use crate::topology::Mode;
 
 use super::names::Name;
-use super::search::{MOST_TARGETS, Search};
+use super::search::Search;
 use super::sentinels::Sentinels;
 use super::target::Target;
+
+/// A server may announce more names than a deployment has nodes; each costs the name server some questions.
+const MOST_NAMES: usize = 32;
 
 impl Search {
     /// Asks for the addresses behind names, and the nodes at new ones.
@@ -19,7 +22,7 @@ impl Search {
             if again {
                 name.ask(network, self.started, now);
             }
-            found.extend(name.answer());
+            found.extend(name.answer(now));
         }
         for nodes in found {
             for node in nodes {
@@ -105,10 +108,10 @@ impl Search {
 
     /// Adds a node that another one named. A name (a server may announce one) is resolved first.
     pub(super) fn add_hinted(&mut self, node: &NodeAddress) -> bool {
-        match Name::of(node) {
+        match Name::announced(node) {
             None => self.add(node.clone()),
             Some(name) => {
-                if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_TARGETS {
+                if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_NAMES {
                     self.names.push(name);
                 }
                 false

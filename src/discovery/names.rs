@@ -8,16 +8,19 @@ use crate::connection::{Lookup, Network};
 use crate::failover::{Cause, Lost, Phase};
 use crate::time::Instant;
 
-/// How often a name is asked for while a failover is fresh, and for how long it counts as fresh.
+/// How often a configured name is asked for while a failover is fresh, and for how long it counts as fresh.
 const EAGER: Duration = Duration::from_millis(40);
 const EAGER_FOR: Duration = Duration::from_secs(2);
-/// How often after that.
+/// How often after that, and how often a name that a server announced: many may be, and only the configured ones are
+/// meant to lead to the primary.
 const PATIENT: Duration = Duration::from_millis(250);
 
-/// A configured endpoint that is a name.
+/// A name and where it leads. Never more than one lookup of it is open, and an open one sends little by itself: so a name
+/// costs a name server that answers two questions every 40 ms at most, and one that does not about two in a second.
 pub struct Name {
     host: String,
     port: u16,
+    eager: bool,
     lookup: Option<Box<dyn Lookup>>,
     asked_at: Option<Instant>,
     failure: Option<Lost>,
@@ -25,12 +28,13 @@ pub struct Name {
 }
 
 impl Name {
-    /// The name in `address`; `None` if it is no name but says itself where the node is.
+    /// The configured name in `address`; `None` if it is no name but says itself where the node is.
     pub fn of(address: &NodeAddress) -> Option<Name> {
         match address {
             NodeAddress::Tcp { host, port } if host.parse::<IpAddr>().is_err() => Some(Name {
                 host: host.to_string(),
                 port: *port,
+                eager: true,
                 lookup: None,
                 asked_at: None,
                 failure: None,
@@ -48,6 +52,11 @@ impl Name {
     /// The name itself.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// A name that a server announced.
+    pub fn announced(address: &NodeAddress) -> Option<Name> {
+        Name::of(address).map(|name| Name { eager: false, ..name })
     }
 
     /// Whether `address` is this name.
@@ -69,12 +78,13 @@ impl Name {
 
     /// When to ask next; `None` while it was never asked.
     pub fn next_at(&self, started: Instant) -> Option<Instant> {
-        self.asked_at.map(|at| at + if at.since(started) < EAGER_FOR { EAGER } else { PATIENT })
+        let pace = |at: Instant| if self.eager && at.since(started) < EAGER_FOR { EAGER } else { PATIENT };
+        self.asked_at.map(|at| at + pace(at))
     }
 
     /// The nodes that it leads to, once the answer is there.
-    pub fn answer(&mut self) -> Option<Vec<NodeAddress>> {
-        let answer = self.lookup.as_mut()?.poll()?;
+    pub fn answer(&mut self, now: Instant) -> Option<Vec<NodeAddress>> {
+        let answer = self.lookup.as_mut()?.step(now)?;
         self.lookup = None;
         match answer {
             Ok(addresses) => {
@@ -104,13 +114,17 @@ impl Name {
         self.lookup.as_deref()
     }
 
+    /// Whether its first answer is still awaited. A later one that is under way is not worth a wait.
+    pub fn is_unheard(&self) -> bool {
+        self.lookup.is_some() && !self.has_answered()
+    }
+
     /// Why the last answer was none.
     pub fn failure(&self) -> Option<&Lost> {
         self.failure.as_ref()
     }
 
     fn fail(&mut self, error: &std::io::Error) {
-        // The system's words are about getaddrinfo; users know the name.
         let text = format!("cannot resolve {}: {error}", self.host);
         self.failure = Some(Lost::before(Phase::Resolve, Cause::Io(text)));
     }

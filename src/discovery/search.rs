@@ -22,7 +22,7 @@ const PACE_BASE: Duration = Duration::from_millis(4);
 /// away for a moment only, and a former one started again would hand out old data.
 const DISBELIEF: Duration = Duration::from_secs(1);
 /// A deployment has a handful of nodes; a name or a hostile server may claim more.
-pub(super) const MOST_TARGETS: usize = 128;
+const MOST_TARGETS: usize = 128;
 
 /// A search in progress.
 pub struct Search {
@@ -375,7 +375,11 @@ impl Search {
         let names = self.names.iter().map(|name| (name.awaited(), name.next_at(self.started)));
         for asked in names.chain(self.sentinels.iter().flat_map(|sentinels| sentinels.awaited_names(self.started))) {
             match asked {
-                (Some(lookup), _) => waiters.push(Waiter { what: lookup, interest: Interest::Read, ready: false }),
+                (Some(lookup), _) => {
+                    until = until.min(lookup.due().unwrap_or(now));
+                    let awaited = lookup.awaited().into_iter();
+                    waiters.extend(awaited.map(|(what, interest)| Waiter { what, interest, ready: false }));
+                }
                 (None, _) if self.is_held_back(now) => {}
                 (None, next) => until = until.min(next.unwrap_or(now)),
             }

@@ -148,7 +148,7 @@ impl Sentinels {
         for name in self.names.iter_mut().filter(|name| lost || name.next_at(started).is_none()) {
             name.ask(network, started, now);
         }
-        let found: Vec<NodeAddress> = self.names.iter_mut().filter_map(Name::answer).flatten().collect();
+        let found: Vec<NodeAddress> = self.names.iter_mut().filter_map(|name| name.answer(now)).flatten().collect();
         let known = self.watchers.len();
         found.iter().for_each(|node| self.add(node));
         self.set_questions(true);

@@ -8,8 +8,8 @@ use once_cell::sync::{Lazy, OnceCell};
 
 use crate::board::Board;
 use crate::client::{Desk, World};
-use crate::connection::SystemNetwork;
-use crate::pool::{Registry, current_generation, forked};
+use crate::connection::{SystemNetwork, current_generation, forked};
+use crate::pool::Registry;
 use crate::time::SystemClock;
 
 use super::ini;
@@ -37,7 +37,7 @@ pub fn claim_board() {
 
 static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
     Arc::new(World {
-        network: Box::new(SystemNetwork { unacknowledged: Some(unacknowledged) }),
+        network: Box::new(SystemNetwork { unacknowledged: Some(unacknowledged), ..SystemNetwork::default() }),
         clock: Box::new(SystemClock),
         registry: Registry::new(BOARD.get_or_init(|| Arc::new(Board::alone())).clone()),
         is_ending,

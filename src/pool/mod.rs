@@ -5,14 +5,12 @@
 //! `time`, `board`, `telemetry`.
 
 mod deployment;
-mod generation;
 mod hearsay;
 mod node_pool;
 mod registry;
 mod watch;
 
 pub use deployment::{Deployment, DeploymentKey, Disturbance};
-pub use generation::{current_generation, forked};
 pub use hearsay::{Heard, Learned};
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
 pub use registry::Registry;

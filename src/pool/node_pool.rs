@@ -6,10 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::{NodeAddress, PoolLimits};
-use crate::connection::{Connection, Identity};
+use crate::connection::{Connection, Identity, current_generation};
 use crate::time::Instant;
-
-use super::generation::current_generation;
 
 /// A connection that was idle for longer is asked whether it is alive: a NAT gateway may have forgotten it without a
 /// word to either side.

@@ -9,6 +9,7 @@ mod deadlines;
 mod events;
 mod hard_searches;
 mod min_replicas;
+mod names;
 mod outcomes;
 mod pooling;
 mod searches;

@@ -68,7 +68,7 @@ fn a_connection_that_was_idle_too_long_is_replaced() {
 fn a_connection_of_the_parent_process_is_not_used_by_the_child() {
     let mut bench = Bench::of(vec![Server::primary(&[])]);
     bench.run("SET k v").unwrap();
-    crate::pool::forked();
+    crate::connection::forked();
     assert_eq!(bench.run("GET k"), Ok(Value::BulkString(b"v".to_vec())));
     assert_eq!(bench.network.dialed(1), 2);
 }

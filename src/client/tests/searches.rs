@@ -131,31 +131,6 @@ fn a_promoted_node_that_is_still_read_only_for_a_moment_is_asked_again() {
 }
 
 #[test]
-fn dns_is_asked_anew_and_followed_where_no_node_is_known_besides() {
-    let servers = vec![Server::primary(&[]), Server::primary(&[])];
-    let mut bench = Bench::at(servers, &Setting::Text("primary.example:1".into()), &[]);
-    bench.network.change(|state| state.name("primary.example", &["10.0.0.1"]));
-    bench.run("SET k v").unwrap();
-    bench.network.change(|state| state.kill(1));
-    bench.network.after(SECOND, |state| {
-        state.restart(1);
-        state.server(1).data.clear();
-    });
-    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
-    assert!(bench.elapsed() < 1.06, "{}", bench.elapsed());
-}
-
-#[test]
-fn a_name_that_does_not_resolve_is_named_when_the_deadline_has_passed() {
-    let options = [("command_timeout", Setting::Float(0.5))];
-    let mut bench = Bench::at(vec![], &Setting::Text("nowhere.example:1".into()), &options);
-    let failure = bench.run("GET k").unwrap_err();
-    assert!(failure.message.contains("nowhere.example"), "{failure}");
-    assert_eq!(failure.phase.map(|phase| phase.as_str()), Some("resolve"));
-    assert!((0.5..0.6).contains(&bench.elapsed()), "{}", bench.elapsed());
-}
-
-#[test]
 fn a_wrong_password_is_told_at_once() {
     let mut bench = Bench::of(vec![Server { password: Some("right".into()), ..Server::primary(&[]) }]);
     let failure = bench.run("GET k").unwrap_err();

@@ -33,6 +33,9 @@ pub struct State {
     names: HashMap<String, Vec<IpAddr>>,
     /// Addresses at which every new connection leads to the next of some nodes.
     virtual_addresses: HashMap<NodeAddress, VecDeque<NodeAddress>>,
+    lookups: HashMap<String, usize>,
+    /// How long a lookup takes; without end if nobody answers.
+    pub names_take: Option<Duration>,
     pipes: Vec<Pipe>,
     script: Vec<(Instant, Happening)>,
     now: Instant,
@@ -84,7 +87,8 @@ impl Pipe {
 impl ScriptedNetwork {
     /// A network of the given servers on 10.0.0.1 ports 1, 2 and so on.
     pub fn of(servers: Vec<Server>) -> ScriptedNetwork {
-        let mut state = State { latency: Duration::from_micros(100), ..State::default() };
+        let mut state =
+            State { latency: Duration::from_micros(100), names_take: Some(Duration::ZERO), ..State::default() };
         for (index, server) in servers.into_iter().enumerate() {
             state.nodes.insert(node(index + 1), Node { server, ..Node::default() });
         }
@@ -112,6 +116,11 @@ impl ScriptedNetwork {
     /// How many connections to node number `index` were begun.
     pub fn dialed(&self, index: usize) -> usize {
         self.change(|state| state.nodes[&node(index)].dialed)
+    }
+
+    /// How many lookups of a name were begun.
+    pub fn lookups(&self, name: &str) -> usize {
+        self.change(|state| state.lookups.get(name).copied().unwrap_or(0))
     }
 
     fn turn_to(&self, instant: Instant) {
@@ -305,8 +314,8 @@ impl Network for ScriptedNetwork {
 
     fn lookup(&self, host: &str) -> io::Result<Box<dyn Lookup>> {
         self.settle();
-        let state = self.state.lock();
-        Ok(Box::new(ScriptedLookup(state.names.get(host).cloned().unwrap_or_default())))
+        *self.state.lock().lookups.entry(host.to_owned()).or_default() += 1;
+        Ok(Box::new(ScriptedLookup { network: self.clone(), host: host.to_owned(), asked_at: None, due: None }))
     }
 
     fn wait(&self, waiters: &mut [Waiter<'_>], timeout: Option<Duration>) -> io::Result<()> {
@@ -336,14 +345,8 @@ impl Network for ScriptedNetwork {
     }
 }
 
-/// The token of everything that is always ready.
-const READY: usize = usize::MAX;
-
 impl ScriptedNetwork {
     fn is_ready(&self, token: usize, interest: Interest) -> bool {
-        if token == READY {
-            return true;
-        }
         let state = self.state.lock();
         let pipe = &state.pipes[token];
         let now = self.clock.now();
@@ -449,23 +452,33 @@ impl Transport for ScriptedTransport {
     }
 }
 
-struct ScriptedLookup(Vec<IpAddr>);
-
-impl Pollable for ScriptedLookup {
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn token(&self) -> usize {
-        READY
-    }
+struct ScriptedLookup {
+    network: ScriptedNetwork,
+    host: String,
+    asked_at: Option<Instant>,
+    due: Option<Instant>,
 }
 
 impl Lookup for ScriptedLookup {
-    fn poll(&mut self) -> Option<io::Result<Vec<IpAddr>>> {
-        if self.0.is_empty() {
-            return Some(Err(io::Error::other("Name or service not known")));
+    fn step(&mut self, now: Instant) -> Option<io::Result<Vec<IpAddr>>> {
+        let state = self.network.state.lock();
+        let asked_at = *self.asked_at.get_or_insert(now);
+        // Without an answer it would like to ask again at some time, as the real one does.
+        let answer_at = state.names_take.map(|time| asked_at + time);
+        self.due = Some(answer_at.unwrap_or(now + Duration::from_secs(1)));
+        if answer_at.is_none_or(|at| now < at) {
+            return None;
         }
-        Some(Ok(self.0.clone()))
+        let addresses = state.names.get(&self.host).cloned().unwrap_or_default();
+        let missing = || io::Error::other("the name does not exist");
+        Some(if addresses.is_empty() { Err(missing()) } else { Ok(addresses) })
+    }
+
+    fn awaited(&self) -> Vec<(&dyn Pollable, Interest)> {
+        Vec::new()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.due
     }
 }
