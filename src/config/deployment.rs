@@ -1,6 +1,7 @@
 //! From both arguments of the constructor to one configuration: the nodes, and what they have in common.
 
 use super::address::{DeclaredRole, Endpoint};
+use super::allowed::AllowedNodes;
 use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::node::NodeParameters;
@@ -19,6 +20,8 @@ pub struct Configuration {
     pub endpoints: Vec<Endpoint>,
     /// The endpoint behind which replicas stand.
     pub reader: Option<Endpoint>,
+    /// Where discovery may lead; none means wherever it leads.
+    pub allowed_nodes: Option<AllowedNodes>,
     /// How sentinels are asked, if the endpoints are such.
     pub sentinel: SentinelSettings,
     /// Who the client says it is, on every node that holds data.
@@ -62,6 +65,7 @@ pub fn configure(
     Ok(Configuration {
         endpoints,
         reader,
+        allowed_nodes: options.allowed_nodes.clone(),
         sentinel,
         credentials: Credentials { username: common.username, password: common.password },
         database: common.database.unwrap_or(0),

@@ -10,6 +10,7 @@
 //! sockets or Redis replies.
 
 mod address;
+mod allowed;
 mod board;
 mod call_site;
 mod defaults;
@@ -29,6 +30,7 @@ mod setting;
 mod uri;
 
 pub use address::{DeclaredRole, Endpoint, NodeAddress};
+pub use allowed::AllowedNodes;
 pub use board::{BOARD_INI_NAMES, BoardSettings};
 pub use defaults::{Defaults, INI_NAMES};
 pub use deployment::{Configuration, configure};

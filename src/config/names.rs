@@ -70,6 +70,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "command_timeout",
     "request_budget",
     "reader",
+    "allowed_nodes",
     "read_from",
     "suspect_after",
     "breaker_after",
@@ -88,8 +89,7 @@ pub(super) const IGNORED_OPTIONS: &[&str] =
     &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "on_event"];
 
 /// Options that a later version brings.
-pub(super) const LATER: &[&str] =
-    &["max_replica_lag", "allowed_nodes", "node_address_map", "regions", "local_region", "iam"];
+pub(super) const LATER: &[&str] = &["max_replica_lag", "node_address_map", "regions", "local_region", "iam"];
 
 /// What other clients call it. Spelling alone would suggest the wrong name.
 const ELSEWHERE: &[(&str, &str)] = &[

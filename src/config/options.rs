@@ -1,5 +1,6 @@
 //! The constructor's second argument: every option is honoured, known to mean nothing here, or refused.
 
+use super::allowed::AllowedNodes;
 use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::names::{self, IGNORED_OPTIONS, IGNORED_PARAMETERS, LATER, PARAMETERS, PROMOTED};
@@ -21,6 +22,8 @@ pub(super) struct Options {
     pub has_command_timeout: bool,
     /// Option `reader`, not yet read: it needs what the nodes have in common.
     pub reader: Option<Setting>,
+    /// Option `allowed_nodes`.
+    pub allowed_nodes: Option<AllowedNodes>,
     /// Option `cluster`, if it asks for one.
     pub cluster: Option<Setting>,
     /// Option `replication`.
@@ -40,6 +43,7 @@ impl Options {
             tuned: *defaults,
             has_command_timeout: false,
             reader: None,
+            allowed_nodes: None,
             cluster: None,
             replication: Replication::Unsaid,
             service: None,
@@ -94,6 +98,7 @@ impl Options {
             "commands" | "profile" => predis::commands(name, value)?,
             "aggregate" | "prefix" => return Err(predis::not_available(name, value)),
             "reader" => self.reader = Some(value.clone()),
+            "allowed_nodes" => self.allowed_nodes = Some(AllowedNodes::read(name, value)?),
             _ if self.tuned.tune(name, name, value)? => self.has_command_timeout |= name == "command_timeout",
             _ if IGNORED_OPTIONS.contains(&name) || IGNORED_PARAMETERS.contains(&name) => {}
             _ if LATER.contains(&name) => return Err(predis::not_available(name, value)),

@@ -50,7 +50,9 @@ impl Search {
         }
         self.targets.retain(|target| !nodes.contains(&target.node));
         let (settings, probe) = (&self.sentinel_settings, &self.settings);
-        let sentinels = self.sentinels.get_or_insert_with(|| Sentinels::new(settings, &[], None, probe, now));
+        let sentinels = self
+            .sentinels
+            .get_or_insert_with(|| Sentinels::new(settings, &[], None, self.allowed.as_ref(), probe, now));
         nodes.iter().for_each(|node| sentinels.add(node));
         sentinels.ask(network, now);
     }
@@ -106,8 +108,11 @@ impl Search {
         }
     }
 
-    /// Adds a node that another one named. A name (a server may announce one) is resolved first.
+    /// Adds a node that another one named, if it may be used. A name (a server may announce one) is resolved first.
     pub(super) fn add_hinted(&mut self, node: &NodeAddress) -> bool {
+        if !self.allowed.as_ref().is_none_or(|allowed| allowed.admit(node) || self.endpoints.contains(node)) {
+            return false;
+        }
         match Name::announced(node) {
             None => self.add(node.clone()),
             Some(name) => {

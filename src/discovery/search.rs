@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{NodeAddress, SentinelSettings};
+use crate::config::{AllowedNodes, NodeAddress, SentinelSettings};
 use crate::connection::{Connection, Interest, Network, Pollable, Waiter};
 use crate::failover::{Cause, Lost};
 use crate::pool::DeploymentKey;
@@ -54,6 +54,8 @@ pub struct Search {
     pub(super) heard_at: Option<Instant>,
     /// Where the configured endpoints are; the reader endpoint is none of them.
     pub(super) endpoints: Vec<NodeAddress>,
+    /// Where else a search may lead; none means wherever it leads.
+    pub(super) allowed: Option<AllowedNodes>,
     pub(super) known: Option<NodeAddress>,
     pub(super) known_replicas: Vec<NodeAddress>,
     pub(super) based_on: u64,
@@ -195,8 +197,9 @@ impl Search {
         now: Instant,
     ) -> Search {
         let watched = knowledge.watched();
-        let sentinels = (key.sentinel.declared || watched.is_some())
-            .then(|| Sentinels::new(&key.sentinel, &key.endpoints, watched, &settings, now));
+        let sentinels = (key.sentinel.declared || watched.is_some()).then(|| {
+            Sentinels::new(&key.sentinel, &key.endpoints, watched, key.allowed_nodes.as_ref(), &settings, now)
+        });
         let endpoints = if sentinels.is_some() { &[][..] } else { &key.endpoints[..] };
         let mut search = Search {
             settings,
@@ -219,6 +222,7 @@ impl Search {
             decide_at: None,
             heard_at: None,
             endpoints: key.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect(),
+            allowed: key.allowed_nodes.clone(),
             known: knowledge.primary().cloned(),
             known_replicas: knowledge.replicas().iter().filter(|node| knowledge.was_replica(node)).cloned().collect(),
             based_on: knowledge.stamp(),

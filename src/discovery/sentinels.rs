@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Credentials, Endpoint, NodeAddress, SentinelSettings};
+use crate::config::{AllowedNodes, Credentials, Endpoint, NodeAddress, SentinelSettings};
 use crate::connection::{Errand, Interest, Lookup, Network, Pollable};
 use crate::failover::{Cause, Lost, Phase};
 use crate::time::{Deadline, Instant};
@@ -20,6 +20,8 @@ const MOST_SENTINELS: usize = 32;
 /// The sentinels of one search.
 pub struct Sentinels {
     settings: SentinelSettings,
+    /// Who else may be asked.
+    allowed: Option<AllowedNodes>,
     service: Option<String>,
     probe: ProbeSettings,
     who_else_at: Instant,
@@ -52,6 +54,7 @@ impl Sentinels {
         settings: &SentinelSettings,
         endpoints: &[Endpoint],
         watched: Option<&Watched>,
+        allowed: Option<&AllowedNodes>,
         probe: &ProbeSettings,
         now: Instant,
     ) -> Sentinels {
@@ -60,6 +63,7 @@ impl Sentinels {
         let errand = Errand::Questions(credentials, Vec::new());
         let mut sentinels = Sentinels {
             settings: settings.clone(),
+            allowed: allowed.cloned(),
             service: settings.service.clone().or_else(|| watched.map(|watched| watched.service.clone())),
             probe: ProbeSettings { errand, timeout, ..probe.clone() },
             who_else_at: now,
@@ -70,9 +74,16 @@ impl Sentinels {
             sentinels.add(&endpoint.address);
         }
         for node in watched.into_iter().flat_map(|watched| &watched.sentinels) {
-            sentinels.add(node);
+            sentinels.add_hinted(node);
         }
         sentinels
+    }
+
+    /// Adds a sentinel that another one named, if it may be used.
+    fn add_hinted(&mut self, node: &NodeAddress) {
+        if self.allowed.as_ref().is_none_or(|allowed| allowed.admit(node)) {
+            self.add(node);
+        }
     }
 
     /// Adds a sentinel that is not there yet. A name (they may announce one) is resolved first.
@@ -177,7 +188,7 @@ impl Sentinels {
             }
         }
         if self.settings.learn {
-            others.iter().for_each(|node| self.add(node));
+            others.iter().for_each(|node| self.add_hinted(node));
         }
         if named {
             self.set_questions(true);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::board::Place;
-use crate::config::{Configuration, Credentials, Endpoint, Protocol, SentinelSettings};
+use crate::config::{AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings};
 use crate::telemetry::Toll;
 use crate::time::Instant;
 use crate::topology::{Knowledge, Watched};
@@ -19,6 +19,8 @@ pub struct DeploymentKey {
     pub endpoints: Vec<Endpoint>,
     /// The endpoint of replicas.
     pub reader: Option<Endpoint>,
+    /// Where discovery may lead; none means wherever it leads.
+    pub allowed_nodes: Option<AllowedNodes>,
     /// How sentinels are asked, if the endpoints are such.
     pub sentinel: SentinelSettings,
     /// Findings under one user's rights say nothing about another's.
@@ -30,7 +32,7 @@ pub struct DeploymentKey {
 /// A deployment and what is known of it.
 #[derive(Debug)]
 pub struct Deployment {
-    key: DeploymentKey,
+    pub(super) key: DeploymentKey,
     pub(super) knowledge: Mutex<Knowledge>,
     /// A copy of the knowledge's epoch, to be compared without a lock.
     pub(super) epoch: AtomicU64,
@@ -58,10 +60,19 @@ impl DeploymentKey {
         DeploymentKey {
             endpoints: configuration.endpoints.clone(),
             reader: configuration.reader.clone(),
+            allowed_nodes: configuration.allowed_nodes.clone(),
             sentinel: configuration.sentinel.clone(),
             credentials: configuration.credentials.clone(),
             protocol: configuration.protocol,
         }
+    }
+}
+
+impl DeploymentKey {
+    /// Whether a node that another one named, a worker or a server, may be used at all.
+    pub fn admits(&self, node: &NodeAddress) -> bool {
+        let configured = || self.endpoints.iter().any(|endpoint| endpoint.address == *node);
+        self.allowed_nodes.as_ref().is_none_or(|allowed| allowed.admit(node) || configured())
     }
 }
 
@@ -112,7 +123,7 @@ impl Deployment {
     /// Takes what the primary of `epoch` answered when it was asked for its replicas.
     pub fn heed(&self, epoch: u64, answer: Answer, now: Instant) {
         let replicas = match &answer {
-            Answer::Primary(replicas) => replicas.clone(),
+            Answer::Primary(replicas) => replicas.iter().filter(|node| self.key.admits(node)).cloned().collect(),
             _ => Vec::new(),
         };
         let complete = self.watch.heed(epoch, answer, now, &self.place);

@@ -51,7 +51,8 @@ impl Deployment {
         }
         let published = self.place.read()?;
         knowledge.published(published.stamp);
-        let notice = Notice::decode(&published.bytes)?;
+        let mut notice = Notice::decode(&published.bytes).filter(|notice| self.key.admits(&notice.primary))?;
+        notice.replicas.retain(|node| self.key.admits(node));
         let former = knowledge.primary().filter(|known| **known != notice.primary).cloned();
         knowledge.take_over(&notice);
         self.epoch.store(knowledge.epoch(), Ordering::Release);
@@ -60,7 +61,7 @@ impl Deployment {
 
     /// What was told last, whoever of this process has heard it.
     pub fn told(&self) -> Option<Notice> {
-        Notice::decode(&self.place.read()?.bytes)
+        Notice::decode(&self.place.read()?.bytes).filter(|notice| self.key.admits(&notice.primary))
     }
 
     /// Learns from what a primary said of itself, and tells the others, unless one of them has told of another primary
@@ -73,14 +74,16 @@ impl Deployment {
         based_on: u64,
         now: u64,
     ) -> Learned {
+        let mut report = report.clone();
+        report.replicas.retain(|node| self.key.admits(node));
         let change = {
             let mut knowledge = self.knowledge.lock();
             let mut next = knowledge.clone();
-            let change = next.learn_primary(address, report);
+            let change = next.learn_primary(address, &report);
             if !self.is_late(&mut next, evidence, change, based_on, now) {
                 *knowledge = next;
                 self.epoch.store(knowledge.epoch(), Ordering::Release);
-                self.watch.primary_said(knowledge.epoch(), report);
+                self.watch.primary_said(knowledge.epoch(), &report);
                 return Learned::New(change);
             }
             change

@@ -345,3 +345,35 @@ fn of_two_searches_the_one_that_ends_later_takes_what_the_other_has_found() {
     assert_eq!(one.client.deployment().knowledge().primary(), Some(&node(2)));
     assert!(one.elapsed() < 0.13, "{}", one.elapsed());
 }
+
+fn allowed(nodes: &[&str]) -> (&'static str, Setting) {
+    let nodes = nodes.iter().map(|node| Setting::Text((*node).to_owned())).collect();
+    ("allowed_nodes", Setting::List(nodes))
+}
+
+#[test]
+fn a_hint_that_leads_where_it_may_not_is_ignored_and_gets_no_password() {
+    let [mut one] = workers(replicated(), &[1], &[allowed(&["192.0.2.0/24"])]);
+    one.run("SET k v").unwrap();
+    one.network.change(promote_2);
+    publish_after(&one, MILLI, promotion_of_2());
+    one.network.clock.advance(2 * MILLI);
+    one.network.change(|state| state.kill(1));
+    one.network.after(SECOND, |state| state.restart(1));
+    let before = dialed(&one);
+    assert_eq!(one.run("SET k w"), Ok(Value::Okay));
+    let after = dialed(&one);
+    assert_eq!([after[1] - before[1], after[2] - before[2]], [0, 0], "nobody else was asked");
+    assert_eq!(one.network.server(1, |server| server.count("SET")), 2);
+    assert!(one.client.deployment().knowledge().replicas().is_empty(), "replicas are not used either");
+}
+
+#[test]
+fn nodes_that_are_allowed_are_discovered_as_ever() {
+    let [mut one] = workers(replicated(), &[1], &[allowed(&["10.0.0.0/8"])]);
+    one.run("SET k v").unwrap();
+    kill_1(&one);
+    one.network.after(100 * MILLI, promote_2);
+    assert_eq!(one.run("SET k w"), Ok(Value::Okay));
+    assert_eq!(one.network.server(2, |server| server.count("SET")), 1);
+}
