@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::{DeclaredRole, Endpoint, NodeAddress};
 use super::error::ConfigurationError;
+use super::host::fault_of_host_name;
 use super::names::{self, IGNORED_PARAMETERS};
 use super::numbers;
 use super::policy::Protocol;
@@ -145,7 +146,8 @@ pub(super) fn scheme(option: &str, value: &Setting) -> Result<Scheme, Configurat
 }
 
 fn host(option: &str, value: &Setting) -> Result<String, ConfigurationError> {
-    let refused = || ConfigurationError::about(option, value, "a host name or IP address, without scheme and port");
+    let accepted = "a host name or IP address, without scheme and port";
+    let refused = || ConfigurationError::about(option, value, accepted);
     let Setting::Text(text) = value else { return Err(refused()) };
     let host = text.trim();
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
@@ -155,7 +157,10 @@ fn host(option: &str, value: &Setting) -> Result<String, ConfigurationError> {
     if host.is_empty() || host.contains(foreign) || (host.contains(':') && address.parse::<Ipv6Addr>().is_err()) {
         return Err(refused());
     }
-    Ok(host.to_owned())
+    match fault_of_host_name(host).filter(|_| !host.contains(':')) {
+        Some(fault) => Err(ConfigurationError::about(option, value, format!("{accepted} ({fault})"))),
+        None => Ok(host.to_owned()),
+    }
 }
 
 fn port(option: &str, value: &Setting) -> Result<u16, ConfigurationError> {

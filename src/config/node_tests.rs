@@ -98,6 +98,8 @@ fn a_host_is_only_a_host() {
     for right in ["h", "10.0.0.1", "::1", "[::1]", "fe80::1%eth0", "master.group.use1.cache.amazonaws.com"] {
         assert!(read(&[("host", text(right))]).is_ok(), "{right}");
     }
+    let error = refused("host", text("rédis.example"));
+    assert!(error.accepted().contains("xn--"), "{}", error.accepted());
 }
 
 #[test]
