@@ -8,6 +8,7 @@ mod belief;
 mod hints;
 mod names;
 mod obstacles;
+mod reach;
 mod search;
 mod sentinels;
 mod target;
