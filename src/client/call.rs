@@ -186,7 +186,7 @@ impl Call {
     }
 
     /// Whether the command changes nothing, so that there is nothing to say about whether it was applied.
-    fn is_read(&self, frame: &Frame) -> bool {
+    pub fn is_read(&self, frame: &Frame) -> bool {
         !frame.is_empty() && command::is_read(self.command, &frame.words()[1..])
     }
 

@@ -128,7 +128,10 @@ impl Client {
             None => {
                 self.put_back(desk);
                 call.node = asked;
-                call.retry.doubt();
+                // What only reads is in no doubt, whatever it says.
+                if !call.is_read(&desk.frame) {
+                    call.retry.doubt();
+                }
                 let cause = Cause::Io(format!("the node cannot be asked whether it is a replica; it said: {text}"));
                 Err(Lost::awaiting(cause))
             }

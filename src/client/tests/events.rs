@@ -75,3 +75,20 @@ fn what_became_of_the_command_that_found_its_node_silent_counts_too() {
         assert_eq!(counts(&event), expected.map(Detail::Count).each_ref(), "{command}: {event:?}");
     }
 }
+
+#[test]
+fn a_connection_that_was_lost_under_a_command_is_told_of_and_one_that_was_idle_is_not() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::CloseAfter)));
+    bench.run("GET k").unwrap();
+    let event = next(&mut bench, "connection.replaced");
+    assert_eq!(event.detail("node"), Some(&Detail::Text("10.0.0.1:1".into())), "{event:?}");
+    assert_eq!(counts(&event), [&Detail::Count(1), &Detail::Count(1), &Detail::Count(0)], "{event:?}");
+    assert_eq!(bench.events(), [""; 0]);
+
+    bench.network.change(|state| state.close_all(1));
+    crate::connection::Network::wait(&bench.network, &mut [], Some(Duration::from_secs(5))).unwrap();
+    bench.run("GET k").unwrap();
+    assert_eq!(bench.events(), [""; 0], "it was looked at before it was used");
+}

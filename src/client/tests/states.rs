@@ -215,3 +215,18 @@ fn a_batch_on_a_connection_that_is_not_let_in_any_more_goes_over_a_new_one() {
     let (seen, failure) = bench.run_batch("GET k");
     assert_eq!((seen, failure), (vec!["NOAUTH".to_owned()], None));
 }
+
+#[test]
+fn a_script_that_only_reads_is_in_no_doubt() {
+    let readonly = say("READONLY You can't write against a read only replica. script: f, on @user_script:1.");
+    let mut bench = Bench::with(replicated(), &[1], &[("command_timeout", Setting::Float(2.0))]);
+    bench.run("SET k v").unwrap();
+    bench.network.server(1, |server| server.faults.push_back(("EVAL_RO".into(), readonly)));
+    bench.network.after(Duration::from_micros(50), |state| {
+        // Its last words are on their way when it dies.
+        state.refuse(1);
+        state.server(2).promote();
+    });
+    assert_eq!(bench.run("EVAL_RO script 0"), Ok(Value::Okay));
+    assert_eq!(bench.network.server(2, |server| server.count("EVAL_RO")), 1);
+}
