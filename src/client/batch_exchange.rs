@@ -28,7 +28,7 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Lost> {
-        let mut heard = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
+        let mut heard = if call.is_prompt() { call.started } else { self.world.clock.now() };
         if call.deadline.passed(heard) {
             // What is sent now would only be in doubt.
             return Err(Lost::before(Phase::Write, Cause::TimedOut(call.limit())));

@@ -40,6 +40,8 @@ pub struct Call {
     pub recover: Option<Recovery>,
     /// How often it had to recover.
     pub recoveries: u32,
+    /// Whether a connection had to be opened for it.
+    pub dialed: bool,
     /// Whether it counts already among those that a disturbance made wait.
     pub waited: bool,
     /// What rides with it.
@@ -106,6 +108,7 @@ impl Call {
             node: None,
             recover: None,
             recoveries: 0,
+            dialed: false,
             waited: false,
             riders: Riders::default(),
             told: false,
@@ -115,6 +118,13 @@ impl Call {
             garbled: 0,
             backoff: None,
         }
+    }
+
+    /// Whether the present attempt begins when the command did, so that no clock has to be read: the first one, on a
+    /// connection that was there.
+    #[inline]
+    pub fn is_prompt(&self) -> bool {
+        self.retry.attempts() == 1 && !self.dialed
     }
 
     /// Remembers the node of the present attempt. Only failures ask for it, so only they note it.

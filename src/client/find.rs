@@ -146,6 +146,7 @@ impl Client {
         former: Option<&NodeAddress>,
         recovery: Option<&Recovery>,
     ) -> Result<Roles, Lost> {
+        call.dialed = true;
         let result = self.drive_to_end(desk, call, search, former, recovery);
         // Whoever waits goes on where this search has stopped.
         desk.turn = None;

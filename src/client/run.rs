@@ -175,7 +175,7 @@ impl Client {
         if let Some(lease) = desk.lease.as_mut() {
             lease.connection.set_limits(limits);
         }
-        let begun = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
+        let begun = if call.is_prompt() { call.started } else { self.world.clock.now() };
         if call.deadline.passed(begun) {
             // What is sent now would only be in doubt.
             return Err(Lost::before(Phase::Write, Cause::TimedOut(call.limit())));

@@ -179,3 +179,21 @@ fn connecting_ends_with_the_deadline_and_disconnecting_waits_for_nobody() {
     bench.client.disconnect(&mut bench.desk);
     took(&bench, since, 0.0);
 }
+
+#[test]
+fn the_limit_of_a_reply_begins_when_the_command_is_sent_however_long_a_connection_took() {
+    for batch in [false, true] {
+        let mut bench = alone(&[("command_timeout", 10.0), ("read_write_timeout", 1.0), ("breaker_after", 0.0)]);
+        bench.network.change(|state| state.kill(1));
+        bench.network.after(Duration::from_secs(2), |state| {
+            state.latency = Duration::from_millis(400);
+            state.restart(1);
+        });
+        if batch {
+            let (seen, failure) = bench.run_batch("INCR n; INCR n");
+            assert_eq!((seen, failure), (["1", "2"].map(String::from).to_vec(), None));
+        } else {
+            assert_eq!(bench.run("INCR n"), Ok(Value::Int(1)));
+        }
+    }
+}
