@@ -23,7 +23,7 @@ const MOST_MISSED: u32 = 2;
 
 impl Client {
     /// Sends the frame on the desk's connection, whole.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, desk: &mut Desk, call: &Call, replies: u32) -> Result<(), Lost> {
         let Some(lease) = desk.lease.as_mut() else { return Err(no_lease()) };
         let frame = desk.frame.bytes();

@@ -78,6 +78,7 @@ impl Recovery {
 
 impl Call {
     /// A command that begins now.
+    #[inline(always)]
     pub fn new(command: Option<&'static Command>, frame: &Frame, policy: &Policy, now: Instant) -> Call {
         let blocking = command.filter(|command| command.blocking != command::Blocking::No).and_then(|command| {
             let words = frame.words();
@@ -96,6 +97,7 @@ impl Call {
         Call::begun(None, batch.blocks_for(), policy, now)
     }
 
+    #[inline(always)]
     fn begun(command: Option<&'static Command>, blocks_for: Option<Duration>, policy: &Policy, now: Instant) -> Call {
         Call {
             command,
@@ -135,7 +137,16 @@ impl Call {
     }
 
     /// When the reply of an attempt that begins now has to be there, and which limit says so.
+    #[inline(always)]
     pub fn reply_deadline(&self, now: Instant, policy: &Policy) -> (Deadline, Limit) {
+        if !self.blocking {
+            let reply = Deadline::after(now, policy.read_write_timeout);
+            return if reply.instant() < self.deadline.instant() {
+                (reply, Limit::ReadWriteTimeout)
+            } else {
+                (self.deadline, self.limit())
+            };
+        }
         // The command's own timeout is time that the caller wanted to wait.
         let reply = policy.read_write_timeout.zip(self.blocks_for).map(|(limit, blocks)| limit.saturating_add(blocks));
         let reply = Deadline::after(now, reply);

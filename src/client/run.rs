@@ -44,7 +44,7 @@ impl Client {
         result
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_call<S: Sink>(
         &mut self,
         desk: &mut Desk,
@@ -335,7 +335,7 @@ impl Client {
     }
 
     /// Checks in what is on the desk, as of the time that the command began: good enough, and free.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_back_at(&mut self, desk: &mut Desk, now: Instant) {
         if let Some(lease) = desk.lease.take() {
             if self.vouches {

@@ -103,6 +103,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is lost, before the whole frame was sent.
+    #[inline(always)]
     pub fn send(&mut self, frame: &[u8], replies: u32) -> Result<usize, Lost> {
         let sent = self.send_part(frame)?;
         if sent == frame.len() {
@@ -158,7 +159,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is lost, or the peer does not speak RESP.
-    #[inline]
+    #[inline(always)]
     pub fn receive<S: Sink>(&mut self, sink: &mut S, patience: Patience) -> Result<Received, Lost> {
         let mut asked = false;
         loop {

@@ -56,7 +56,8 @@ impl Add<Duration> for Instant {
     type Output = Instant;
 
     fn add(self, duration: Duration) -> Instant {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // Without the 128 bits of `as_nanos`: every command adds its limits.
+        let nanos = duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()));
         Instant(self.0.saturating_add(nanos))
     }
 }
