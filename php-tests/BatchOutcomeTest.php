@@ -86,6 +86,10 @@ final class BatchOutcomeTest extends RedisTestCase
         $redis->set('k', 'before');
         Wait::until('the replicas have it', static fn (): bool => $set->replica(0)->command('GET', 'k') === 'before');
         $promotion = $set->promoteLater($set->replica(0), 0.4, [$set->replica(1)]);
+        $heard = [];
+        $redis->onEvent(static function (string $event) use (&$heard, $redis): void {
+            $heard[$event] = $redis->get('n');
+        });
         $set->primary()->kill();
         $replies = $redis->pipeline(static function (Pipeline $pipeline): void {
             for ($i = 0; $i < 1000; $i++) {
@@ -95,6 +99,7 @@ final class BatchOutcomeTest extends RedisTestCase
         });
         self::assertSame([...range(1, 1000), 'before'], $replies);
         self::assertSame('1000', $set->replica(0)->command('GET', 'n'));
+        self::assertSame('1000', $heard['failover.completed'] ?? null, 'listeners are told after the batch: ' . self::seen($heard));
         $promotion->wait();
     }
 
