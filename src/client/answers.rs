@@ -11,7 +11,7 @@ pub fn read(question: Question, value: &Value) -> Option<Answer> {
     match question {
         Question::Role => read_role(value),
         Question::Info => Report::read(None, Some(value)).map(|report| match report.role {
-            Role::Primary => Answer::Primary(report.replicas),
+            Role::Primary => Answer::Primary(report.online),
             Role::Replica => Answer::Replica,
         }),
     }

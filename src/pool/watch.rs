@@ -248,7 +248,7 @@ impl Watch {
         let tells = report.lineage.is_some();
         if notes.epoch != epoch {
             notes.begin(epoch);
-            (notes.attached, notes.fresh) = (report.replicas.clone(), tells);
+            (notes.attached, notes.fresh) = (report.online.clone(), tells);
             self.due.set(Instant::default());
             return;
         }
@@ -256,10 +256,10 @@ impl Watch {
             self.due.set(Instant::default());
         }
         if tells && notes.doubt.is_none() {
-            let away = notes.away(&report.replicas);
+            let away = notes.away(&report.online);
             notes.fresh = away.is_empty();
             if away.is_empty() {
-                notes.attached.clone_from(&report.replicas);
+                notes.attached.clone_from(&report.online);
             } else {
                 notes.doubt = Some(Doubt { away, since: None, looks: 0 });
             }

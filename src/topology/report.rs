@@ -78,6 +78,8 @@ pub struct Report {
     pub lineage: Option<Lineage>,
     /// The replicas attached to it, by the addresses it knows them by.
     pub replicas: Vec<NodeAddress>,
+    /// Those of them that have a whole copy and follow: the ones that ROLE tells of.
+    pub online: Vec<NodeAddress>,
     /// The primary it follows, if it is a replica.
     pub primary: Option<NodeAddress>,
     /// Whether a replica's link to its primary is up.
@@ -93,6 +95,7 @@ impl Report {
             version: String::new(),
             lineage: None,
             replicas: Vec::new(),
+            online: Vec::new(),
             primary: None,
             link_up: false,
         }
@@ -164,7 +167,12 @@ impl Report {
             });
         }
         for number in 0..info.get::<usize>("connected_slaves").unwrap_or(0).min(MAX_REPLICAS) {
-            self.replicas.extend(parse_replica(&text(&format!("slave{number}"))));
+            let line = text(&format!("slave{number}"));
+            let Some(replica) = parse_replica(&line) else { continue };
+            if line.split(',').any(|field| field == "state=online") {
+                self.online.push(replica.clone());
+            }
+            self.replicas.push(replica);
         }
         if role == Role::Replica {
             let port = info.get::<u16>("master_port").unwrap_or(0);
@@ -223,6 +231,7 @@ mod tests {
         assert_eq!(report.role, Role::Primary);
         assert_eq!(report.version, "7.0.15");
         assert_eq!(report.replicas, [NodeAddress::tcp("10.0.0.2", 6379), NodeAddress::tcp("fd00::3", 6380)]);
+        assert_eq!(report.online, [NodeAddress::tcp("10.0.0.2", 6379)], "the other one gets its copy still");
         let lineage = Lineage { id: "aa".into(), offset: 17, ..Lineage::default() };
         assert_eq!(report.lineage, Some(lineage));
     }

@@ -110,6 +110,23 @@ fn a_second_split_brain_costs_no_more_than_the_first() {
 }
 
 #[test]
+fn a_replica_that_gets_its_copy_still_is_not_missed() {
+    for hides_role in [false, true] {
+        let mut servers = replicated();
+        (servers[0].replicas, servers[0].syncing, servers[0].hides_role) = (vec![node(2)], vec![node(3)], hides_role);
+        let mut bench = Bench::of(servers);
+        traffic(&mut bench, &["SET k v"], Duration::from_secs(1));
+        // A new connection is told by INFO.
+        bench.network.change(|state| state.close_all(1));
+        traffic(&mut bench, &["SET k v"], Duration::from_secs(1));
+        assert!(!bench.events().contains(&"primary.suspected"), "ROLE hidden: {hides_role}");
+        let searched = bench.network.dialed(2);
+        traffic(&mut bench, &["SET k v"], Duration::from_secs(1));
+        assert_eq!(bench.network.dialed(2), searched, "ROLE hidden: {hides_role}");
+    }
+}
+
+#[test]
 fn dead_replicas_without_a_promotion_cost_little_and_less_and_less() {
     let mut bench = settled();
     let begun = bench.elapsed();

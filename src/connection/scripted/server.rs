@@ -57,6 +57,8 @@ pub struct Server {
     pub hides_info: bool,
     /// Whether ROLE is refused to the user.
     pub hides_role: bool,
+    /// Replicas that get their copy: INFO lists them, ROLE does not.
+    pub syncing: Vec<NodeAddress>,
     /// How often ROLE was answered or refused.
     pub roles: usize,
     /// How many replicas acknowledge what is written, and after how long; all that are attached, at once, if not given.
@@ -303,10 +305,12 @@ impl Server {
         if let Some(NodeAddress::Tcp { host, port }) = &self.follows {
             text += &format!("role:slave\r\nmaster_host:{host}\r\nmaster_port:{port}\r\nmaster_link_status:up\r\n");
         } else {
-            text += &format!("role:master\r\nconnected_slaves:{}\r\n", self.replicas.len());
-            for (number, replica) in self.replicas.iter().enumerate() {
+            text += &format!("role:master\r\nconnected_slaves:{}\r\n", self.replicas.len() + self.syncing.len());
+            let online = self.replicas.iter().map(|replica| (replica, "online"));
+            let syncing = self.syncing.iter().map(|replica| (replica, "wait_bgsave"));
+            for (number, (replica, state)) in online.chain(syncing).enumerate() {
                 if let NodeAddress::Tcp { host, port } = replica {
-                    text += &format!("slave{number}:ip={host},port={port},state=online,offset=1,lag=0\r\n");
+                    text += &format!("slave{number}:ip={host},port={port},state={state},offset=1,lag=0\r\n");
                 }
             }
         }
