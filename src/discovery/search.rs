@@ -194,6 +194,8 @@ impl Search {
             }
         }
         self.all_until = instant;
+        // What they could name are replicas, and those are known: a look around now and then is not worth their time.
+        self.sentinels = None;
     }
 
     /// The primary that was known when it began.

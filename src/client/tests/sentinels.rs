@@ -356,3 +356,21 @@ fn the_promotion_is_seen_at_once_by_users_without_info_though_machines_hang() {
     assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
     assert!((2.0..2.05).contains(&bench.elapsed()), "{}", bench.elapsed());
 }
+
+#[test]
+fn a_replica_that_stays_away_costs_the_sentinels_nothing() {
+    let mut bench = bench(watched());
+    bench.run("SET k v").unwrap();
+    let dialed = |bench: &Bench| SENTINELS.map(|index| bench.network.dialed(index));
+    let before = dialed(&bench);
+    bench.network.change(|state| {
+        state.kill(3);
+        state.server(1).replicas = vec![node(2)];
+    });
+    for _ in 0..50 {
+        bench.network.clock.advance(Duration::from_millis(60));
+        assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    }
+    assert!(bench.network.dialed(3) > 1, "one looks around for it");
+    assert_eq!(dialed(&bench), before);
+}
