@@ -59,8 +59,10 @@ final class Process
         }
         $this->handle = $handle;
         $this->input = $pipes[0];
-        $this->pid = proc_get_status($handle)['pid'];
+        $status = proc_get_status($handle);
+        $this->pid = $status['pid'];
         self::$running[$this->pid] = $this;
+        $this->note($status);
     }
 
     public function pid(): int
@@ -114,14 +116,23 @@ final class Process
             return false;
         }
         $status = proc_get_status($this->handle);
-        if ($status['running']) {
-            return true;
-        }
-        // Only the first call after the end tells how it ended.
-        $this->end = ['exitcode' => $status['exitcode'], 'signaled' => $status['signaled'], 'termsig' => $status['termsig']];
-        unset(self::$running[$this->pid]);
+        $this->note($status);
 
-        return false;
+        return $status['running'];
+    }
+
+    /**
+     * Keeps how the process ended, if it has: only the first question after the end is told, and that may be the one right after
+     * the start.
+     *
+     * @param array<string, mixed> $status
+     */
+    private function note(array $status): void
+    {
+        if (!$status['running']) {
+            $this->end = ['exitcode' => $status['exitcode'], 'signaled' => $status['signaled'], 'termsig' => $status['termsig']];
+            unset(self::$running[$this->pid]);
+        }
     }
 
     /** Waits for the end; the exit code, or minus the signal that ended it. */

@@ -37,6 +37,8 @@ pub struct State {
     /// How long a lookup takes; without end if nobody answers.
     pub names_take: Option<Duration>,
     pipes: Vec<Pipe>,
+    /// Those of the pipes in which something may still happen: a long test leaves many behind.
+    open: Vec<usize>,
     script: Vec<(Instant, Happening)>,
     now: Instant,
     /// How long a reply takes.
@@ -70,6 +72,8 @@ struct Pipe {
     undelivered: usize,
     /// Whether the kernel takes nothing more, since the peer does not either.
     stuffed: bool,
+    /// The client has let go of it; what had arrived is executed all the same.
+    abandoned: bool,
 }
 
 impl Pipe {
@@ -148,8 +152,9 @@ impl ScriptedNetwork {
     fn next_happening(&self) -> Option<Instant> {
         let state = self.state.lock();
         let now = self.clock.now();
-        let replies = state.pipes.iter().flat_map(|pipe| pipe.leaving.iter().map(|(at, _)| *at)).filter(|at| *at > now);
-        let ends = state.pipes.iter().filter_map(|pipe| pipe.end_at).filter(|at| *at > now);
+        let open = || state.open.iter().map(|token| &state.pipes[*token]);
+        let replies = open().flat_map(|pipe| pipe.leaving.iter().map(|(at, _)| *at)).filter(|at| *at > now);
+        let ends = open().filter_map(|pipe| pipe.end_at).filter(|at| *at > now);
         state.script.iter().map(|(at, _)| *at).chain(replies).chain(ends).min()
     }
 }
@@ -233,13 +238,19 @@ impl State {
         self.virtual_addresses.insert(address.clone(), nodes.iter().map(|index| node(*index)).collect());
     }
 
+    fn forget_abandoned(&mut self) {
+        let pipes = &self.pipes;
+        self.open.retain(|token| !pipes[*token].abandoned || !pipes[*token].arrived.is_empty());
+    }
+
     fn is_full(&self, pipe: &Pipe) -> bool {
         pipe.stuffed
             || self.buffer.is_some_and(|most| pipe.leaving.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() >= most)
     }
 
     fn serve(&mut self) {
-        for pipe in &mut self.pipes {
+        for token in &self.open {
+            let pipe = &mut self.pipes[*token];
             let node = self.nodes.get_mut(&pipe.node).expect("pipes lead to nodes");
             while !node.frozen && !pipe.is_closed_by_server() {
                 let Some(length) = command_length(&pipe.arrived) else { break };
@@ -306,9 +317,11 @@ impl Network for ScriptedNetwork {
             end_at: None,
             undelivered: 0,
             stuffed: false,
+            abandoned: false,
         };
         state.pipes.push(pipe);
         let token = state.pipes.len() - 1;
+        state.open.push(token);
         Ok(Box::new(ScriptedTransport { network: self.clone(), token, brief: options.brief }))
     }
 
@@ -449,6 +462,14 @@ impl Transport for ScriptedTransport {
             (true, false) => Quiet::Closed,
             (false, false) => Quiet::Yes,
         }
+    }
+}
+
+impl Drop for ScriptedTransport {
+    fn drop(&mut self) {
+        let mut state = self.network.state.lock();
+        state.pipes[self.token].abandoned = true;
+        state.forget_abandoned();
     }
 }
 
