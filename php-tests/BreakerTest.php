@@ -18,7 +18,7 @@ use Tests\Support\Wait;
 /** P11: when nobody has succeeded for a while commands fail at once, until one of them finds a server again. */
 final class BreakerTest extends RedisTestCase
 {
-    private const OPTIONS = ['breaker_after' => 1.0, 'command_timeout' => 0.5];
+    private const OPTIONS = ['breaker_after' => 1.0, 'when_open' => 'fail', 'command_timeout' => 0.5];
 
     public function test_a_program_whose_server_is_down_fails_fast_and_goes_on_when_it_is_back(): void
     {

@@ -58,7 +58,7 @@ impl Default for Defaults {
                 max_attempts: None,
             },
             breaker_after: Some(Duration::from_secs(5)),
-            when_open: WhenOpen::Fail,
+            when_open: WhenOpen::Wait,
             min_replicas: None,
             max_connections: 8,
             max_idle_time: Duration::from_secs(240),
@@ -82,7 +82,11 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
     ("request_budget", "0", "limit of all commands of one request, in seconds; 0: none"),
     ("suspect_after", "0.25", "silence of a primary after which other nodes are asked, in seconds"),
     ("breaker_after", "5.0", "time without any success after which commands fail at once, in seconds; 0: never"),
-    ("when_open", "fail", "what commands do then: fail, or wait for a server within their limits"),
+    (
+        "when_open",
+        "",
+        "what commands do then: fail, or wait for a server within their limits; empty: wait for CLI, fail otherwise and in AWS Lambda",
+    ),
     ("min_replicas", "0", "replicas that have to acknowledge a write within 0.1 s; 0: none"),
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
@@ -111,7 +115,8 @@ impl Defaults {
         if sapi == "cli" && !lambda {
             return defaults;
         }
-        Defaults { command_timeout: Some(COMMAND_TIMEOUT_OF_REQUESTS), ..defaults }
+        // Where somebody waits, an answer at once is worth more than a late one; a worker has all of its command_timeout.
+        Defaults { command_timeout: Some(COMMAND_TIMEOUT_OF_REQUESTS), when_open: WhenOpen::Fail, ..defaults }
     }
 
     /// Takes the ini setting `resilient_redis.NAME`; an empty text leaves what is there.
@@ -212,6 +217,11 @@ mod tests {
         let limit = |sapi, lambda| Defaults::of(sapi, lambda).command_timeout.unwrap().as_secs();
         assert_eq!(limit("cli", false), 10);
         assert_eq!([limit("cli", true), limit("fpm-fcgi", false), limit("cli-server", false)], [5, 5, 5]);
+        let open = |sapi, lambda| Defaults::of(sapi, lambda).when_open;
+        assert_eq!(
+            [open("cli", false), open("cli", true), open("fpm-fcgi", false)],
+            [WhenOpen::Wait, WhenOpen::Fail, WhenOpen::Fail]
+        );
     }
 
     #[test]
@@ -223,7 +233,7 @@ mod tests {
             ("request_budget", "2.5"),
             ("suspect_after", "1"),
             ("breaker_after", "0"),
-            ("when_open", "wait"),
+            ("when_open", "fail"),
             ("min_replicas", "2"),
             ("max_connections", "2"),
             ("max_idle_time", "60"),
@@ -244,7 +254,7 @@ mod tests {
             suspect_after: Duration::from_secs(1),
             retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
             breaker_after: None,
-            when_open: WhenOpen::Wait,
+            when_open: WhenOpen::Fail,
             min_replicas: Some(Quorum { count: 2, timeout: Duration::from_millis(100) }),
             max_connections: 2,
             max_idle_time: Duration::from_secs(60),

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use redis::Value;
 
 use crate::board::Board;
-use crate::config::{Defaults, Setting, configure};
+use crate::config::{Defaults, Setting, WhenOpen, configure};
 use crate::connection::scripted::{ScriptedNetwork, Server, node};
 use crate::pool::Registry;
 use crate::resp::{Sink, ValueSink};
@@ -115,7 +115,9 @@ impl Bench {
 
 fn client_in(world: &Arc<World>, parameters: &Setting, options: &[(&str, Setting)]) -> Client {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let configuration = configure(parameters, &Setting::Map(options), &Defaults::default()).unwrap();
+    // As on the command line, but with the breaker of php-fpm.
+    let defaults = Defaults { when_open: WhenOpen::Fail, ..Defaults::default() };
+    let configuration = configure(parameters, &Setting::Map(options), &defaults).unwrap();
     Client::new(world.clone(), configuration)
 }
 
