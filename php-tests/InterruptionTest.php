@@ -19,6 +19,9 @@ use Tests\Support\Wait;
 /** What may come between a command and its reply: PHP code, signals, a server that never stops talking. */
 final class InterruptionTest extends RedisTestCase
 {
+    /** @var list<object> Objects that the collector of cycles has to look at. */
+    private static array $kept = [];
+
     public function test_a_reply_with_a_list_for_a_key_runs_no_code_of_the_program_and_is_refused(): void
     {
         $proxy = $this->stoppedAtTheEnd(ScriptedServer::saying(self::shared(), 'HGETALL', "*2\r\n*1\r\n+list\r\n+value\r\n"));
@@ -67,6 +70,63 @@ final class InterruptionTest extends RedisTestCase
             PHP);
         self::assertSame("NULL\n", $run->output(), $run->errors());
         self::assertStringContainsString('DomainException: a listener failed', $run->errors());
+    }
+
+    public function test_no_destructor_runs_in_the_middle_of_an_exchange(): void
+    {
+        $redis = self::client();
+        $redis->set('text', 'no number');
+        $found = [];
+        $objects = array_map(static fn () => new \stdClass(), range(1, 30));
+        $ignored = ini_set('zend.exception_ignore_args', '0');
+        try {
+            foreach ([2, 5, 10] as $distance) {
+                $pipeline = $redis->pipeline(['fire-and-forget' => true]);
+                for ($i = 0; $i < 10; $i++) {
+                    $pipeline->multi()->incr('text')->exec()->set("k$i", $distance);
+                }
+                $this->littered($distance, static function () use ($redis, &$found): void {
+                    $found[] = [$redis->stats()['connections']['leased'], $redis->get('text')];
+                });
+                // Each error knows these objects, and forgets them when the next reply takes its place.
+                $execute = static fn (object ...$objects) => $pipeline->execute();
+                $execute(...$objects);
+                gc_collect_cycles();
+                self::assertSame([(string) $distance, (string) $distance], $redis->mget('k0', 'k9'));
+            }
+        } finally {
+            ini_set('zend.exception_ignore_args', (string) $ignored);
+        }
+        self::assertSame(array_fill(0, 3, [0, 'no number']), $found, 'connections in use, and a reply, in the destructors');
+    }
+
+    /** Leaves a cycle with a destructor behind, and so many places for roots before the collector of cycles runs. */
+    private function littered(int $distance, callable $destructor): void
+    {
+        $objects = [];
+        for ($i = 0; $i < gc_status()['threshold']; $i++) {
+            $objects[] = new \stdClass();
+        }
+        gc_collect_cycles();
+        $cycle = new class ($destructor) {
+            public ?object $self;
+
+            public function __construct(private readonly \Closure $destructor)
+            {
+                $this->self = $this;
+            }
+
+            public function __destruct()
+            {
+                ($this->destructor)();
+            }
+        };
+        unset($cycle);
+        for ($i = 0; gc_status()['roots'] < gc_status()['threshold'] - $distance; $i++) {
+            $another = $objects[$i];
+            unset($another);
+        }
+        self::$kept = $objects;
     }
 
     /** @dataProvider secretive */

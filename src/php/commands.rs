@@ -99,6 +99,7 @@ pub unsafe fn run(object: *mut zend_object, row: Option<&'static Command>, shape
             crate::resp::Sink::reset(&mut sink);
             exceptions::throw(&failure);
         }
+        sink.close();
         events::deliver(object);
     }
 }

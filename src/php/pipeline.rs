@@ -128,6 +128,7 @@ unsafe fn flush_plain(object: *mut zend_object) {
         queue.begin_exchange();
         let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
         let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
+        sink.close();
         queue.end_exchange();
         match result {
             Ok(()) => {
@@ -227,6 +228,7 @@ pub unsafe fn execute_block(object: *mut zend_object) -> Block {
         let mut sink = PhpSink::of_batch(&mut hands.building, &raw mut replies, &queue.batch, true);
         queue.begin_exchange();
         let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
+        sink.close();
         queue.end_exchange();
         queue.batch.clear();
         let block = match result {

@@ -66,6 +66,8 @@ pub struct PhpSink<'a> {
     pending: Pending,
     refusal: Option<Unfit>,
     course: Course,
+    /// Whether the collector of cycles keeps still for us.
+    quiet: bool,
 }
 
 impl<'a> PhpSink<'a> {
@@ -77,7 +79,28 @@ impl<'a> PhpSink<'a> {
         building.open.clear();
         building.begun = None;
         let pending = *building.pending.get_or_insert_with(Pending::of_this_thread);
-        PhpSink { building, root, shape, pending, refusal: None, course: ONE_REPLY }
+        PhpSink { building, root, shape, pending, refusal: None, course: ONE_REPLY, quiet: false }
+    }
+
+    /// The exchange is over: PHP code may run again.
+    #[inline]
+    pub fn close(&mut self) {
+        if std::mem::take(&mut self.quiet) {
+            // SAFETY: sets a flag of the collector's.
+            unsafe { zend::gc_protect(false) };
+        }
+    }
+
+    /// An error of the server as a value. It knows the arguments of the functions that we were called from; when it is
+    /// given up in favour of another reply, one of them may be the last straw that lets the collector of cycles run, and
+    /// with it the destructors of the user. So the collector waits until the exchange is over. (If PHP leaves the
+    /// exchange by a jump, it has stopped the collector itself.)
+    #[cold]
+    fn error_value(&mut self, text: &[u8]) -> Value {
+        self.course.has_errors = true;
+        // SAFETY: sets a flag of the collector's. If somebody else has set it, it is his to take back.
+        self.quiet |= unsafe { !zend::gc_protect(true) };
+        exceptions::server_error_value(text)
     }
 
     /// Gives up what is open of a reply that is not complete.
@@ -243,8 +266,8 @@ impl Sink for PhpSink<'_> {
     }
 
     fn error(&mut self, text: &[u8]) {
-        self.course.has_errors = true;
-        self.put(exceptions::server_error_value(text));
+        let error = self.error_value(text);
+        self.put(error);
     }
 
     fn begin(&mut self, kind: Aggregate, length: usize) {

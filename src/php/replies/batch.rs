@@ -7,7 +7,6 @@ use ext_php_rs::ffi::{_zend_new_array, zend_hash_index_del};
 use crate::client::{Batch, Replies};
 use crate::command::Shape;
 
-use super::super::exceptions;
 use super::super::zend::{self, Value};
 use super::{Building, Filling, MOST_FORESEEN, Open, PhpSink};
 
@@ -110,9 +109,9 @@ impl Replies for PhpSink<'_> {
             return;
         }
         self.drop_open();
-        self.course.has_errors = true;
         let next = std::mem::replace(&mut self.course.place, self.course.first + index);
-        self.put(exceptions::server_error_value(text));
+        let error = self.error_value(text);
+        self.put(error);
         self.course.place = next;
     }
 
