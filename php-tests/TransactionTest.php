@@ -10,6 +10,7 @@ use ResilientRedis\ClientException;
 use ResilientRedis\ConfigurationException;
 use ResilientRedis\OutcomeUnknown;
 use ResilientRedis\ServerException;
+use ResilientRedis\TimeoutException;
 use ResilientRedis\Transaction;
 use Tests\Support\RedisTestCase;
 use Tests\Support\ScriptedServer;
@@ -247,6 +248,78 @@ final class TransactionTest extends RedisTestCase
         };
         self::thrown(OutcomeUnknown::class, static fn () => $redis->transaction(['watch' => 'n', 'retry' => 3], $callable));
         self::assertSame(1, $runs, 'a second run might apply a second time what it worked out from what it read');
+    }
+
+    /** @dataProvider endsOfAWatch */
+    public function test_nothing_is_sent_if_the_watch_ended_though_the_callable_goes_on(callable $end): void
+    {
+        $redis = self::client();
+        self::shared()->command('SET', 'n', '1');
+        $runs = 0;
+        $callable = function (Transaction $transaction) use ($redis, $end, &$runs): void {
+            $value = (int) $transaction->get('n');
+            if (++$runs === 1) {
+                $end($redis, $transaction);
+                self::shared()->command('SET', 'n', '100');
+            }
+            $transaction->multi();
+            $transaction->set('n', $value + 1);
+        };
+        $options = ['cas' => true, 'watch' => 'n'];
+        $exception = self::thrown(AbortedMultiExecException::class, static fn () => $redis->transaction($options, $callable));
+        self::assertStringContainsString('watch of its keys had ended', $exception->getMessage());
+        self::assertSame([1, '100', 0], [$runs, $redis->get('n'), $redis->stats()['connections']['leased']]);
+        $runs = 0;
+        self::shared()->command('SET', 'n', '1');
+        self::assertSame([['OK'], '101', 2], [$redis->transaction(['retry' => 1] + $options, $callable), $redis->get('n'), $runs]);
+    }
+
+    /** @return iterable<string, array{callable}> */
+    public static function endsOfAWatch(): iterable
+    {
+        $lose = static function (ResilientRedis $redis, Transaction $transaction): void {
+            self::shared()->command('CLIENT', 'KILL', 'TYPE', 'normal');
+            self::thrown(AbortedMultiExecException::class, static fn () => $transaction->get('n'));
+        };
+        yield 'its exception was caught' => [$lose];
+        yield 'another transaction of the client' => [static fn (ResilientRedis $redis) => $redis->transaction(static fn (Transaction $other) => $other->incr('other'))];
+        yield 'a disconnect' => [static fn (ResilientRedis $redis) => $redis->disconnect()];
+    }
+
+    public function test_a_lost_watch_may_be_begun_anew(): void
+    {
+        $redis = self::client();
+        $transaction = $redis->transaction(['cas' => true, 'watch' => 'n']);
+        $transaction->get('n');
+        self::shared()->command('CLIENT', 'KILL', 'TYPE', 'normal');
+        self::thrown(AbortedMultiExecException::class, static fn () => $transaction->get('n'));
+        $transaction->watch('n');
+        self::assertSame(['OK'], $transaction->multi()->set('n', '1')->execute());
+    }
+
+    public function test_a_transaction_that_lost_its_watch_leaves_that_of_others_alone(): void
+    {
+        $redis = self::client();
+        $transaction = $redis->transaction(['cas' => true, 'watch' => 'n']);
+        $transaction->get('n');
+        $redis->unwatch();
+        $redis->watch('n');
+        $redis->multi();
+        $redis->set('k', 'v');
+        unset($transaction);
+        self::assertSame(['OK'], $redis->exec());
+    }
+
+    public function test_a_transaction_that_is_not_sent_ends_its_watch(): void
+    {
+        $redis = self::client(['request_budget' => 0.2]);
+        $callable = static function (Transaction $transaction): void {
+            self::thrown(OutcomeUnknown::class, static fn () => self::client(['request_budget' => 0.2])->blpop('none', 1));
+            $transaction->multi();
+            $transaction->set('k', 'v');
+        };
+        self::thrown(TimeoutException::class, static fn () => $redis->transaction(['cas' => true, 'watch' => 'n'], $callable));
+        self::assertSame(0, $redis->stats()['connections']['leased'], 'nothing is pinned');
     }
 
     /** @param array<string, mixed> $options */

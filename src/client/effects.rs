@@ -118,7 +118,10 @@ impl Client {
     pub(super) fn follow(&mut self, desk: &mut Desk, effect: Effect) {
         match effect {
             Effect::Multi => self.pins.multi = true,
-            Effect::Watch => self.pins.watch = true,
+            Effect::Watch => {
+                self.watches += u64::from(!self.pins.watch);
+                self.pins.watch = true;
+            }
             Effect::Unwatch if !self.pins.multi => self.pins.watch = false,
             Effect::Exec | Effect::Discard => self.pins = Pins { multi: false, watch: false, ..self.pins },
             Effect::Pin => self.pins.state = true,

@@ -36,6 +36,8 @@ pub struct Client {
     /// The connection whose state belongs to this object.
     pub(super) pinned: Option<Lease>,
     pub(super) pins: Pins,
+    /// How often keys began to be watched.
+    pub(super) watches: u64,
     pub(super) attached: bool,
     /// Whether others have trouble, so that a success of ours is worth telling.
     pub(super) vouches: bool,
@@ -77,6 +79,7 @@ impl Client {
             primary: None,
             pinned: None,
             pins: Pins::default(),
+            watches: 0,
             attached: false,
             vouches: false,
             events: EventQueue::default(),
@@ -97,6 +100,7 @@ impl Client {
             primary: self.primary.clone(),
             pinned: None,
             pins: Pins::default(),
+            watches: 0,
             attached: false,
             vouches: false,
             events: EventQueue::default(),
@@ -129,9 +133,10 @@ impl Client {
         self.identity.credentials = self.configuration.credentials.clone();
     }
 
-    /// Whether keys are watched on the connection that is pinned.
-    pub fn is_watching(&self) -> bool {
-        self.pins.watch
+    /// The watch that lasts on the connection that is pinned. One that ended, for whatever reason, does not come again:
+    /// the next has another number.
+    pub fn watch(&self) -> Option<u64> {
+        self.pins.watch.then_some(self.watches)
     }
 
     /// Lets go of a transaction that nobody will finish: the connection that watches its keys closes.

@@ -34,8 +34,8 @@ pub struct Queue {
     pub phase: Phase,
     /// Whether its callable is running.
     pub running: bool,
-    /// Whether keys are watched for it.
-    pub watching: bool,
+    /// The client's watch that it began, until it has ended it.
+    pub watch: Option<u64>,
     /// Whether its batch is being exchanged. Found at another time, PHP left that exchange by a jump.
     exchanging: bool,
     std: zend_object,
@@ -262,7 +262,7 @@ unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
         (&raw mut (*object).options).write(Options::default());
         (&raw mut (*object).phase).write(Phase::Fresh);
         (&raw mut (*object).running).write(false);
-        (&raw mut (*object).watching).write(false);
+        (&raw mut (*object).watch).write(None);
         (&raw mut (*object).exchanging).write(false);
         let std = &raw mut (*object).std;
         zend_object_std_init(std, class);
@@ -277,9 +277,10 @@ unsafe extern "C" fn free(object: *mut zend_object) {
     // been freed before; its memory is still there, and empty.
     unsafe {
         let queue = of(object);
-        if queue.watching
+        if queue.watch.is_some()
             && zend::type_of(&queue.held[0]) == zend::IS_OBJECT
             && let Some(client) = class::of(queue.held[0].value.obj).client.as_deref_mut()
+            && client.watch() == queue.watch
         {
             client.abandon_transaction();
         }

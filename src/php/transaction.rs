@@ -5,7 +5,7 @@
 
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
-use crate::client::Kind;
+use crate::client::{Client, Kind};
 use crate::command::{self, Shape};
 use crate::resp::ValueSink;
 
@@ -14,9 +14,9 @@ use super::commands::{self, guarded};
 use super::methods::is_callable;
 use super::pipeline::{Block, aborted, execute_block, first_error, server_error};
 use super::process::hands;
-use super::queue::{self, Phase, Sort};
+use super::queue::{self, Phase, Queue, Sort};
 use super::zend::{self, Value};
-use super::{events, exceptions};
+use super::{class, events, exceptions};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -63,7 +63,9 @@ unsafe fn watch_now(object: *mut zend_object) -> bool {
         commands::run(client, command::find(b"WATCH"), Shape::Plain, reply.as_zval());
         zend::release(reply);
         let fine = !zend::has_exception();
-        queue::of(object).watching |= fine;
+        if fine {
+            queue::of(object).watch = class::of(client).client.as_deref().and_then(Client::watch);
+        }
         fine
     }
 }
@@ -75,11 +77,17 @@ unsafe fn give_up(object: *mut zend_object) {
         let queue = queue::of(object);
         queue.batch.clear();
         queue.phase = Phase::Fresh;
-        if !std::mem::take(&mut queue.watching) {
-            return;
-        }
+        end_watch(queue);
+    }
+}
+
+/// Ends the watch that the transaction began, if it lasts.
+unsafe fn end_watch(queue: &mut Queue) {
+    // SAFETY: as in `give_up`.
+    unsafe {
+        let Some(began) = queue.watch.take() else { return };
         if let Some(client) = queue.client()
-            && client.is_watching()
+            && client.watch() == Some(began)
         {
             let hands = hands();
             hands.desk.frame.begin();
@@ -169,11 +177,11 @@ unsafe fn attempt(
             give_up(object);
             return Attempt::Over;
         }
-        let block = execute_block(object);
+        let block = execute_watched(object);
         let queue = queue::of(object);
         queue.phase = Phase::Fresh;
-        // EXEC ends every watch, and so does the loss of the connection.
-        queue.watching = false;
+        // EXEC ends every watch, and so does the loss of the connection; what was never sent does not.
+        end_watch(queue);
         let throws = queue.options.throws;
         match block {
             Block::Executed(replies) => {
@@ -207,6 +215,23 @@ unsafe fn attempt(
                 Attempt::Over
             }
         }
+    }
+}
+
+/// As `execute_block`, if the keys that it watches were watched all the time. The callable may not have noticed that they
+/// were not: it may have caught what was thrown, or used the client itself.
+unsafe fn execute_watched(object: *mut zend_object) -> Block {
+    // SAFETY: as in `attempt`.
+    unsafe {
+        let queue = queue::of(object);
+        let (began, Some(client)) = (queue.watch, queue.client()) else { return execute_block(object) };
+        if began.is_none() || client.watch() == began {
+            return execute_block(object);
+        }
+        queue.batch.clear();
+        let text = "the transaction was not sent: the watch of its keys had ended, since its connection was lost or \
+                    another transaction of this client was executed";
+        Block::Failed(Box::new(aborted(text)))
     }
 }
 
