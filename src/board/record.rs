@@ -38,8 +38,8 @@ pub struct Record {
     pub(super) failed_at: AtomicU64,
     pub(super) opened_at: AtomicU64,
     pub(super) next_probe: AtomicU64,
-    /// The questions to the primary for its replicas and what its answers give cause to, apart from what every command
-    /// compares.
+    /// The questions to the primary for its replicas and what its answers give cause to, and the probes: apart from
+    /// what every command compares.
     paces: Paces,
     /// The searcher's lease. It has a cache line of its own: its holder breathes into it.
     pub(super) lease: Lonely,
@@ -56,6 +56,7 @@ struct Paces {
     questions: Pace,
     looks: Pace,
     alarm: AtomicU64,
+    probes: AtomicU64,
 }
 
 #[repr(C)]
@@ -126,6 +127,11 @@ impl Record {
     /// The pace at which one looks around for a promoted node.
     pub fn looks(&self) -> &Pace {
         &self.paces.looks
+    }
+
+    /// Counts the probes while the breaker is open.
+    pub(super) fn count_probe(&self) -> u64 {
+        self.paces.probes.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The word that waiters sleep on.

@@ -323,3 +323,19 @@ fn a_success_ends_the_trouble_and_closes_the_breaker_for_all() {
     assert_eq!(place.trouble(NOW + SECOND), Trouble::None);
     assert_eq!(place.recover(), None);
 }
+
+#[test]
+fn a_breaker_that_knew_nothing_any_more_opens_again_while_searches_go_on_failing() {
+    let place = place();
+    let limit = Duration::from_secs(1);
+    place.fail(NOW, limit, 0);
+    assert!(place.fail(NOW + SECOND, limit, NOW + 2 * SECOND));
+    // Those who wait whatever the breaker says go on searching; nobody probes.
+    for second in 2..=62 {
+        assert!(!place.fail(NOW + second * SECOND, limit, NOW + second * SECOND), "after {second} s");
+    }
+    let later = NOW + 63 * SECOND;
+    assert_eq!(place.trouble(later), Trouble::None);
+    assert!(place.fail(later, limit, later + SECOND));
+    assert_eq!(place.trouble(later), Trouble::Open { since: NOW, next_probe: later + SECOND });
+}

@@ -52,7 +52,9 @@ impl Record {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         let before = self.failed_at.swap(now, Ordering::AcqRel);
         let since = self.troubled_since.load(Ordering::Acquire);
-        let open = self.opened_at.load(Ordering::Acquire) != 0;
+        // One that knew nothing any more can open again.
+        let opened_at = self.opened_at.load(Ordering::Acquire);
+        let open = opened_at != 0 && now <= self.next_probe.load(Ordering::Acquire).saturating_add(STALE);
         let pause = if open { STALE } else { limit.max(LONGEST_PAUSE) };
         if since == 0 || now.saturating_sub(before) > pause {
             // Only one begins the count; the others' failures belong to it.
@@ -66,16 +68,22 @@ impl Record {
             return false;
         }
         self.next_probe.store(next, Ordering::Release);
-        let opened = self.opened_at.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let opened = self.opened_at.compare_exchange(opened_at, now, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if opened {
             self.tell();
         }
         opened
     }
 
-    /// Says when the next probe is due.
-    pub fn probe_at(&self, next: u64) {
+    /// Says that a probe begins, and when the next one is due. The number of this one.
+    pub fn probe_at(&self, next: u64) -> u64 {
         self.next_probe.store(next, Ordering::Release);
+        self.count_probe()
+    }
+
+    /// Says that no probe could begin before `now`.
+    pub fn probe_not_before(&self, now: u64) {
+        self.next_probe.fetch_max(now, Ordering::AcqRel);
     }
 
     /// Says that somebody has succeeded. Returns since when the breaker was open, if this closed it.

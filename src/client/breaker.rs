@@ -19,10 +19,18 @@ use super::state::Client;
 /// The least distance of two probes while the breaker is open, and what is drawn on top of it.
 const PROBE_EVERY: Duration = Duration::from_millis(300);
 const PROBE_JITTER: Duration = Duration::from_millis(300);
-/// How long a node may take to answer a probe.
+/// How long a node may take to answer a probe: a new one finds it sooner if packets were lost. But every so many probes
+/// one is given what the user gives a dial, for nodes that are far away.
 const PROBE_LIMIT: Duration = Duration::from_millis(250);
+const PATIENT_EACH: u64 = 4;
 /// How long the command that begins a probe waits for it. The rest is looked at by the commands that follow.
 const PATIENCE: Duration = Duration::from_micros(1_500);
+/// Where commands are rare none may follow in time. So the command that begins a probe late waits for this part of the
+/// delay, and if that was long, with a patient probe, for its end.
+const PATIENT_PART: u32 = 4;
+const RARE: Duration = Duration::from_millis(100);
+/// A command that waits says as often that it is alive.
+const BREATH: Duration = Duration::from_millis(50);
 /// A probe that no command came for in this time is given up.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
 
@@ -32,6 +40,8 @@ pub struct Probe {
     search: Box<Search>,
     turn: Turn,
     generation: u64,
+    /// How long it may take.
+    limit: Duration,
 }
 
 impl Probe {
@@ -130,12 +140,12 @@ impl Client {
         let probe = match self.probe_on(desk, now) {
             Some(probe) => probe,
             None => {
-                let Some(probe) = self.begin_probe(now) else { return Err(refusal) };
-                until = Deadline::after(now, Some(PATIENCE)).min(call.deadline);
+                let Some((probe, patience)) = self.begin_probe(now) else { return Err(refusal) };
+                until = Deadline::after(now, Some(patience)).min(call.deadline);
                 probe
             }
         };
-        let Probe { deployment, mut search, turn, generation } = probe;
+        let Probe { deployment, mut search, mut turn, generation, limit } = probe;
         loop {
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
@@ -151,17 +161,21 @@ impl Client {
                     call.node = Some(node);
                     return Err(lost);
                 }
-                Step::Searching if search.is_settled() || clock.now().since(search.started()) >= PROBE_LIMIT => {
+                Step::Searching if search.is_settled() || clock.now().since(search.started()) >= limit => {
+                    // Nobody could begin the next one before.
+                    self.deployment.place().probe_not_before(clock.now().as_nanos());
                     return Err(refusal);
                 }
                 Step::Searching => {}
             }
-            if until.passed(clock.now()) {
+            let now = clock.now();
+            if until.passed(now) {
                 break;
             }
-            search.wait(network, clock, None, until);
+            turn.breathe(now.as_nanos());
+            search.wait(network, clock, None, until.min(Deadline::after(now, Some(BREATH))));
         }
-        desk.probes.push(Probe { deployment, search, turn, generation });
+        desk.probes.push(Probe { deployment, search, turn, generation, limit });
         Err(refusal)
     }
 
@@ -179,8 +193,8 @@ impl Client {
         probe.turn.breathe(now.as_nanos()).then_some(probe)
     }
 
-    /// Begins a probe, if one is due and nobody else searches.
-    fn begin_probe(&self, now: Instant) -> Option<Probe> {
+    /// Begins a probe, if one is due and nobody else searches. Also says how long to wait for it.
+    fn begin_probe(&self, now: Instant) -> Option<(Probe, Duration)> {
         let place = self.deployment.place();
         let Trouble::Open { next_probe: due, .. } = place.trouble(now.as_nanos()) else { return None };
         if now < Instant::of_nanos(due) {
@@ -188,21 +202,21 @@ impl Client {
         }
         let turn = place.take_turn(now.as_nanos())?;
         // Said before anything else: if we are killed, the others wait no longer than this.
-        place.probe_at(next_probe(now));
+        let is_patient = place.probe_at(next_probe(now)).is_multiple_of(PATIENT_EACH);
         COUNTERS.searches.increment();
         let mut settings = self.search_settings();
-        settings.timeout = settings.timeout.min(PROBE_LIMIT);
+        settings.timeout = if is_patient { settings.timeout } else { settings.timeout.min(PROBE_LIMIT) };
+        let limit = settings.timeout.max(PROBE_LIMIT);
+        let delay = now.since(Instant::of_nanos(due));
+        let part = if is_patient && delay >= RARE { limit } else { delay / PATIENT_PART };
         let cap = self.configuration.policy.retry.cap;
         let mut search = Search::wide(self.deployment.key(), &self.deployment.knowledge(), settings, cap, now);
         // All were away for long: whoever is back first is not doubted.
         search.believe_at(now);
         search.ask_once();
-        Some(Probe {
-            deployment: self.deployment.clone(),
-            search: Box::new(search),
-            turn,
-            generation: current_generation(),
-        })
+        let (deployment, generation) = (self.deployment.clone(), current_generation());
+        let probe = Probe { deployment, search: Box::new(search), turn, generation, limit };
+        Some((probe, part.clamp(PATIENCE, limit)))
     }
 }
 

@@ -115,6 +115,8 @@ fn a_probe_at_a_node_that_hangs_is_looked_at_by_later_commands_and_holds_up_none
         failure = bench.run("GET k").unwrap_err();
     }
     assert_eq!(failure.kind, Kind::CircuitOpen, "{failure}");
+    // The next one may come long after a probe was due, and that looks like rare requests.
+    bench.run("GET k").unwrap_err();
     let (answered, longest) = knock(&mut bench, Duration::from_secs(3));
     assert_eq!(answered, None);
     assert!(longest < 0.002, "{longest}");
@@ -235,4 +237,54 @@ fn what_may_have_been_applied_stays_unknown_when_it_opens() {
     assert!(failure.is_outcome_unknown(), "{failure}");
     assert!(bench.elapsed() < 5.5, "{}", bench.elapsed());
     assert_eq!(bench.client.breaker(), "open");
+}
+
+/// Runs one command after every `pause`, at most so many. How many it took until one succeeded.
+fn visits(bench: &mut Bench, pause: Duration, most: usize) -> Option<usize> {
+    (1..=most).find(|_| {
+        bench.network.clock.advance(pause);
+        let result = bench.run("GET k");
+        if let Err(failure) = &result {
+            assert_eq!(failure.kind, Kind::CircuitOpen, "{failure}");
+        }
+        result.is_ok()
+    })
+}
+
+/// All is up again, and answers after so many milliseconds.
+fn up_again(latency: u32) -> Bench {
+    let bench = down();
+    bench.network.change(|state| {
+        state.latency = latency * MILLI;
+        (1..=3).for_each(|index| state.restart(index));
+    });
+    bench
+}
+
+#[test]
+fn requests_too_rare_to_look_at_a_probe_twice_find_the_way_back() {
+    for (latency, seconds) in [(1, 1), (20, 1), (50, 1), (20, 10), (150, 10)] {
+        let mut bench = up_again(latency);
+        let visits = visits(&mut bench, Duration::from_secs(seconds), 20);
+        assert!(visits.is_some_and(|visits| visits <= 2), "after {latency} ms, every {seconds} s: {visits:?}");
+    }
+}
+
+#[test]
+fn a_node_that_is_far_away_is_found_by_a_patient_probe() {
+    for pause in [5, 50, 1_000, 5_000] {
+        let visits = visits(&mut up_again(600), pause * MILLI, 2_000);
+        assert!(visits.is_some_and(|visits| visits <= if pause < 1_000 { 1_000 } else { 5 }), "{pause} ms: {visits:?}");
+    }
+}
+
+#[test]
+fn rare_requests_wait_for_a_node_that_hangs_a_small_part_of_the_time_between_them() {
+    let mut bench = down();
+    bench.network.change(|state| (1..=3).for_each(|index| state.freeze(index, true)));
+    bench.network.change(|state| (1..=3).for_each(|index| state.restart(index)));
+    let started = bench.elapsed();
+    assert_eq!(visits(&mut bench, Duration::from_secs(1), 40), None);
+    let waited = bench.elapsed() - started - 40.0;
+    assert!((1.0..20.0).contains(&waited), "{waited} s in all");
 }

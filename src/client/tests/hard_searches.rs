@@ -345,14 +345,14 @@ fn behind_one_virtual_address_the_node_that_is_primary_is_reached_whoever_takes_
             state.put_before(&inside(1), &[8]);
         });
         assert_eq!(bench.run("SET k v"), Ok(Value::Okay));
-        assert!(bench.elapsed() < 0.7, "{}", bench.elapsed());
+        assert!(bench.elapsed() < 1.2, "{}", bench.elapsed());
         let before = bench.elapsed();
         bench.network.change(|state| {
             promote_2(state);
             state.server(1).follows = Some(inside(2));
         });
         assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
-        assert!(bench.elapsed() - before < 1.0, "INFO hidden {hides_info}: {}", bench.elapsed() - before);
+        assert!(bench.elapsed() - before < 1.2, "INFO hidden {hides_info}: {}", bench.elapsed() - before);
         assert_eq!(sets(&bench), [1, 1, 0], "INFO hidden: {hides_info}");
     }
 }
