@@ -67,7 +67,8 @@ final class ConfigurationTest extends RedisTestCase
         yield 'an unknown key of min_replicas' => [['min_replicas' => ['counts' => 1]], 'min_replicas.counts', 'int', 'count'];
         yield 'an unknown protocol' => [['protocol' => 4], 'protocol', '4', '2 or 3'];
         yield 'a negative database' => [['database' => -1], 'database', '-1', 'from 0'];
-        yield 'a choice that comes later' => [['read_from' => 'prefer-replica'], 'read_from', 'prefer-replica', "'primary'"];
+        yield 'a word of older days' => [['read_from' => 'slave'], 'read_from', 'slave', "'prefer-replica'"];
+        yield 'a negative lag' => [['max_replica_lag' => -1], 'max_replica_lag', '-1', 'number of seconds'];
         yield 'a misspelt name' => [['read_form' => 'replica'], 'read_form', 'string', 'read_from'];
         yield 'a name of phpredis' => [['connect_timeout' => 1], 'connect_timeout', 'int', 'timeout'];
         yield 'a nested port' => [['parameters' => ['port' => 'x']], 'parameters.port', 'x', '65535'];

@@ -109,6 +109,9 @@ impl Client {
         heard: Instant,
         (deadline, limit): (Deadline, Limit),
     ) -> Result<(), Lost> {
+        if call.reading.at.is_some() {
+            return self.bide_at_reader(desk, call, interest, heard, (deadline, limit));
+        }
         let mut calm = if call.blocking { BLOCKED_CHECK } else { self.configuration.policy.suspect_after };
         let mut suspect_at = heard + calm;
         let Some(node) = desk.lease.as_ref().map(|lease| lease.connection.node().clone()) else {

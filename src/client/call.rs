@@ -11,6 +11,7 @@ use crate::time::{Backoff, Deadline, Instant};
 
 use super::batch::Batch;
 use super::failure::{Failure, Kind, kind_of};
+use super::reads::Reading;
 use super::rider::{Riders, Shortfall};
 
 /// How often a command that waits for a server looks meanwhile whether another one is primary.
@@ -44,6 +45,8 @@ pub struct Call {
     pub dialed: bool,
     /// Whether it counts already among those that a disturbance made wait.
     pub waited: bool,
+    /// Whether a replica may answer it, and which were asked.
+    pub reading: Reading,
     /// What rides with it.
     pub riders: Riders,
     /// Whether a server's state was told of already.
@@ -112,6 +115,7 @@ impl Call {
             recoveries: 0,
             dialed: false,
             waited: false,
+            reading: Reading::default(),
             riders: Riders::default(),
             told: false,
             renewed: false,

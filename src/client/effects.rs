@@ -152,6 +152,7 @@ impl Client {
         }
         // The pool of the former identity is not ours any more.
         self.primary = None;
+        self.forget_list();
     }
 
     /// Pins what is on the desk, or gives it back.

@@ -23,6 +23,8 @@ mod effects;
 mod failure;
 mod find;
 mod questions;
+mod readers;
+mod reads;
 mod rider;
 mod run;
 mod share;

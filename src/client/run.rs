@@ -61,6 +61,7 @@ impl Client {
         if self.pins.any() || effect != Effect::None {
             self.run_with_state(desk, call, effect, sink)?;
         } else {
+            call.reading.allowed = self.may_read_elsewhere(desk, call);
             self.attempt_until_done(desk, call, sink)?;
             // A command that blocked took long: its connection was in use until now.
             let used = if call.blocking { self.world.clock.coarse() } else { now };
@@ -143,7 +144,13 @@ impl Client {
                 }
                 Err(lost) => {
                     call.note_node(desk.lease.take().as_ref());
+                    let at_reader = call.reading.at.is_some();
+                    self.leave_reader(call, &lost);
                     self.after_loss(desk, call, &lost)?;
+                    if at_reader {
+                        // The primary is not to blame.
+                        call.recover = None;
+                    }
                     if call.blocking {
                         call.shorten(&mut desk.frame);
                     }
@@ -159,7 +166,9 @@ impl Client {
 
     #[inline]
     fn attempt<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<Received, Lost> {
-        self.acquire(desk, call)?;
+        if !(call.reading.allowed && self.acquire_reader(desk, call)?) {
+            self.acquire(desk, call)?;
+        }
         self.exchange(desk, call, sink)
     }
 
@@ -232,6 +241,9 @@ impl Client {
         let name = call.name(&desk.frame);
         let said = String::from_utf8_lossy(&text).into_owned();
         let now = self.world.clock.now();
+        if call.reading.at.is_some() && !matches!(judge(&name, &text), Refusal::Final) {
+            return self.refused_by_reader(desk, call, said, now);
+        }
         let refusal = match judge(&name, &text) {
             Refusal::IfRepeated(remedy) => match self.says_again(desk, call, &text) {
                 Some(true) => Refusal::NotApplied(remedy),

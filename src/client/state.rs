@@ -11,6 +11,7 @@ use crate::telemetry::EventQueue;
 use crate::time::Clock;
 
 use super::desk::Desk;
+use super::reads::ReadList;
 
 /// What all clients of the process share.
 pub struct World {
@@ -33,6 +34,8 @@ pub struct Client {
     pub(super) identity: Identity,
     /// The pool of the primary, and the epoch in which it was.
     pub(super) primary: Option<(u64, Arc<NodePool>)>,
+    /// The pools of the nodes that reads may go to.
+    pub(super) list: ReadList,
     /// The connection whose state belongs to this object.
     pub(super) pinned: Option<Lease>,
     pub(super) pins: Pins,
@@ -77,6 +80,7 @@ impl Client {
             deployment,
             identity,
             primary: None,
+            list: ReadList::default(),
             pinned: None,
             pins: Pins::default(),
             watches: 0,
@@ -98,6 +102,7 @@ impl Client {
             deployment: self.deployment.clone(),
             identity: self.identity.clone(),
             primary: self.primary.clone(),
+            list: ReadList::default(),
             pinned: None,
             pins: Pins::default(),
             watches: 0,
@@ -129,6 +134,7 @@ impl Client {
         self.pins = Pins::default();
         self.attached = false;
         self.primary = None;
+        self.forget_list();
         self.identity.database = self.configuration.database;
         self.identity.credentials = self.configuration.credentials.clone();
     }

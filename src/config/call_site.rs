@@ -18,6 +18,8 @@ const CHANGEABLE: &[&str] = &[
     "suspect_after",
     "breaker_after",
     "when_open",
+    "read_from",
+    "max_replica_lag",
     "min_replicas",
     "retry",
 ];

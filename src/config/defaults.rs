@@ -6,6 +6,7 @@ use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
 use super::policy::{Ceiling, Policy, PoolLimits, Quorum, ReplyLimits, RetrySettings, WhenOpen};
+use super::read_from::ReadFrom;
 use super::retry;
 use super::setting::Setting;
 
@@ -29,6 +30,10 @@ pub struct Defaults {
     pub breaker_after: Option<Duration>,
     /// What a command does then.
     pub when_open: WhenOpen,
+    /// Which nodes answer commands that only read.
+    pub read_from: ReadFrom,
+    /// How far behind its primary a replica may be that is read from.
+    pub max_replica_lag: Duration,
     /// How many replicas have to acknowledge a write.
     pub min_replicas: Option<Quorum>,
     /// The most connections per node and process.
@@ -59,6 +64,8 @@ impl Default for Defaults {
             },
             breaker_after: Some(Duration::from_secs(5)),
             when_open: WhenOpen::Wait,
+            read_from: ReadFrom::Primary,
+            max_replica_lag: Duration::from_secs(10),
             min_replicas: None,
             max_connections: 8,
             max_idle_time: Duration::from_secs(240),
@@ -87,6 +94,8 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
         "",
         "what commands do then: fail, or wait for a server within their limits; empty: wait for CLI, fail otherwise and in AWS Lambda",
     ),
+    ("read_from", "primary", "who answers reads: primary, prefer-replica, replica, nearest"),
+    ("max_replica_lag", "10.0", "seconds that a replica may be behind and still be read from"),
     ("min_replicas", "0", "replicas that have to acknowledge a write within 0.1 s; 0: none"),
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
@@ -149,7 +158,8 @@ impl Defaults {
             "suspect_after" => self.suspect_after = numbers::positive_seconds(option, value)?,
             "breaker_after" => self.breaker_after = numbers::seconds_or_none(option, value)?,
             "when_open" => self.when_open = WhenOpen::read(option, value)?,
-            "read_from" => read_from(option, value)?,
+            "read_from" => self.read_from = ReadFrom::read(option, value)?,
+            "max_replica_lag" => self.max_replica_lag = numbers::seconds(option, value)?,
             "min_replicas" => self.min_replicas = Quorum::read(option, value, self.min_replicas)?,
             "max_connections" => {
                 self.max_connections = numbers::whole_between(option, value, 1, MOST_CONNECTIONS)? as usize;
@@ -173,6 +183,8 @@ impl Defaults {
             retry: self.retry,
             breaker_after: self.breaker_after,
             when_open: self.when_open,
+            read_from: self.read_from,
+            max_replica_lag: self.max_replica_lag,
             min_replicas: self.min_replicas,
         }
     }
@@ -187,14 +199,6 @@ impl Defaults {
 
     pub(super) fn limits(&self) -> ReplyLimits {
         ReplyLimits { max_reply_size: self.max_reply_size, max_depth: self.max_depth }
-    }
-}
-
-/// All reads go to the primary in this version: what asks for anything else must not be taken silently.
-fn read_from(option: &str, value: &Setting) -> Result<(), ConfigurationError> {
-    match value {
-        Setting::Text(word) if word.trim() == "primary" => Ok(()),
-        _ => Err(ConfigurationError::about(option, value, "'primary' (reading from replicas is not available yet)")),
     }
 }
 
@@ -234,6 +238,8 @@ mod tests {
             ("suspect_after", "1"),
             ("breaker_after", "0"),
             ("when_open", "fail"),
+            ("read_from", "nearest"),
+            ("max_replica_lag", "2.5"),
             ("min_replicas", "2"),
             ("max_connections", "2"),
             ("max_idle_time", "60"),
@@ -255,6 +261,8 @@ mod tests {
             retry: RetrySettings { max_attempts: Some(1), ..Defaults::default().retry },
             breaker_after: None,
             when_open: WhenOpen::Fail,
+            read_from: ReadFrom::Nearest,
+            max_replica_lag: Duration::from_millis(2500),
             min_replicas: Some(Quorum { count: 2, timeout: Duration::from_millis(100) }),
             max_connections: 2,
             max_idle_time: Duration::from_secs(60),

@@ -72,6 +72,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "reader",
     "allowed_nodes",
     "read_from",
+    "max_replica_lag",
     "suspect_after",
     "breaker_after",
     "when_open",
@@ -89,7 +90,7 @@ pub(super) const IGNORED_OPTIONS: &[&str] =
     &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "on_event"];
 
 /// Options that a later version brings.
-pub(super) const LATER: &[&str] = &["max_replica_lag", "node_address_map", "regions", "local_region", "iam"];
+pub(super) const LATER: &[&str] = &["node_address_map", "regions", "local_region", "iam"];
 
 /// What other clients call it. Spelling alone would suggest the wrong name.
 const ELSEWHERE: &[(&str, &str)] = &[

@@ -109,9 +109,8 @@ fn options_of_our_own_replace_the_defaults() {
     assert_eq!((tuned.command_timeout, tuned.suspect_after), (None, Duration::from_millis(500)));
     assert_eq!((tuned.max_connections, tuned.max_reply_size, tuned.max_depth), (3, 1 << 20, 9));
     assert_eq!((tuned.max_idle_time, tuned.check_idle_after), (Duration::from_secs(60), Duration::ZERO));
-    for later in ["replica", "prefer-replica", "nearest"] {
-        assert!(refused("read_from", text(later)).accepted().contains("not available yet"));
-    }
+    assert!(refused("read_from", text("slave")).accepted().contains("'prefer-replica'"));
+    assert_eq!(refused("max_replica_lag", Setting::Int(-1)).option(), "max_replica_lag");
     assert_eq!(refused("max_connections", Setting::Int(0)).option(), "max_connections");
 }
 

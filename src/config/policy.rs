@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::read_from::ReadFrom;
+
 use super::error::ConfigurationError;
 use super::setting::Setting;
 
@@ -44,6 +46,10 @@ pub struct Policy {
     pub breaker_after: Option<Duration>,
     /// What a command does then.
     pub when_open: WhenOpen,
+    /// Which nodes answer commands that only read.
+    pub read_from: ReadFrom,
+    /// How far behind its primary a replica may be that is read from.
+    pub max_replica_lag: Duration,
     /// How many replicas have to acknowledge a write; none means that nobody waits for them.
     pub min_replicas: Option<Quorum>,
 }

@@ -13,4 +13,5 @@ mod search;
 mod sentinels;
 mod target;
 
+pub use names::Name;
 pub use search::{Found, Search, SearchSettings, Sign, Step};

@@ -1,9 +1,12 @@
 //! The methods that are no commands.
 
+use std::time::Duration;
+
 use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zval};
 
 use crate::client::Client;
 use crate::config::{ConfigurationError, NodeAddress, Setting, configure};
+use crate::pool::Deployment;
 use crate::telemetry::COUNTERS;
 use crate::topology::Mode;
 
@@ -238,6 +241,7 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
                 .set("endpoints", list(&endpoints))
                 .set("service", values::optional(watched.map(|watched| watched.service.as_str())))
                 .set("sentinels", list(sentinels))
+                .set("readers", readers(client.deployment()))
                 .set("epoch", count(knowledge.epoch()))
                 .set("breaker", values::optional(Some(client.breaker())));
             array.build()
@@ -246,6 +250,21 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
             return_value.cast::<Value>().write(array);
         }
     });
+}
+
+/// The nodes that reads may go to, with what is known of each.
+fn readers(deployment: &Deployment) -> Value {
+    let mut list = ArrayBuilder::new();
+    for status in deployment.readers().status(world().clock.coarse()) {
+        let seconds = |time: Option<Duration>| time.map_or_else(zend::null, |time| zend::double(time.as_secs_f64()));
+        let mut one = ArrayBuilder::new();
+        one.set("node", zend::string(status.node.to_string().as_bytes()))
+            .set("lag", seconds(status.lag))
+            .set("latency", seconds(status.latency))
+            .set("why_not", values::optional(status.why_not.as_deref()));
+        list.push(one.build());
+    }
+    list.build()
 }
 
 extern "C" fn reset_pools(_: *mut zend_execute_data, _: *mut zval) {

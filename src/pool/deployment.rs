@@ -10,6 +10,7 @@ use crate::telemetry::Toll;
 use crate::time::Instant;
 use crate::topology::{Knowledge, Watched};
 
+use super::readers::Readers;
 use super::{Allowed, Answer, Plan, Watch};
 
 /// What makes two configurations speak of the same deployment.
@@ -43,6 +44,7 @@ pub struct Deployment {
     /// What the present disturbance has cost so far.
     disturbance: Mutex<Disturbance>,
     pub(super) watch: Watch,
+    readers: Readers,
 }
 
 /// What keeps the commands of this process from their primary. It ends when one is found.
@@ -86,6 +88,7 @@ impl Deployment {
             seen: AtomicU32::new(0),
             disturbance: Mutex::default(),
             watch: Watch::default(),
+            readers: Readers::default(),
         }
     }
 
@@ -137,6 +140,12 @@ impl Deployment {
     /// Says that the replicas of the primary of `epoch` did not acknowledge a write.
     pub fn suspect(&self, epoch: u64, now: Instant) {
         self.watch.suspect(epoch, now, &self.place);
+    }
+
+    /// The nodes that reads may go to.
+    #[inline]
+    pub fn readers(&self) -> &Readers {
+        &self.readers
     }
 
     /// What is known of the primary's replicas, and what is due because of it.

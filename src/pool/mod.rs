@@ -7,11 +7,13 @@
 mod deployment;
 mod hearsay;
 mod node_pool;
+mod readers;
 mod registry;
 mod watch;
 
 pub use deployment::{Deployment, DeploymentKey, Disturbance};
 pub use hearsay::{Heard, Learned};
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
+pub use readers::{Reader, ReaderStatus, Readers};
 pub use registry::Registry;
 pub use watch::{Allowed, Answer, Look, Plan, Question, Watch};

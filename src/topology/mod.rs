@@ -7,10 +7,12 @@ mod election;
 mod knowledge;
 mod notice;
 mod report;
+mod standing;
 mod watch;
 
 pub use election::{Claim, Witness, elect};
 pub use knowledge::{Change, Knowledge};
 pub use notice::{Evidence, Notice};
 pub use report::{Lineage, Mode, Report, Role};
+pub use standing::Standing;
 pub use watch::{Watch, Watched};

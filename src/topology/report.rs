@@ -1,5 +1,7 @@
 //! What a node says of itself: the facts in the replies to HELLO and INFO replication.
 
+use std::time::Duration;
+
 use redis::{FromRedisValue, InfoDict, Value};
 
 use crate::config::NodeAddress;
@@ -84,6 +86,10 @@ pub struct Report {
     pub primary: Option<NodeAddress>,
     /// Whether a replica's link to its primary is up.
     pub link_up: bool,
+    /// How long ago a replica heard last from its primary, in whole seconds; `None` where it does not say.
+    pub heard_ago: Option<Duration>,
+    /// Whether it is still taking over its primary's data.
+    pub syncing: bool,
 }
 
 impl Report {
@@ -98,6 +104,8 @@ impl Report {
             online: Vec::new(),
             primary: None,
             link_up: false,
+            heard_ago: None,
+            syncing: false,
         }
     }
 
@@ -179,6 +187,9 @@ impl Report {
             let host = text("master_host");
             self.primary = (port != 0 && !host.is_empty()).then(|| NodeAddress::tcp(&host, port));
             self.link_up = text("master_link_status") == "up";
+            // -1 while the link is down.
+            self.heard_ago = info.get::<u64>("master_last_io_seconds_ago").map(Duration::from_secs);
+            self.syncing = info.get::<u8>("master_sync_in_progress") == Some(1);
         }
         Some(role)
     }

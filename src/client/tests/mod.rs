@@ -12,6 +12,7 @@ mod min_replicas;
 mod names;
 mod outcomes;
 mod pooling;
+mod reads;
 mod searches;
 mod sentinels;
 mod sharing;

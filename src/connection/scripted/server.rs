@@ -47,6 +47,8 @@ pub struct Server {
     pub follows: Option<NodeAddress>,
     /// Its replicas as INFO lists them.
     pub replicas: Vec<NodeAddress>,
+    /// `master_link_status` and `master_last_io_seconds_ago` of a replica; "" is up.
+    pub link: (String, u64),
     /// `master_replid` and `master_replid2`.
     pub history: (String, String),
     /// `second_repl_offset` and `repl_backlog_first_byte_offset`; servers before Redis 7 and the idle leave them out here.
@@ -303,7 +305,9 @@ impl Server {
         }
         let mut text = String::from("# Replication\r\n");
         if let Some(NodeAddress::Tcp { host, port }) = &self.follows {
-            text += &format!("role:slave\r\nmaster_host:{host}\r\nmaster_port:{port}\r\nmaster_link_status:up\r\n");
+            let (link, ago) = (if self.link.0.is_empty() { "up" } else { &self.link.0 }, self.link.1);
+            text += &format!("role:slave\r\nmaster_host:{host}\r\nmaster_port:{port}\r\nmaster_link_status:{link}\r\n");
+            text += &format!("master_last_io_seconds_ago:{ago}\r\nmaster_sync_in_progress:0\r\n");
         } else {
             text += &format!("role:master\r\nconnected_slaves:{}\r\n", self.replicas.len() + self.syncing.len());
             let online = self.replicas.iter().map(|replica| (replica, "online"));
