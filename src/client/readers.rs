@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::NodeAddress;
-use crate::connection::{Connection, DialProgress, Dialing, Interest, Received, Waiter};
+use crate::connection::{Connection, DialProgress, Dialing, Received, Waiter};
 use crate::discovery::Name;
 use crate::failover::{Cause, Limit, Lost};
 use crate::pool::{Answer, Lease, Leased, NodePool, Reader};
@@ -92,22 +92,26 @@ impl Client {
         let suspect_after = self.configuration.policy.suspect_after;
         let until = until.min(Deadline::after(self.world.clock.now(), Some(suspect_after)));
         loop {
+            let now = self.world.clock.now();
             let readers = self.deployment.readers();
-            self.list.names.retain_mut(|name| match name.answer() {
+            self.list.names.retain_mut(|name| match name.answer(now) {
                 Some(nodes) => {
                     readers.resolved(name.address(), nodes);
                     false
                 }
                 None => name.awaited().is_some(),
             });
-            let now = self.world.clock.now();
             if self.list.names.is_empty() || until.passed(now) {
                 return;
             }
-            let awaited = self.list.names.iter().filter_map(Name::awaited);
-            let mut waiters: Vec<_> =
-                awaited.map(|what| Waiter { what, interest: Interest::Read, ready: false }).collect();
-            if self.world.network.wait(&mut waiters, until.remaining(now)).is_err() {
+            let mut wake = until;
+            let mut waiters = Vec::new();
+            for lookup in self.list.names.iter().filter_map(Name::awaited) {
+                wake = wake.min(Deadline::after(lookup.due().unwrap_or(now), Some(Duration::ZERO)));
+                let awaited = lookup.awaited().into_iter();
+                waiters.extend(awaited.map(|(what, interest)| Waiter { what, interest, ready: false }));
+            }
+            if self.world.network.wait(&mut waiters, wake.remaining(now)).is_err() {
                 return;
             }
         }
