@@ -22,7 +22,7 @@ final class LabTest extends RedisTestCase
     public static function scenarios(): iterable
     {
         $names = [
-            'killed-list', 'killed-dns', 'planned', 'hangs', 'dropped', 'replies-lost', 'set-nx-lost', 'idle-fin',
+            'killed-list', 'killed-dns', 'planned', 'replica-dies', 'hangs', 'dropped', 'replies-lost', 'set-nx-lost', 'idle-fin', 'idle-no-fin',
             'sentinel', 'split-brain', 'split-brain-min-replicas', 'fpm-50',
         ];
         foreach ($names as $name) {

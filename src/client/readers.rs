@@ -23,7 +23,7 @@ const ASIDE_DIAL: Duration = Duration::from_millis(50);
 /// What a node said when it was asked.
 enum Said {
     /// This, of itself.
-    Report(Report),
+    Report(Box<Report>),
     /// That the user may not ask.
     Nothing,
 }
@@ -186,7 +186,7 @@ impl Client {
         match opened {
             Ok(connection) => {
                 let said = connection.greeting().report.clone();
-                self.judge_reader(reader, said.map_or(Said::Nothing, Said::Report), now);
+                self.judge_reader(reader, said.map_or(Said::Nothing, |report| Said::Report(Box::new(report))), now);
                 let lease = pool.adopt(connection, &self.configuration.pool);
                 if policy.read_from == crate::config::ReadFrom::Nearest && reader.latency().is_zero() {
                     // One round trip, measured by itself: the opening has several.
@@ -222,7 +222,7 @@ impl Client {
         match await_reply::within(&*self.world.network, &*self.world.clock, connection, &mut sink, until)? {
             Received::Value => {
                 let report = sink.take().and_then(|value| Report::read(None, Some(&value)));
-                Ok(report.map_or(Said::Nothing, Said::Report))
+                Ok(report.map_or(Said::Nothing, |report| Said::Report(Box::new(report))))
             }
             Received::Error if connection.error_text().starts_with(b"NOPERM") => Ok(Said::Nothing),
             _ => {

@@ -171,7 +171,7 @@ impl Client {
         SearchSettings {
             errand: Errand::Commands(self.identity.clone()),
             limits: self.limits(),
-            sockets: SocketOptions { brief, unacknowledged: policy.read_write_timeout },
+            sockets: SocketOptions { brief },
             timeout: policy.timeout,
         }
     }

@@ -25,6 +25,11 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long to wait before the next look at a word where the system has no futex for us.
 const WITHOUT_FUTEX: Duration = Duration::from_millis(5);
 
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up (TCP_USER_TIMEOUT). A connection
+/// serves clients with limits of their own, which they keep by themselves: so this is no client's limit, but what ends a
+/// connection that somebody waits at without any.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+
 /// How many bytes a TCP socket has sent that its peer has not acknowledged; `None` if the system does not tell.
 pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<usize>;
 
@@ -48,7 +53,7 @@ impl Network for SystemNetwork {
             socket.set_tcp_nodelay(true)?;
             let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL).with_retries(3);
             socket.set_tcp_keepalive(&keepalive)?;
-            socket.set_tcp_user_timeout(options.unacknowledged)?;
+            socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
         }
         match socket.connect(&address) {
             Ok(()) => {}
@@ -189,8 +194,7 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: SocketOptions =
-        SocketOptions { brief: Duration::from_millis(20), unacknowledged: Some(Duration::from_secs(3)) };
+    const OPTIONS: SocketOptions = SocketOptions { brief: Duration::from_millis(20) };
 
     fn network() -> SystemNetwork {
         SystemNetwork::default()

@@ -93,8 +93,6 @@ pub struct Waiter<'a> {
 pub struct SocketOptions {
     /// How long a receive with [`Patience::Brief`] waits.
     pub brief: Duration,
-    /// How long sent bytes may stay unacknowledged before the kernel gives the connection up (TCP_USER_TIMEOUT).
-    pub unacknowledged: Option<Duration>,
 }
 
 /// A name being resolved. Dropping it ends it.

@@ -9,9 +9,10 @@ use crate::config::{NodeAddress, PoolLimits};
 use crate::connection::{Connection, Identity, current_generation};
 use crate::time::Instant;
 
-/// A connection that was idle for longer is asked whether it is alive: a NAT gateway may have forgotten it without a
-/// word to either side.
-const LONG_IDLE: Duration = Duration::from_secs(30);
+/// A connection that was idle for longer is asked whether it is alive: a gateway may have forgotten it, or a sandbox that
+/// was frozen missed its end, without a word to either side. The first bytes sent on it would be lost with it, and nobody
+/// could tell whether they were applied. Who comes so seldom does not notice a round trip.
+const LONG_IDLE: Duration = Duration::from_secs(5);
 
 /// All connections of this process that can stand in for each other.
 #[derive(Debug)]

@@ -170,7 +170,7 @@ fn replicas_alone_are_waited_for_until_the_deadline_and_then_named() {
     assert!((1.0..1.4).contains(&waited), "{waited}");
     bench.network.change(|state| state.kill(3));
     let failure = bench.run("GET k").unwrap_err();
-    assert!((2.0..2.3).contains(&(bench.elapsed() - waited)), "{}", bench.elapsed() - waited);
+    assert!((1.999..2.3).contains(&(bench.elapsed() - waited)), "{}", bench.elapsed() - waited);
     assert!(matches!(failure.kind, Kind::Timeout(_)), "{failure:?}");
     assert!(
         failure.message.contains("no replica can be read from") && failure.message.contains("10.0.0.1:2"),
@@ -238,7 +238,9 @@ fn users_who_may_not_call_info_read_from_the_replicas_they_listed() {
     servers.iter_mut().for_each(|server| server.hides_info = true);
     let mut bench = Bench::with(servers, &[1, 2, 3], &[from("replica")]);
     read(&mut bench, 10);
-    assert_eq!(gets(&bench), [0, 5, 5]);
+    let [primary, one, other] = gets(&bench)[..] else { panic!("three nodes") };
+    assert_eq!((primary, one + other), (0, 10));
+    assert!(one.abs_diff(other) <= 2, "{one} and {other}");
 }
 
 #[test]
