@@ -81,6 +81,14 @@ impl Client {
 
     /// Puts a connection to a node that may be read from on the desk. False if the primary has to answer.
     pub(super) fn acquire_reader(&mut self, desk: &mut Desk, call: &mut Call) -> Result<bool, Lost> {
+        let acquired = self.find_reader(desk, call);
+        if self.deployment.readers().has_moves() {
+            self.tell_moves();
+        }
+        acquired
+    }
+
+    fn find_reader(&mut self, desk: &mut Desk, call: &mut Call) -> Result<bool, Lost> {
         let now = if call.retry.attempts() == 1 { call.started } else { self.world.clock.now() };
         if self.deployment.has_news() {
             self.heed();

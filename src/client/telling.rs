@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::discovery::Search;
-use crate::pool::Disturbance;
+use crate::pool::{Disturbance, Move};
 use crate::telemetry::{COUNTERS, Event};
 use crate::time::Instant;
 
@@ -69,6 +69,19 @@ impl Client {
         if !std::mem::replace(&mut call.told, true) {
             let node = call.node.as_ref().map(ToString::to_string);
             self.events.push(Event::server_unready(node, cause.to_owned()));
+        }
+    }
+
+    /// Tells what has changed among the nodes that are read from.
+    #[cold]
+    pub(super) fn tell_moves(&mut self) {
+        let names = |nodes: Vec<NodeAddress>| nodes.iter().map(ToString::to_string).collect();
+        for one in self.deployment.readers().take_moves() {
+            self.events.push(match one {
+                Move::Left(node, cause) => Event::replica_left(node.to_string(), cause),
+                Move::Restored(node, duration) => Event::replica_restored(node.to_string(), duration),
+                Move::Changed(added, removed) => Event::replicas_changed(names(added), names(removed)),
+            });
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod deployment;
 mod hearsay;
+mod moves;
 mod node_pool;
 mod readers;
 mod registry;
@@ -13,6 +14,7 @@ mod watch;
 
 pub use deployment::{Deployment, DeploymentKey, Disturbance};
 pub use hearsay::{Heard, Learned};
+pub use moves::Move;
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
 pub use readers::{Reader, ReaderStatus, Readers};
 pub use registry::Registry;

@@ -11,6 +11,8 @@ use crate::config::NodeAddress;
 use crate::time::{AtomicInstant, Instant};
 use crate::topology::Standing;
 
+use super::moves::{Move, Moves};
+
 /// How often a node that is read from is asked for its standing: a link that broke is seen within this.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked who the replicas are.
@@ -34,6 +36,9 @@ pub struct Reader {
     /// Nanoseconds, smoothed; zero while it was not measured.
     latency: AtomicU64,
     why_unfit: Mutex<Option<String>>,
+    /// Since when it is not read from; zero while it is.
+    left_at: AtomicInstant,
+    moves: Arc<Moves>,
 }
 
 /// What is known of a node, for `topology()`.
@@ -50,9 +55,11 @@ pub struct ReaderStatus {
 }
 
 impl Reader {
-    fn new(node: NodeAddress) -> Reader {
+    fn new(node: NodeAddress, moves: Arc<Moves>) -> Reader {
         Reader {
             node,
+            left_at: AtomicInstant::default(),
+            moves,
             asked_at: AtomicInstant::default(),
             aside_until: AtomicInstant::default(),
             failures: AtomicU32::new(0),
@@ -99,6 +106,10 @@ impl Reader {
             Standing::Behind(lag) => (u64::try_from(lag.as_nanos()).unwrap_or(UNFIT - 1).min(UNFIT - 1), None),
             Standing::Unfit(why) => (UNFIT, Some(why.to_owned())),
         };
+        match &why {
+            Some(why) => self.leave(why, now),
+            None => self.restore(now),
+        }
         *self.why_unfit.lock() = why;
         self.lag.store(lag, Ordering::Release);
         self.asked_at.set(now);
@@ -118,9 +129,25 @@ impl Reader {
     /// again.
     pub fn put_aside(&self, why: String, now: Instant) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).min(16);
+        self.leave(&why, now);
         *self.why_unfit.lock() = Some(why);
         self.asked_at.set(Instant::default());
         self.aside_until.set(now + (ASIDE * (1 << failures)).min(ASIDE_MOST));
+    }
+
+    fn leave(&self, why: &str, now: Instant) {
+        if self.left_at.get() == Instant::default() {
+            self.left_at.set(now);
+            self.moves.note(Move::Left(self.node.clone(), why.to_owned()));
+        }
+    }
+
+    fn restore(&self, now: Instant) {
+        let left_at = self.left_at.get();
+        if left_at != Instant::default() {
+            self.left_at.set(Instant::default());
+            self.moves.note(Move::Restored(self.node.clone(), now.since(left_at)));
+        }
     }
 
     fn status(&self, now: Instant) -> ReaderStatus {
@@ -146,6 +173,7 @@ pub struct Readers {
     turn: AtomicUsize,
     nodes: Mutex<Vec<Arc<Reader>>>,
     names: Mutex<HashMap<NodeAddress, Vec<NodeAddress>>>,
+    moves: Arc<Moves>,
 }
 
 impl Readers {
@@ -170,6 +198,17 @@ impl Readers {
     #[inline]
     pub fn turn(&self) -> usize {
         self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether something has changed that nobody was told of.
+    #[inline]
+    pub fn has_moves(&self) -> bool {
+        self.moves.any()
+    }
+
+    /// Takes what has changed.
+    pub fn take_moves(&self) -> Vec<Move> {
+        self.moves.take()
     }
 
     /// The nodes.
@@ -198,10 +237,18 @@ impl Readers {
             self.turn.store(usize::try_from(seed % 1024).unwrap_or(0), Ordering::Relaxed);
         } else if nodes.iter().map(|reader| &reader.node).eq(&wanted) {
             return;
+        } else {
+            let former: Vec<NodeAddress> = nodes.iter().map(|reader| reader.node.clone()).collect();
+            let added = wanted.iter().filter(|node| !former.contains(node)).cloned().collect();
+            let removed = former.iter().filter(|node| !wanted.contains(node)).cloned().collect();
+            self.moves.note(Move::Changed(added, removed));
         }
         let known = std::mem::take(&mut *nodes);
         let known = |node: &NodeAddress| known.iter().find(|reader| reader.node == *node).cloned();
-        *nodes = wanted.iter().map(|node| known(node).unwrap_or_else(|| Arc::new(Reader::new(node.clone())))).collect();
+        *nodes = wanted
+            .iter()
+            .map(|node| known(node).unwrap_or_else(|| Arc::new(Reader::new(node.clone(), self.moves.clone()))))
+            .collect();
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -223,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_node_is_put_aside_for_longer_from_time_to_time_and_asked_when_it_is_back() {
-        let reader = Reader::new(NodeAddress::tcp("r", 1));
+        let reader = Reader::new(NodeAddress::tcp("r", 1), Arc::default());
         reader.told(Standing::Behind(Duration::ZERO), at(0));
         assert!(reader.is_likely(at(1), LAG) && !reader.is_due(at(1)));
         reader.put_aside("gone".into(), at(1));
@@ -237,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_node_that_lags_is_left_out_until_it_is_time_to_ask_it_again() {
-        let reader = Reader::new(NodeAddress::tcp("r", 1));
+        let reader = Reader::new(NodeAddress::tcp("r", 1), Arc::default());
         reader.told(Standing::Behind(Duration::from_secs(11)), at(0));
         assert!(!reader.is_likely(at(1999), LAG) && reader.is_likely(at(2000), LAG));
         assert!(reader.is_likely(at(1), LAG * 2), "another client may be content with it");

@@ -64,6 +64,12 @@ events! {
     breaker_closed = "breaker.closed" (node: Option<String>, duration: Duration);
     /// The primary may be the old half of a split brain: before the next write one looks whether another was promoted.
     primary_suspected = "primary.suspected" (node: String, missing: Vec<String>, cause: String);
+    /// A node is not read from for the time being.
+    replica_left = "replica.left" (node: String, cause: String);
+    /// A node that was not read from is read from again, `duration` after it was left.
+    replica_restored = "replica.restored" (node: String, duration: Duration);
+    /// Other nodes than before may be read from.
+    replicas_changed = "replicas.changed" (added: Vec<String>, removed: Vec<String>);
 }
 
 /// What a disturbance has cost the commands of this process so far.

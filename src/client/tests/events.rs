@@ -92,3 +92,32 @@ fn a_connection_that_was_lost_under_a_command_is_told_of_and_one_that_was_idle_i
     bench.run("GET k").unwrap();
     assert_eq!(bench.events(), [""; 0], "it was looked at before it was used");
 }
+
+#[test]
+fn a_replica_that_is_left_or_comes_back_or_is_new_is_told_of() {
+    let mut servers = replicated();
+    servers[0].replicas.truncate(1);
+    let mut bench = Bench::with(servers, &[1], &[("read_from", Setting::Text("prefer-replica".into()))]);
+    let read_for = |bench: &mut Bench, seconds: u64| {
+        for _ in 0..seconds * 10 {
+            bench.run("GET k").unwrap();
+            bench.network.clock.advance(Duration::from_millis(100));
+        }
+    };
+    read_for(&mut bench, 1);
+    assert!(bench.events().is_empty());
+    bench.network.change(|state| state.kill(2));
+    read_for(&mut bench, 1);
+    let event = next(&mut bench, "replica.left");
+    assert_eq!(event.detail("node"), Some(&Detail::Text("10.0.0.1:2".into())), "{event:?}");
+    assert!(bench.events().is_empty(), "once");
+    bench.network.change(|state| state.restart(2));
+    read_for(&mut bench, 3);
+    let event = next(&mut bench, "replica.restored");
+    let Some(Detail::Time(duration)) = event.detail("duration") else { panic!("{event:?}") };
+    assert!((1.0..4.0).contains(&duration.as_secs_f64()), "{duration:?}");
+    bench.network.server(1, |server| server.replicas.push(node(3)));
+    read_for(&mut bench, 12);
+    let event = next(&mut bench, "replicas.changed");
+    assert_eq!(event.detail("added"), Some(&Detail::Texts(vec!["10.0.0.1:3".into()])), "{event:?}");
+}
