@@ -1,7 +1,7 @@
 //! A configuration file that is read again when it has changed.
 
 use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,8 +25,9 @@ impl<T> Default for Followed<T> {
 }
 
 impl<T> Followed<T> {
-    /// What the file says now. One that is not there or cannot be read says nothing, as an empty one does. Costs one
-    /// system call while nothing changes.
+    /// What the file says now. One that is not there or may not be read says nothing, as an empty one does. One that
+    /// cannot be read at the moment (the process has too many files open) says what it said before, and is tried again
+    /// the next time. Costs one system call while nothing changes.
     pub fn read(&mut self, path: &Path, parse: impl FnOnce(&str) -> T) -> Arc<T> {
         let stamp = fs::metadata(path).ok().map(|metadata| stamp(&metadata));
         if let Some((seen, value)) = &self.seen
@@ -34,15 +35,21 @@ impl<T> Followed<T> {
         {
             return value.clone();
         }
-        let mut bytes = Vec::new();
-        if let Ok(file) = File::open(path) {
-            // What could be read before the error counts.
-            let _ = file.take(LARGEST).read_to_end(&mut bytes);
-        }
+        let bytes = match contents(path) {
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => Vec::new(),
+            Err(_) => return self.seen.as_ref().map_or_else(|| Arc::new(parse("")), |(_, value)| value.clone()),
+        };
         let value = Arc::new(parse(&String::from_utf8_lossy(&bytes)));
         self.seen = Some((stamp, value.clone()));
         value
     }
+}
+
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn stamp(file: &Metadata) -> Stamp {
@@ -89,5 +96,30 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(read(), (String::new(), 4));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_read_at_the_moment_says_what_it_said_before_and_is_tried_again() {
+        let path = std::env::temp_dir().join(format!("resilient-redis-unreadable-{}", std::process::id()));
+        let reads = Cell::new(0);
+        let read = |followed: &mut Followed<String>| {
+            let parse = |text: &str| {
+                reads.set(reads.get() + 1);
+                text.to_owned()
+            };
+            (*followed.read(&path, parse)).clone()
+        };
+        fs::write(&path, "one").unwrap();
+        let mut followed = Followed::default();
+        assert_eq!(read(&mut followed), "one");
+        fs::remove_file(&path).unwrap();
+        // A folder can be opened, and not read.
+        fs::create_dir(&path).unwrap();
+        assert_eq!((read(&mut followed), reads.get()), ("one".to_owned(), 1));
+        let mut fresh = Followed::default();
+        assert_eq!((read(&mut fresh), reads.get()), (String::new(), 2));
+        assert_eq!((read(&mut fresh), reads.get()), (String::new(), 3), "not remembered");
+        fs::remove_dir(&path).unwrap();
+        assert_eq!((read(&mut followed), reads.get()), (String::new(), 4), "not there");
     }
 }
