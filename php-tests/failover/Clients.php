@@ -52,10 +52,4 @@ abstract class Clients
     {
         return 0;
     }
-
-    /** @return list<mixed> */
-    public function events(): array
-    {
-        return [];
-    }
 }

@@ -143,6 +143,9 @@ final class Promotions
 
         return [
             'failed' => $run->count('failed'),
+            'failed_incr' => $run->count('failed', 'incr'),
+            'failed_set' => $run->count('failed', 'set'),
+            'failed_get' => $run->count('failed', 'get'),
             'unknown' => $run->count('unknown'),
             'unknown_incr' => $run->count('unknown', 'incr'),
             'unknown_set' => $run->count('unknown', 'set', 'get'),
@@ -150,7 +153,6 @@ final class Promotions
             'gap_ms' => 1e3 * $run->writeGap(),
             'longest_ms' => 1e3 * $run->longest(),
             'beyond_promotion_ms' => 1e3 * $run->outlasted($promoted),
-            'dialed' => $run->dialed(),
-        ] + $run->compareWith($server);
+        ] + $run->dialed() + $run->compareWith($server);
     }
 }

@@ -11,16 +11,10 @@ final class ResilientClient extends Clients
 {
     private readonly ResilientRedis $redis;
 
-    /** @var list<array{float, string, mixed}> */
-    private array $events = [];
-
     /** @param array<string, mixed> $options */
     public function __construct(mixed $parameters, array $options)
     {
         $this->redis = new ResilientRedis($parameters, $options);
-        $this->redis->onEvent(function (string $event, array $details): void {
-            $this->events[] = [hrtime(true) / 1e9, $event, $details];
-        });
     }
 
     protected function call(string $command, array $arguments): mixed
@@ -41,10 +35,5 @@ final class ResilientClient extends Clients
     public function dialed(): int
     {
         return $this->redis->stats()['connections']['dialed'];
-    }
-
-    public function events(): array
-    {
-        return $this->events;
     }
 }

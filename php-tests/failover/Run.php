@@ -25,16 +25,13 @@ final class Run
 
     private int $dialed = 0;
 
-    /** @var list<mixed> */
-    private array $events = [];
-
     /**
      * @param array<string, mixed> $options
      * @param list<string> $operations
      * @param array<int, float> $pauses after the operation of that number
      */
     public function __construct(
-        string $client,
+        private readonly string $client,
         mixed $parameters,
         float $seconds,
         array $options = [],
@@ -65,21 +62,21 @@ final class Run
         if ($code !== 0) {
             throw new \RuntimeException("the driver ended with $code: $text" . $this->process->errors());
         }
-        ['log' => $this->log, 'dialed' => $this->dialed, 'events' => $this->events] =
+        ['log' => $this->log, 'dialed' => $this->dialed] =
             json_decode(substr($text, strpos($text, "\n") + 1), true, 32, JSON_THROW_ON_ERROR);
+        if ($this->client === 'resilient') {
+            foreach ($this->failures() as $failure => $times) {
+                fwrite(STDERR, "    $times times: $failure\n");
+            }
+        }
 
         return $this;
     }
 
-    public function dialed(): int
+    /** Connection attempts, of clients that count them: ours. @return array{dialed?: int} */
+    public function dialed(): array
     {
-        return $this->dialed;
-    }
-
-    /** @return list<mixed> */
-    public function events(): array
-    {
-        return $this->events;
+        return $this->client === 'resilient' ? ['dialed' => $this->dialed] : [];
     }
 
     /** How many operations ended so; of one kind or of all. */
@@ -97,18 +94,12 @@ final class Run
         ));
     }
 
-    /** What went wrong, each text once. @return array<string, int> */
-    public function troubles(): array
+    /** What failed, each text once, and how often. @return array<string, int> */
+    private function failures(): array
     {
-        $troubles = [];
-        foreach ($this->log as [$operation, , , , $outcome, $detail]) {
-            if ($outcome !== 'ok') {
-                $text = "$operation $outcome: $detail";
-                $troubles[$text] = ($troubles[$text] ?? 0) + 1;
-            }
-        }
+        $texts = array_map(static fn (array $entry): string => "$entry[0]: $entry[5]", $this->ended('failed'));
 
-        return $troubles;
+        return array_count_values($texts);
     }
 
     /** The longest time without an acknowledged write; the log's end counts as one. */

@@ -46,4 +46,4 @@ for ($number = 0; $now() - $begin < $plan['seconds']; $number++) {
         usleep((int) ($rest * 1e6));
     }
 }
-echo json_encode(['log' => $log, 'dialed' => $client->dialed() - $warm, 'events' => $client->events()], JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE), "\n";
+echo json_encode(['log' => $log, 'dialed' => $client->dialed() - $warm], JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE), "\n";
