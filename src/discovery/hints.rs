@@ -7,7 +7,7 @@ use crate::time::Instant;
 use crate::topology::Mode;
 
 use super::names::Name;
-use super::search::Search;
+use super::search::{MOST_TARGETS, MOST_WITH_NAMED, Search};
 use super::sentinels::Sentinels;
 use super::target::Target;
 
@@ -22,11 +22,12 @@ impl Search {
             if again {
                 name.ask(network, self.started, now);
             }
-            found.extend(name.answer(now));
+            let most = if name.is_configured() { MOST_WITH_NAMED } else { MOST_TARGETS };
+            found.extend(name.answer(now).map(|nodes| (nodes, most)));
         }
-        for nodes in found {
+        for (nodes, most) in found {
             for node in nodes {
-                if self.add(node)
+                if self.add(node, most)
                     && let Some(target) = self.targets.last_mut()
                 {
                     target.ask(network, &self.settings, now);
@@ -66,20 +67,20 @@ impl Search {
         }
         let narrow = self.widen_at != Instant::FAR_FUTURE;
         for node in primaries {
-            self.follow(&node, network, now);
+            self.follow(&node, MOST_WITH_NAMED, network, now);
         }
         for node in replicas {
             if !narrow {
-                self.follow(&node, network, now);
+                self.follow(&node, MOST_TARGETS, network, now);
             } else if !self.others.contains(&node) {
                 self.others.push(node);
             }
         }
     }
 
-    /// Asks a node that another one named, if it is not there yet.
-    fn follow(&mut self, node: &NodeAddress, network: &dyn Network, now: Instant) {
-        if self.add_hinted(node)
+    /// Asks a node that another one named, if it is not there yet and there are fewer than `most`.
+    fn follow(&mut self, node: &NodeAddress, most: usize, network: &dyn Network, now: Instant) {
+        if self.add_hinted(node, most)
             && let Some(target) = self.targets.last_mut()
         {
             target.ask(network, &self.settings, now);
@@ -103,18 +104,18 @@ impl Search {
                     self.others.push(hint);
                 }
             } else {
-                self.follow(&hint, network, now);
+                self.follow(&hint, MOST_TARGETS, network, now);
             }
         }
     }
 
     /// Adds a node that another one named, if it may be used. A name (a server may announce one) is resolved first.
-    pub(super) fn add_hinted(&mut self, node: &NodeAddress) -> bool {
+    pub(super) fn add_hinted(&mut self, node: &NodeAddress, most: usize) -> bool {
         if !self.allowed.as_ref().is_none_or(|allowed| allowed.admit(node) || self.endpoints.contains(node)) {
             return false;
         }
         match Name::announced(node) {
-            None => self.add(node.clone()),
+            None => self.add(node.clone(), most),
             Some(name) => {
                 if !self.names.iter().any(|known| known.is(node)) && self.names.len() < MOST_NAMES {
                     self.names.push(name);

@@ -20,7 +20,7 @@ const PATIENT: Duration = Duration::from_millis(250);
 pub struct Name {
     host: String,
     port: u16,
-    eager: bool,
+    is_configured: bool,
     lookup: Option<Box<dyn Lookup>>,
     asked_at: Option<Instant>,
     failure: Option<Lost>,
@@ -34,7 +34,7 @@ impl Name {
             NodeAddress::Tcp { host, port } if host.parse::<IpAddr>().is_err() => Some(Name {
                 host: host.to_string(),
                 port: *port,
-                eager: true,
+                is_configured: true,
                 lookup: None,
                 asked_at: None,
                 failure: None,
@@ -56,7 +56,12 @@ impl Name {
 
     /// A name that a server announced.
     pub fn announced(address: &NodeAddress) -> Option<Name> {
-        Name::of(address).map(|name| Name { eager: false, ..name })
+        Name::of(address).map(|name| Name { is_configured: false, ..name })
+    }
+
+    /// Whether the user gave it, and no server.
+    pub fn is_configured(&self) -> bool {
+        self.is_configured
     }
 
     /// Whether `address` is this name.
@@ -78,7 +83,7 @@ impl Name {
 
     /// When to ask next; `None` while it was never asked.
     pub fn next_at(&self, started: Instant) -> Option<Instant> {
-        let pace = |at: Instant| if self.eager && at.since(started) < EAGER_FOR { EAGER } else { PATIENT };
+        let pace = |at: Instant| if self.is_configured && at.since(started) < EAGER_FOR { EAGER } else { PATIENT };
         self.asked_at.map(|at| at + pace(at))
     }
 

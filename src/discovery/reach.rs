@@ -7,7 +7,7 @@ use crate::pool::DeploymentKey;
 use crate::time::Instant;
 use crate::topology::{Knowledge, Role};
 
-use super::search::{Search, SearchSettings};
+use super::search::{MOST_TARGETS, Search, SearchSettings};
 use super::sentinels::Sentinels;
 use super::target::Target;
 
@@ -96,7 +96,7 @@ impl Search {
         self.names.append(&mut self.other_names);
         self.sentinels = self.aside.take().or(self.sentinels.take());
         for node in std::mem::take(&mut self.others) {
-            self.add_hinted(&node);
+            self.add_hinted(&node, MOST_TARGETS);
         }
         self.next_round = now;
     }

@@ -21,8 +21,12 @@ const PACE_BASE: Duration = Duration::from_millis(4);
 /// How long a node of unrelated history must be the only one to claim before it is believed: the known primary may be
 /// away for a moment only, and a former one started again would hand out old data.
 const DISBELIEF: Duration = Duration::from_secs(1);
+/// No round follows another one sooner than this for each node: many nodes are asked less often.
+const PACE_OF_EACH: Duration = Duration::from_micros(500);
 /// A deployment has a handful of nodes; a name or a hostile server may claim more.
-const MOST_TARGETS: usize = 128;
+pub(super) const MOST_TARGETS: usize = 128;
+/// Where configured names lead, and whom sentinels call the primary, finds room beside any number of claimed replicas.
+pub(super) const MOST_WITH_NAMED: usize = 2 * MOST_TARGETS;
 
 /// A search in progress.
 pub struct Search {
@@ -157,12 +161,12 @@ impl Search {
             match Name::of(&endpoint.address) {
                 Some(name) => search.names.push(name),
                 None => {
-                    search.add(endpoint.address.clone());
+                    search.add(endpoint.address.clone(), MOST_WITH_NAMED);
                 }
             }
         }
         for node in knowledge.primary().into_iter().chain(knowledge.replicas()) {
-            search.add_hinted(node);
+            search.add_hinted(node, MOST_TARGETS);
         }
         search
     }
@@ -188,7 +192,7 @@ impl Search {
     /// Says that these nodes are to be asked, too, and that everybody's answer is wanted, until `instant`.
     pub fn ask_all(&mut self, nodes: &[NodeAddress], instant: Instant) {
         for node in nodes {
-            self.add_hinted(node);
+            self.add_hinted(node, MOST_TARGETS);
             if !self.known_replicas.contains(node) {
                 self.known_replicas.push(node.clone());
             }
@@ -340,19 +344,20 @@ impl Search {
         if alone || now.since(self.started) > EAGER_FOR {
             self.pace.raise_cap(self.slow_cap);
         }
-        // Never a busy loop, whatever the jitter draws.
         if self.once {
             self.next_round = Instant::FAR_FUTURE;
             return;
         }
-        self.next_round = now + self.pace.next_wait().max(PACE_BASE / 4);
+        // Never a busy loop, whatever the jitter draws, and no flood, however many there are.
+        let count = u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
+        self.next_round = now + self.pace.next_wait().max(PACE_BASE / 4).max(PACE_OF_EACH.saturating_mul(count));
     }
 
-    /// Adds a node that is not there yet.
-    pub(super) fn add(&mut self, node: NodeAddress) -> bool {
+    /// Adds a node that is not there yet, unless there are `most` already.
+    pub(super) fn add(&mut self, node: NodeAddress, most: usize) -> bool {
         let known = self.targets.iter().any(|target| target.node == node)
             || self.sentinels.as_ref().is_some_and(|sentinels| sentinels.include(&node));
-        if known || self.targets.len() >= MOST_TARGETS {
+        if known || self.targets.len() >= most {
             return false;
         }
         self.targets.push(Target::new(node));

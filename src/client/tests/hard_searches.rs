@@ -8,6 +8,7 @@ use super::*;
 use crate::client::Kind;
 use crate::config::NodeAddress;
 use crate::connection::scripted::State;
+use crate::telemetry::COUNTERS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -390,4 +391,25 @@ fn a_primary_that_is_read_only_for_a_moment_is_asked_again_without_a_storm() {
     assert_eq!(bench.run("INCR n"), Ok(Value::Int(1)));
     assert!(bench.elapsed() < 0.6, "{}", bench.elapsed());
     assert!(dialed(&bench) - before < 60, "{} connections", dialed(&bench) - before);
+}
+
+#[test]
+fn any_number_of_claimed_replicas_leaves_room_for_where_the_name_leads_and_is_not_flooded() {
+    let claimed: Vec<NodeAddress> = (1..=250).map(|last| NodeAddress::tcp(&format!("10.66.0.{last}"), 7)).collect();
+    let mut servers = replicated();
+    servers[0] = Server::primary(&claimed);
+    let mut bench = Bench::at(servers, &Setting::Text("tcp://redis.example:1".into()), &[]);
+    bench.network.change(|state| state.name("redis.example", &["10.0.0.1"]));
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| state.kill(1));
+    bench.network.after(Duration::from_secs(1), |state| {
+        promote_2(state);
+        state.put_before(&NodeAddress::tcp("10.0.0.77", 1), &[2]);
+        state.name("redis.example", &["10.0.0.77"]);
+    });
+    let before = COUNTERS.dialed.get();
+    assert_eq!(bench.run("SET k w"), Ok(Value::Okay));
+    assert!((1.0..1.2).contains(&bench.elapsed()), "{}", bench.elapsed());
+    let dialed = COUNTERS.dialed.get() - before;
+    assert!(dialed < 3_000, "{dialed} dials in a second");
 }
