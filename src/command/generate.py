@@ -61,7 +61,12 @@ EFFECTS = {
     for name in ("select", "auth", "multi", "exec", "discard", "watch", "unwatch", "pin", "quit", "refused")
 }
 ARGUMENTS = {"pairs": "Arguments::Pairs"}
-REPLIES = {"pairs": "Shape::Pairs"}
+REPLIES = {
+    name: "Shape::" + "".join(part.capitalize() for part in name.split("-"))
+    for name in (
+        "pairs scores scores-aside popped popped-of-key popped-of-keys hash-scan score-scan entries streams matches"
+    ).split()
+}
 COLUMNS = (("risk", RISKS), ("blocking", BLOCKING), ("effect", EFFECTS), ("arguments", ARGUMENTS), ("reply", REPLIES))
 
 # The server's words for flags, and the constants of row.rs where upper case alone does not give them.
@@ -157,6 +162,10 @@ def read_hand_kept(path):
             raise Refusal(f"{path.name}:{number}: {name} is not in its place, rows are sorted by name")
         rows[name] = {}
         for cell, (column, words) in zip(cells, COLUMNS):
+            form = column == "arguments" and re.fullmatch(r"form:([a-z]+)", cell)
+            if form:
+                rows[name][column] = f"Arguments::Form(&forms::{form.group(1).upper()})"
+                continue
             if cell != "-" and cell not in words:
                 raise Refusal(f"{path.name}:{number}: {column} of {name} is {cell!r}, known are {', '.join(words)}")
             rows[name][column] = words.get(cell)
@@ -252,6 +261,7 @@ def generate(commands, hand_kept):
 //! server, judgement from hand-kept.tsv.
 
 use super::builder::{{command, subcommand}};
+use super::forms;
 use super::row::{{{types}}};
 
 {newline.join(f"const {name}: Flags = Flags::{name};" for name in constants)}

@@ -1,5 +1,7 @@
 //! The types a row of the table is made of.
 
+use super::forms::Form;
+
 /// One command of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
@@ -254,6 +256,8 @@ pub enum Arguments {
     Words,
     /// An associative array stands for its keys and values in turn.
     Pairs,
+    /// By their places.
+    Form(&'static Form),
 }
 
 /// How a reply becomes a PHP value.
@@ -263,4 +267,24 @@ pub enum Shape {
     Plain,
     /// A flat list of pairs becomes an associative array.
     Pairs,
+    /// Where `WITHSCORES` asks for them, scores by member; RESP3's nested pairs become arrays of one member each.
+    Scores,
+    /// As `Scores`, but RESP3's nested pairs stay as they are.
+    ScoresAside,
+    /// Scores by member, as for `Scores`, without being asked for.
+    Popped,
+    /// Key, member, score: the member's score by its key.
+    PoppedOfKey,
+    /// A key and a list of pairs: scores by member, by key.
+    PoppedOfKeys,
+    /// A cursor and a flat list of pairs, which becomes an associative array.
+    HashScan,
+    /// As `HashScan`, with floats as values.
+    ScoreScan,
+    /// Pairs of an id and a flat list of fields and values: fields by id.
+    Entries,
+    /// RESP2's pairs of a stream and its entries become entries by stream; nil is an empty array.
+    Streams,
+    /// Where `IDX` asks for matches, an associative array.
+    Matches,
 }

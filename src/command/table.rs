@@ -2,6 +2,7 @@
 //! server, judgement from hand-kept.tsv.
 
 use super::builder::{command, subcommand};
+use super::forms;
 use super::row::{Arguments, Blocking, Command, Effect, Flags, Rank, Risk, Shape, Subcommand, Telltale};
 
 const ADMIN: Flags = Flags::ADMIN;
@@ -216,7 +217,9 @@ pub static COMMANDS: [Command; 240] = [
         .blocking(Blocking::LastArgument),
     command("BLMPOP", "blmpop", -5, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
-        .blocking(Blocking::FirstArgument),
+        .blocking(Blocking::FirstArgument)
+        .arguments(Arguments::Form(&forms::BLMPOP))
+        .reply(Shape::Pairs),
     command("BLPOP", "blpop", -3, &[BLOCKING, NOSCRIPT, WRITE])
         .keys(1, -2, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
@@ -231,20 +234,27 @@ pub static COMMANDS: [Command; 240] = [
         .blocking(Blocking::LastArgument),
     command("BZMPOP", "bzmpop", -5, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
-        .blocking(Blocking::FirstArgument),
+        .blocking(Blocking::FirstArgument)
+        .arguments(Arguments::Form(&forms::BZMPOP))
+        .reply(Shape::PoppedOfKeys),
     command("BZPOPMAX", "bzpopmax", -3, &[BLOCKING, FAST, NOSCRIPT, WRITE])
         .keys(1, -2, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
-        .blocking(Blocking::LastArgument),
+        .blocking(Blocking::LastArgument)
+        .reply(Shape::PoppedOfKey),
     command("BZPOPMIN", "bzpopmin", -3, &[BLOCKING, FAST, NOSCRIPT, WRITE])
         .keys(1, -2, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
-        .blocking(Blocking::LastArgument),
+        .blocking(Blocking::LastArgument)
+        .reply(Shape::PoppedOfKey),
     command("CLIENT", "client", -2, &[]).risk(Risk::Subcommand).effect(Effect::Pin).subcommands(&CLIENT_SUBCOMMANDS),
     command("CLUSTER", "cluster", -2, &[]).risk(Risk::Subcommand).subcommands(&CLUSTER_SUBCOMMANDS),
     command("COMMAND", "command", -1, &[LOADING, STALE]).risk(Risk::ReadOrSubcommand).subcommands(&COMMAND_SUBCOMMANDS),
     command("CONFIG", "config", -2, &[]).risk(Risk::Subcommand).subcommands(&CONFIG_SUBCOMMANDS),
-    command("COPY", "copy", -3, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::Copy),
+    command("COPY", "copy", -3, &[DENYOOM, WRITE])
+        .keys(1, 2, 1)
+        .risk(Risk::Copy)
+        .arguments(Arguments::Form(&forms::COPY)),
     command("DBSIZE", "dbsize", 1, &[FAST, READONLY]),
     command("DEBUG", "debug", -2, &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
     command("DECR", "decr", 2, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
@@ -275,8 +285,10 @@ pub static COMMANDS: [Command; 240] = [
     command("EXPIRETIME", "expiretime", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("FAILOVER", "failover", -1, &[ADMIN, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
     command("FCALL", "fcall", -3, &[MOVABLE_KEYS, NOSCRIPT, NO_MANDATORY_KEYS, SKIP_MONITOR, STALE])
-        .risk(Risk::Fixed(Rank::Never)),
-    command("FCALL_RO", "fcall_ro", -3, &[MOVABLE_KEYS, NOSCRIPT, NO_MANDATORY_KEYS, READONLY, SKIP_MONITOR, STALE]),
+        .risk(Risk::Fixed(Rank::Never))
+        .arguments(Arguments::Form(&forms::FCALL)),
+    command("FCALL_RO", "fcall_ro", -3, &[MOVABLE_KEYS, NOSCRIPT, NO_MANDATORY_KEYS, READONLY, SKIP_MONITOR, STALE])
+        .arguments(Arguments::Form(&forms::FCALL)),
     command("FLUSHALL", "flushall", -1, &[WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
     command("FLUSHDB", "flushdb", -1, &[WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
     command("FUNCTION", "function", -2, &[]).risk(Risk::Subcommand).subcommands(&FUNCTION_SUBCOMMANDS),
@@ -284,18 +296,29 @@ pub static COMMANDS: [Command; 240] = [
     command("GEODIST", "geodist", -4, &[READONLY]).keys(1, 1, 1),
     command("GEOHASH", "geohash", -2, &[READONLY]).keys(1, 1, 1),
     command("GEOPOS", "geopos", -2, &[READONLY]).keys(1, 1, 1),
-    command("GEORADIUS", "georadius", -6, &[DENYOOM, MOVABLE_KEYS, WRITE]).keys(1, 1, 1).risk(Risk::GeoRadius(5)),
+    command("GEORADIUS", "georadius", -6, &[DENYOOM, MOVABLE_KEYS, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::GeoRadius(5))
+        .arguments(Arguments::Form(&forms::GEORADIUS)),
     command("GEORADIUSBYMEMBER", "georadiusbymember", -5, &[DENYOOM, MOVABLE_KEYS, WRITE])
         .keys(1, 1, 1)
-        .risk(Risk::GeoRadius(4)),
-    command("GEORADIUSBYMEMBER_RO", "georadiusbymember_ro", -5, &[READONLY]).keys(1, 1, 1),
-    command("GEORADIUS_RO", "georadius_ro", -6, &[READONLY]).keys(1, 1, 1),
+        .risk(Risk::GeoRadius(4))
+        .arguments(Arguments::Form(&forms::GEORADIUSBYMEMBER)),
+    command("GEORADIUSBYMEMBER_RO", "georadiusbymember_ro", -5, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::GEORADIUSBYMEMBER)),
+    command("GEORADIUS_RO", "georadius_ro", -6, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::GEORADIUS)),
     command("GEOSEARCH", "geosearch", -7, &[READONLY]).keys(1, 1, 1),
     command("GEOSEARCHSTORE", "geosearchstore", -8, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::StoreOne),
     command("GET", "get", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("GETBIT", "getbit", 3, &[FAST, READONLY]).keys(1, 1, 1),
     command("GETDEL", "getdel", 2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("GETEX", "getex", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("GETEX", "getex", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::GETEX)),
     command("GETRANGE", "getrange", 4, &[READONLY]).keys(1, 1, 1),
     command("GETSET", "getset", 3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("HDEL", "hdel", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
@@ -316,8 +339,11 @@ pub static COMMANDS: [Command; 240] = [
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::LastWins))
         .arguments(Arguments::Pairs),
-    command("HRANDFIELD", "hrandfield", -2, &[READONLY]).keys(1, 1, 1),
-    command("HSCAN", "hscan", -3, &[READONLY]).keys(1, 1, 1),
+    command("HRANDFIELD", "hrandfield", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::HRANDFIELD)),
+    command("HSCAN", "hscan", -3, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::KEYSCAN))
+        .reply(Shape::HashScan),
     command("HSET", "hset", -4, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::LastWins))
@@ -334,15 +360,18 @@ pub static COMMANDS: [Command; 240] = [
     command("KEYS", "keys", 2, &[READONLY]),
     command("LASTSAVE", "lastsave", 1, &[FAST, LOADING, STALE]),
     command("LATENCY", "latency", -2, &[]).risk(Risk::Subcommand).subcommands(&LATENCY_SUBCOMMANDS),
-    command("LCS", "lcs", -3, &[READONLY]).keys(1, 2, 1),
+    command("LCS", "lcs", -3, &[READONLY]).keys(1, 2, 1).arguments(Arguments::Form(&forms::LCS)).reply(Shape::Matches),
     command("LINDEX", "lindex", 3, &[READONLY]).keys(1, 1, 1),
     command("LINSERT", "linsert", 5, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("LLEN", "llen", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("LMOVE", "lmove", 5, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("LMPOP", "lmpop", -4, &[MOVABLE_KEYS, WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
+    command("LMPOP", "lmpop", -4, &[MOVABLE_KEYS, WRITE])
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::LMPOP))
+        .reply(Shape::Pairs),
     command("LOLWUT", "lolwut", -1, &[FAST, READONLY]),
     command("LPOP", "lpop", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("LPOS", "lpos", -3, &[READONLY]).keys(1, 1, 1),
+    command("LPOS", "lpos", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::LPOS)),
     command("LPUSH", "lpush", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("LPUSHX", "lpushx", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("LRANGE", "lrange", 4, &[READONLY]).keys(1, 1, 1),
@@ -351,7 +380,10 @@ pub static COMMANDS: [Command; 240] = [
     command("LTRIM", "ltrim", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("MEMORY", "memory", -2, &[]).risk(Risk::Subcommand).subcommands(&MEMORY_SUBCOMMANDS),
     command("MGET", "mget", -2, &[FAST, READONLY]).keys(1, -1, 1),
-    command("MIGRATE", "migrate", -6, &[MOVABLE_KEYS, WRITE]).keys(3, 3, 1).risk(Risk::Fixed(Rank::Never)),
+    command("MIGRATE", "migrate", -6, &[MOVABLE_KEYS, WRITE])
+        .keys(3, 3, 1)
+        .risk(Risk::Fixed(Rank::Never))
+        .arguments(Arguments::Form(&forms::MIGRATE)),
     command("MODULE", "module", -2, &[]).risk(Risk::Subcommand).subcommands(&MODULE_SUBCOMMANDS),
     command("MONITOR", "monitor", 1, &[ADMIN, LOADING, NOSCRIPT, STALE])
         .risk(Risk::Fixed(Rank::Never))
@@ -416,13 +448,13 @@ pub static COMMANDS: [Command; 240] = [
     command("RPUSHX", "rpushx", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("SADD", "sadd", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("SAVE", "save", 1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI]).risk(Risk::Fixed(Rank::Never)),
-    command("SCAN", "scan", -2, &[READONLY]),
+    command("SCAN", "scan", -2, &[READONLY]).arguments(Arguments::Form(&forms::SCAN)),
     command("SCARD", "scard", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("SCRIPT", "script", -2, &[]).risk(Risk::Subcommand).subcommands(&SCRIPT_SUBCOMMANDS),
     command("SDIFF", "sdiff", -2, &[READONLY]).keys(1, -1, 1),
     command("SDIFFSTORE", "sdiffstore", -3, &[DENYOOM, WRITE]).keys(1, -1, 1).risk(Risk::StoreRest),
     command("SELECT", "select", 2, &[FAST, LOADING, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Select),
-    command("SET", "set", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Set),
+    command("SET", "set", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Set).arguments(Arguments::Form(&forms::SET)),
     command("SETBIT", "setbit", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("SETEX", "setex", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("SETNX", "setnx", 3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Zero)),
@@ -430,7 +462,7 @@ pub static COMMANDS: [Command; 240] = [
     command("SHUTDOWN", "shutdown", -1, &[ADMIN, ALLOW_BUSY, LOADING, NOSCRIPT, NO_MULTI, STALE])
         .risk(Risk::Fixed(Rank::Never)),
     command("SINTER", "sinter", -2, &[READONLY]).keys(1, -1, 1),
-    command("SINTERCARD", "sintercard", -3, &[MOVABLE_KEYS, READONLY]),
+    command("SINTERCARD", "sintercard", -3, &[MOVABLE_KEYS, READONLY]).arguments(Arguments::Form(&forms::INTERCARD)),
     command("SINTERSTORE", "sinterstore", -3, &[DENYOOM, WRITE]).keys(1, -1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("SISMEMBER", "sismember", 3, &[FAST, READONLY]).keys(1, 1, 1),
     command("SLAVEOF", "slaveof", 3, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
@@ -438,13 +470,16 @@ pub static COMMANDS: [Command; 240] = [
     command("SMEMBERS", "smembers", 2, &[READONLY]).keys(1, 1, 1),
     command("SMISMEMBER", "smismember", -3, &[FAST, READONLY]).keys(1, 1, 1),
     command("SMOVE", "smove", 4, &[FAST, WRITE]).keys(1, 2, 1).risk(Risk::Checked(Telltale::Zero)),
-    command("SORT", "sort", -2, &[DENYOOM, MOVABLE_KEYS, WRITE]).keys(1, 1, 1).risk(Risk::Sort),
-    command("SORT_RO", "sort_ro", -2, &[MOVABLE_KEYS, READONLY]).keys(1, 1, 1),
+    command("SORT", "sort", -2, &[DENYOOM, MOVABLE_KEYS, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Sort)
+        .arguments(Arguments::Form(&forms::SORT)),
+    command("SORT_RO", "sort_ro", -2, &[MOVABLE_KEYS, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::SORT)),
     command("SPOP", "spop", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("SPUBLISH", "spublish", 3, &[FAST, LOADING, PUBSUB, STALE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Never)),
     command("SRANDMEMBER", "srandmember", -2, &[READONLY]).keys(1, 1, 1),
     command("SREM", "srem", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("SSCAN", "sscan", -3, &[READONLY]).keys(1, 1, 1),
+    command("SSCAN", "sscan", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::KEYSCAN)),
     command("SSUBSCRIBE", "ssubscribe", -2, &[LOADING, NOSCRIPT, PUBSUB, STALE])
         .keys(1, -1, 1)
         .risk(Risk::Fixed(Rank::Never))
@@ -482,53 +517,117 @@ pub static COMMANDS: [Command; 240] = [
         .effect(Effect::Watch),
     command("XACK", "xack", -4, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("XADD", "xadd", -5, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::XAdd),
-    command("XAUTOCLAIM", "xautoclaim", -6, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("XCLAIM", "xclaim", -6, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("XAUTOCLAIM", "xautoclaim", -6, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::XAUTOCLAIM)),
+    command("XCLAIM", "xclaim", -6, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .reply(Shape::Entries),
     command("XDEL", "xdel", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("XGROUP", "xgroup", -2, &[]).risk(Risk::Subcommand).subcommands(&XGROUP_SUBCOMMANDS),
     command("XINFO", "xinfo", -2, &[]).risk(Risk::Subcommand).subcommands(&XINFO_SUBCOMMANDS),
     command("XLEN", "xlen", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("XPENDING", "xpending", -3, &[READONLY]).keys(1, 1, 1),
-    command("XRANGE", "xrange", -4, &[READONLY]).keys(1, 1, 1),
-    command("XREAD", "xread", -4, &[BLOCKING, MOVABLE_KEYS, READONLY]).blocking(Blocking::BlockOption),
+    command("XRANGE", "xrange", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::XRANGE))
+        .reply(Shape::Entries),
+    command("XREAD", "xread", -4, &[BLOCKING, MOVABLE_KEYS, READONLY])
+        .blocking(Blocking::BlockOption)
+        .reply(Shape::Streams),
     command("XREADGROUP", "xreadgroup", -7, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .risk(Risk::Fixed(Rank::Never))
         .blocking(Blocking::BlockOption),
-    command("XREVRANGE", "xrevrange", -4, &[READONLY]).keys(1, 1, 1),
+    command("XREVRANGE", "xrevrange", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::XRANGE))
+        .reply(Shape::Entries),
     command("XSETID", "xsetid", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("XTRIM", "xtrim", -4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("ZADD", "zadd", -4, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::ZAdd),
+    command("ZADD", "zadd", -4, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::ZAdd)
+        .arguments(Arguments::Form(&forms::ZADD)),
     command("ZCARD", "zcard", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("ZCOUNT", "zcount", 4, &[FAST, READONLY]).keys(1, 1, 1),
-    command("ZDIFF", "zdiff", -3, &[MOVABLE_KEYS, READONLY]),
-    command("ZDIFFSTORE", "zdiffstore", -4, &[DENYOOM, MOVABLE_KEYS, WRITE]).keys(1, 1, 1).risk(Risk::StoreCounted),
+    command("ZDIFF", "zdiff", -3, &[MOVABLE_KEYS, READONLY])
+        .arguments(Arguments::Form(&forms::ZDIFF))
+        .reply(Shape::Scores),
+    command("ZDIFFSTORE", "zdiffstore", -4, &[DENYOOM, MOVABLE_KEYS, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::StoreCounted)
+        .arguments(Arguments::Form(&forms::ZDIFFSTORE)),
     command("ZINCRBY", "zincrby", 4, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("ZINTER", "zinter", -3, &[MOVABLE_KEYS, READONLY]),
-    command("ZINTERCARD", "zintercard", -3, &[MOVABLE_KEYS, READONLY]),
-    command("ZINTERSTORE", "zinterstore", -4, &[DENYOOM, MOVABLE_KEYS, WRITE]).keys(1, 1, 1).risk(Risk::StoreCounted),
+    command("ZINTER", "zinter", -3, &[MOVABLE_KEYS, READONLY])
+        .arguments(Arguments::Form(&forms::ZUNION))
+        .reply(Shape::ScoresAside),
+    command("ZINTERCARD", "zintercard", -3, &[MOVABLE_KEYS, READONLY]).arguments(Arguments::Form(&forms::INTERCARD)),
+    command("ZINTERSTORE", "zinterstore", -4, &[DENYOOM, MOVABLE_KEYS, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::StoreCounted)
+        .arguments(Arguments::Form(&forms::ZUNIONSTORE)),
     command("ZLEXCOUNT", "zlexcount", 4, &[FAST, READONLY]).keys(1, 1, 1),
-    command("ZMPOP", "zmpop", -4, &[MOVABLE_KEYS, WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
+    command("ZMPOP", "zmpop", -4, &[MOVABLE_KEYS, WRITE])
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::ZMPOP))
+        .reply(Shape::PoppedOfKeys),
     command("ZMSCORE", "zmscore", -3, &[FAST, READONLY]).keys(1, 1, 1),
-    command("ZPOPMAX", "zpopmax", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("ZPOPMIN", "zpopmin", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("ZRANDMEMBER", "zrandmember", -2, &[READONLY]).keys(1, 1, 1),
-    command("ZRANGE", "zrange", -4, &[READONLY]).keys(1, 1, 1),
-    command("ZRANGEBYLEX", "zrangebylex", -4, &[READONLY]).keys(1, 1, 1),
-    command("ZRANGEBYSCORE", "zrangebyscore", -4, &[READONLY]).keys(1, 1, 1),
-    command("ZRANGESTORE", "zrangestore", -5, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::StoreOne),
+    command("ZPOPMAX", "zpopmax", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .reply(Shape::Popped),
+    command("ZPOPMIN", "zpopmin", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .reply(Shape::Popped),
+    command("ZRANDMEMBER", "zrandmember", -2, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::ZRANDMEMBER))
+        .reply(Shape::ScoresAside),
+    command("ZRANGE", "zrange", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::ZRANGE))
+        .reply(Shape::Scores),
+    command("ZRANGEBYLEX", "zrangebylex", -4, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::LEXRANGE)),
+    command("ZRANGEBYSCORE", "zrangebyscore", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::SCORERANGE))
+        .reply(Shape::Scores),
+    command("ZRANGESTORE", "zrangestore", -5, &[DENYOOM, WRITE])
+        .keys(1, 2, 1)
+        .risk(Risk::StoreOne)
+        .arguments(Arguments::Form(&forms::ZRANGESTORE)),
     command("ZRANK", "zrank", 3, &[FAST, READONLY]).keys(1, 1, 1),
     command("ZREM", "zrem", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("ZREMRANGEBYLEX", "zremrangebylex", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("ZREMRANGEBYRANK", "zremrangebyrank", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("ZREMRANGEBYSCORE", "zremrangebyscore", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("ZREVRANGE", "zrevrange", -4, &[READONLY]).keys(1, 1, 1),
-    command("ZREVRANGEBYLEX", "zrevrangebylex", -4, &[READONLY]).keys(1, 1, 1),
-    command("ZREVRANGEBYSCORE", "zrevrangebyscore", -4, &[READONLY]).keys(1, 1, 1),
+    command("ZREVRANGE", "zrevrange", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::SCORERANGE))
+        .reply(Shape::Scores),
+    command("ZREVRANGEBYLEX", "zrevrangebylex", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::LEXRANGE)),
+    command("ZREVRANGEBYSCORE", "zrevrangebyscore", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::SCORERANGE))
+        .reply(Shape::Scores),
     command("ZREVRANK", "zrevrank", 3, &[FAST, READONLY]).keys(1, 1, 1),
-    command("ZSCAN", "zscan", -3, &[READONLY]).keys(1, 1, 1),
+    command("ZSCAN", "zscan", -3, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::KEYSCAN))
+        .reply(Shape::ScoreScan),
     command("ZSCORE", "zscore", 3, &[FAST, READONLY]).keys(1, 1, 1),
-    command("ZUNION", "zunion", -3, &[MOVABLE_KEYS, READONLY]),
-    command("ZUNIONSTORE", "zunionstore", -4, &[DENYOOM, MOVABLE_KEYS, WRITE]).keys(1, 1, 1).risk(Risk::StoreCounted),
+    command("ZUNION", "zunion", -3, &[MOVABLE_KEYS, READONLY])
+        .arguments(Arguments::Form(&forms::ZUNION))
+        .reply(Shape::ScoresAside),
+    command("ZUNIONSTORE", "zunionstore", -4, &[DENYOOM, MOVABLE_KEYS, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::StoreCounted)
+        .arguments(Arguments::Form(&forms::ZUNIONSTORE)),
 ];
 
 /// Hands the index of every row to the macro `$callback`, which can then make one item per command.

@@ -1,9 +1,11 @@
 //! PHP arguments as the words of a command, with Predis' casts: true is `1`, false and null are empty, floats as PHP
 //! writes them, arrays flatten.
 
+use std::borrow::Cow;
+
 use ext_php_rs::ffi::ext_php_rs_zend_string_release;
 
-use crate::command::Arguments;
+use crate::command::{Argument, Arguments, Form};
 use crate::resp::Frame;
 
 use super::elements::{Elements, Key};
@@ -44,6 +46,11 @@ pub fn settle(arguments: &mut [Value]) -> Result<(), Unfit> {
 /// An array has a shape that the command does not take.
 #[inline]
 pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Result<(), Unfit> {
+    if let Arguments::Form(form) = shape
+        && !(form.is_by_words() && arguments.iter().all(|argument| is_word(zend::deref(argument))))
+    {
+        return by_form(frame, arguments, form);
+    }
     for argument in arguments {
         let argument = zend::deref(argument);
         if zend::type_of(argument) == zend::IS_ARRAY {
@@ -53,6 +60,46 @@ pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Resul
         }
     }
     Ok(())
+}
+
+/// Whether a value is a word of any command, wherever it stands.
+#[inline]
+fn is_word(value: &Value) -> bool {
+    matches!(zend::type_of(value), zend::IS_STRING | zend::IS_LONG)
+}
+
+fn by_form(frame: &mut Frame, arguments: &[Value], form: &Form) -> Result<(), Unfit> {
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| seen(zend::deref(argument), 0)).collect::<Result<_, _>>()?;
+    for word in form.words(&arguments).map_err(Unfit::Shape)? {
+        frame.word(&word);
+    }
+    Ok(())
+}
+
+/// How many arrays may stand in each other: a list of the value of an option of an array.
+const DEEPEST: usize = 2;
+
+/// A value as a form sees it. The bytes of strings are borrowed from it.
+fn seen(value: &Value, depth: usize) -> Result<Argument<'_>, Unfit> {
+    Ok(match zend::type_of(value) {
+        zend::IS_NULL | zend::IS_FALSE | zend::IS_UNDEF => Argument::Nothing,
+        zend::IS_TRUE => Argument::Yes,
+        // SAFETY: the type says what the value is, and nothing changes it while it is looked at.
+        zend::IS_STRING => Argument::Word(Cow::Borrowed(unsafe { zend::bytes_of(value) })),
+        // SAFETY: as above.
+        zend::IS_LONG => Argument::Word(Cow::Owned(unsafe { value.value.lval }.to_string().into_bytes())),
+        zend::IS_DOUBLE => Argument::Word(Cow::Owned(text_of(value))),
+        zend::IS_ARRAY if depth < DEEPEST => {
+            // SAFETY: as above.
+            let elements = unsafe { Elements::of(value) };
+            Argument::Array(elements.map(|(key, value)| Ok((key, seen(value, depth + 1)?))).collect::<Result<_, _>>()?)
+        }
+        _ => {
+            let text = "an array too deep, an object or a resource was given; accepted are strings, numbers, booleans and null";
+            return Err(Unfit::Shape(text.to_owned()));
+        }
+    })
 }
 
 #[inline]
@@ -77,11 +124,17 @@ fn scalar(frame: &mut Frame, value: &Value) -> Result<(), Unfit> {
 /// A float, as PHP writes it.
 #[cold]
 fn double(frame: &mut Frame, value: &Value) {
+    frame.word(&text_of(value));
+}
+
+/// A float's text, as PHP writes it.
+fn text_of(value: &Value) -> Vec<u8> {
     // SAFETY: the conversion runs no PHP code; the string is released after its bytes are copied.
     unsafe {
         let text = zend::zval_get_string_func(std::ptr::from_ref(value).cast_mut().cast());
-        frame.word(zend::string_bytes(text));
+        let bytes = zend::string_bytes(text).to_vec();
         ext_php_rs_zend_string_release(text);
+        bytes
     }
 }
 
@@ -91,11 +144,11 @@ fn array(frame: &mut Frame, value: &Value, shape: Arguments) -> Result<(), Unfit
         match (shape, key) {
             (Arguments::Pairs, Key::Index(index)) => frame.integer(index),
             (Arguments::Pairs, Key::Name(name)) => frame.word(name),
-            (Arguments::Words, Key::Name(name)) => {
+            (_, Key::Name(name)) => {
                 let name = String::from_utf8_lossy(name).into_owned();
                 return Err(Unfit::Shape(format!("an array with the key '{name}' was given where a list is accepted")));
             }
-            (Arguments::Words, Key::Index(_)) => {}
+            (_, Key::Index(_)) => {}
         }
         if zend::type_of(element) == zend::IS_ARRAY {
             let text = "an array inside of an array was given; accepted are strings, numbers, booleans and null";

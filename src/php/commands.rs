@@ -77,6 +77,9 @@ pub unsafe fn write(row: &'static Command, words: &mut [Value]) -> Option<Shape>
         return None;
     }
     frame.end();
+    if row.reply.depends_on_words() {
+        return Some(command::shape(row, &frame.words()));
+    }
     Some(if row.subcommands.is_empty() { row.reply } else { shape_of(row, words) })
 }
 
@@ -200,7 +203,12 @@ pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>) -> Option<Option<&
             let frame = &mut hands().desk.frame;
             frame.begin();
             frame.word(name);
-            arguments::encode(frame, &words, row.map_or(Arguments::Words, |row| row.arguments))?;
+            // A raw command is written as words already.
+            let arguments = match row.map(|row| row.arguments) {
+                Some(Arguments::Pairs) => Arguments::Pairs,
+                _ => Arguments::Words,
+            };
+            arguments::encode(frame, &words, arguments)?;
             frame.end();
             Ok(())
         });

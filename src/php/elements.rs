@@ -2,21 +2,14 @@
 
 use ext_php_rs::ffi::HashTable;
 
+pub use crate::command::Key;
+
 use super::zend::{IS_STRING, Value, deref, null, string_bytes, type_of};
 
 /// The elements of an array with their keys: an integer, or the bytes of a string.
 pub struct Elements {
     array: *mut HashTable,
     position: u32,
-}
-
-/// An array's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key<'a> {
-    /// An integer key.
-    Index(i64),
-    /// A string key.
-    Name(&'a [u8]),
 }
 
 impl Elements {

@@ -10,7 +10,7 @@ use ext_php_rs::ffi::{
     zend_hash_update, zend_string,
 };
 
-use crate::command::Shape;
+use crate::command::{Held, Shape};
 use crate::resp::{Aggregate, Sink, Space, Unfit};
 
 use super::memory::Pending;
@@ -47,6 +47,10 @@ enum Filling {
     List,
     /// With keys and values in turn.
     Pairs,
+    /// As `Pairs`, with floats as values.
+    Floats,
+    /// With one key, and keys and values in turn in the array under it.
+    Keyed,
     /// With the replies to a batch, each at its own place.
     Places,
 }
@@ -116,6 +120,36 @@ impl<'a> PhpSink<'a> {
         }
     }
 
+    /// How the aggregate that begins now is filled, and whether that happens to the array around it.
+    #[inline]
+    fn filling(&mut self, kind: Aggregate) -> (Filling, bool) {
+        let (shape, depth) = self.shape_here();
+        if kind == Aggregate::Map {
+            return (Filling::Pairs, false);
+        }
+        if shape == Shape::Plain || kind == Aggregate::Set {
+            return (Filling::List, false);
+        }
+        let around = self.building.open.last_mut();
+        if depth == 1
+            && shape.may_nest()
+            && let Some(around) = around
+        {
+            around.filling = Filling::List;
+        }
+        match shape.held(depth) {
+            Held::List => (Filling::List, false),
+            Held::Pairs => (Filling::Pairs, false),
+            Held::Floats => (Filling::Floats, false),
+            Held::Keyed => (Filling::Keyed, false),
+            // RESP3 has maps in place of lists of pairs: then this is a value, not a pair.
+            Held::Entry => match self.building.open.last() {
+                Some(around) if around.filling == Filling::List => (Filling::Pairs, true),
+                _ => (Filling::List, false),
+            },
+        }
+    }
+
     /// A string where there is memory for it.
     #[inline]
     fn put_string(&mut self, bytes: &[u8]) {
@@ -162,10 +196,20 @@ impl<'a> PhpSink<'a> {
                 zend_hash_index_update(open.array, self.course.place as u64, value.as_zval());
             } else if open.has_key {
                 open.has_key = false;
+                if open.filling == Filling::Floats {
+                    value = as_float(value);
+                }
                 insert(open.array, &mut open.key, &mut value);
-            } else if let Some(key) = as_key(value) {
-                open.key = key;
-                open.has_key = true;
+            } else if let Some(mut key) = as_key(value) {
+                if open.filling == Filling::Keyed {
+                    let inner = _zend_new_array(1);
+                    insert(open.array, &mut key, &mut zend::owned_array(inner));
+                    open.array = inner;
+                    open.filling = Filling::Pairs;
+                } else {
+                    open.key = key;
+                    open.has_key = true;
+                }
             } else {
                 zend::release(value);
                 self.refusal = Some(Unfit::Key);
@@ -184,6 +228,21 @@ fn as_key(value: Value) -> Option<Value> {
         // SAFETY: the type says that it is a float.
         zend::IS_DOUBLE => Some(zend::string(unsafe { value.value.dval }.to_string().as_bytes())),
         _ => None,
+    }
+}
+
+/// A string as the float that it writes; what writes none stays.
+fn as_float(value: Value) -> Value {
+    if zend::type_of(&value) != zend::IS_STRING {
+        return value;
+    }
+    // SAFETY: the type says that it is a string. It is ours, and released once its float is known.
+    unsafe {
+        let number = std::str::from_utf8(zend::bytes_of(&value)).ok().and_then(|text| text.parse().ok());
+        number.map_or(value, |number| {
+            zend::release(value);
+            zend::double(number)
+        })
     }
 }
 
@@ -234,7 +293,8 @@ impl Sink for PhpSink<'_> {
 
     #[inline]
     fn nil(&mut self) {
-        self.put(zend::null());
+        let none = self.shape_here() == (Shape::Streams, 0);
+        self.put(if none { zend::empty_array() } else { zend::null() });
     }
 
     #[inline]
@@ -275,7 +335,14 @@ impl Sink for PhpSink<'_> {
             // What is open is not closed any more either.
             return;
         }
-        let pairs = kind == Aggregate::Map || (kind == Aggregate::Array && self.shape_here() == Shape::Pairs);
+        let (filling, in_parent) = self.filling(kind);
+        if in_parent {
+            // What it stands in is not empty, and a list so far.
+            let array = self.building.open.last().map_or(std::ptr::null_mut(), |parent| parent.array);
+            self.building.open.push(Open { array, filling, key: zend::null(), has_key: false });
+            return;
+        }
+        let pairs = filling != Filling::List;
         let array = if length == 0 {
             self.put(zend::empty_array());
             std::ptr::null_mut()
@@ -290,7 +357,6 @@ impl Sink for PhpSink<'_> {
         if self.refusal.is_some() {
             return;
         }
-        let filling = if pairs { Filling::Pairs } else { Filling::List };
         self.building.open.push(Open { array, filling, key: zend::null(), has_key: false });
     }
 

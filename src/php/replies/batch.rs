@@ -63,24 +63,25 @@ impl<'a> PhpSink<'a> {
         self.course.has_errors
     }
 
-    /// The shape of the aggregate that begins now.
-    pub(super) fn shape_here(&self) -> Shape {
-        let depth = self.building.open.len();
-        if depth == self.course.level {
-            return self.shape;
-        }
+    /// The shape of the reply that a value which begins now belongs to, and how many of its arrays are open.
+    #[inline]
+    pub(super) fn shape_here(&self) -> (Shape, usize) {
+        let depth = self.building.open.len() - self.course.level;
         match self.course.executes {
             // The elements of EXEC's reply are the replies to the commands before it.
-            Some(first) if depth == self.course.level + 1 => {
-                // SAFETY: `of_batch` promised the batch; the innermost array is open, or was empty and has none.
+            Some(first) if depth > 0 => {
+                let level = self.course.level;
+                // SAFETY: `of_batch` promised the batch; EXEC's array is open, or was empty and has none.
                 unsafe {
-                    let elements = self.building.open[depth - 1].array.as_ref().map_or(0, |array| array.nNumOfElements);
-                    let index = first + elements as usize;
+                    let elements = self.building.open[level].array.as_ref().map_or(0, |array| array.nNumOfElements);
+                    // An array stands in the one around it from the start.
+                    let index = first + (elements as usize).saturating_sub(usize::from(depth > 1));
                     let batch = &*self.course.batch;
-                    if index < batch.len() { batch.shape(index) } else { Shape::Plain }
+                    let shape = if index < batch.len() { batch.shape(index) } else { Shape::Plain };
+                    (shape, depth - 1)
                 }
             }
-            _ => Shape::Plain,
+            _ => (self.shape, depth),
         }
     }
 

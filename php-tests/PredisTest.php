@@ -1,0 +1,166 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests;
+
+use ResilientRedis\ClientException;
+use Tests\Support\RedisTestCase;
+
+/** Calls as they are written for Predis, and the replies that it gives, under both protocols. */
+final class PredisTest extends RedisTestCase
+{
+    private const GIVEN = [
+        ['zadd', 'z', ['x' => 2, 'y' => 2.5]],
+        ['zadd', 'z2', ['x' => 1]],
+        ['rpush', 'l', ['b', 'a', 'c']],
+        ['hset', 'h', ['a' => 1, 'b' => 2]],
+        ['xadd', 'x', '1-1', 'f', 'v', 'g', 'w'],
+        ['xadd', 'x', '2-1', 'f', 'v2'],
+        ['mset', ['k1' => 'ohmytext', 'k2' => 'mynewtext', 's' => 'v']],
+        ['sadd', 'st', ['p', 'q']],
+        ['geoadd', 'g', 13.361389, 38.115556, 'Pal'],
+    ];
+
+    /** @dataProvider calls */
+    public function test_a_call_as_for_predis_gives_what_predis_gives(array $call, mixed $two, mixed $three = null): void
+    {
+        $expected = ['two' => $two, 'three' => func_num_args() > 2 ? $three : $two];
+        foreach (['two' => 2, 'three' => 3] as $name => $protocol) {
+            $redis = self::client(['protocol' => $protocol]);
+            foreach (['alone', 'in a pipeline', 'in a transaction'] as $where) {
+                self::fill();
+                $seen = match ($where) {
+                    'alone' => $redis->{$call[0]}(...array_slice($call, 1)),
+                    'in a pipeline' => $redis->pipeline()->ping()->{$call[0]}(...array_slice($call, 1))->ping()->execute()[1],
+                    'in a transaction' => $redis->transaction()->ping()->{$call[0]}(...array_slice($call, 1))->ping()->execute()[1],
+                };
+                self::assertSame($expected[$name], $seen, "RESP$protocol, $where: " . self::seen($call));
+            }
+        }
+    }
+
+    /** @return iterable<string, array{0: list<mixed>, 1: mixed, 2?: mixed}> */
+    public static function calls(): iterable
+    {
+        $calls = [
+            [['zadd', 'z', ['x' => 3, 'n' => '4']], 1],
+            [['zadd', 'z', 'XX', 'CH', ['x' => 3, 'n' => 4]], 1],
+            [['zadd', 'z', [7 => 1]], 1],
+            [['zrange', 'z', 0, -1], ['x', 'y']],
+            [['zrange', 'z', 0, -1, 'WITHSCORES'], ['x' => '2', 'y' => '2.5'], [['x' => 2.0], ['y' => 2.5]]],
+            [['zrange', 'z', 0, -1, ['withscores' => true]], ['x' => '2', 'y' => '2.5'], [['x' => 2.0], ['y' => 2.5]]],
+            [['zrange', 'none', 0, -1, ['withscores' => true]], []],
+            [['zrange', 'z', 0, 9, ['byscore' => true, 'limit' => [1, 1]]], ['y']],
+            [['zrevrange', 'z', 0, -1, ['WITHSCORES' => true]], ['y' => '2.5', 'x' => '2'], [['y' => 2.5], ['x' => 2.0]]],
+            [['zrangebyscore', 'z', '-inf', '+inf', ['withscores' => true, 'limit' => [0, 1]]], ['x' => '2'], [['x' => 2.0]]],
+            [['zrangebyscore', 'z', '-inf', '+inf', ['limit' => ['offset' => 1, 'count' => 5]]], ['y']],
+            [['zrevrangebyscore', 'z', '+inf', '-inf', ['limit' => [0, 1], 'withscores' => false]], ['y']],
+            [['zrangebylex', 'z', '-', '+', ['limit' => [1, 1]]], ['y']],
+            [['zrandmember', 'z2', 1, true], ['x' => '1'], [['x', 1.0]]],
+            [['zunion', ['z', 'z2'], [], 'sum', true], ['y' => '2.5', 'x' => '3'], [['y', 2.5], ['x', 3.0]]],
+            [['zunion', ['z', 'z2'], [1, 10], 'max'], ['y', 'x']],
+            [['zinter', ['z', 'z2'], [], 'sum', true], ['x' => '3'], [['x', 3.0]]],
+            [['zdiff', ['z', 'z2'], true], ['y' => '2.5'], [['y' => 2.5]]],
+            [['zdiff', ['z', 'z2']], ['y']],
+            [['zunionstore', 'd', ['z', 'z2'], [1, 2], 'max'], 2],
+            [['zinterstore', 'd', ['z', 'z2'], ['weights' => [1, 2], 'aggregate' => 'min']], 1],
+            [['zdiffstore', 'd', ['z', 'z2']], 1],
+            [['zintercard', ['z', 'z2']], 1],
+            [['sintercard', ['st', 'st'], 1], 1],
+            [['zscan', 'z', 0, ['match' => '*', 'count' => 9]], ['0', ['x' => 2.0, 'y' => 2.5]]],
+            [['zpopmin', 'z2'], ['x' => '1'], ['x' => 1.0]],
+            [['zpopmin', 'none'], []],
+            [['zpopmax', 'z', 2], ['y' => '2.5', 'x' => '2'], [['y' => 2.5], ['x' => 2.0]]],
+            [['bzpopmin', ['none', 'z'], 1], ['z' => ['x' => '2']], ['z' => ['x' => 2.0]]],
+            [['zmpop', ['none', 'z'], 'max', 2], ['z' => ['y' => '2.5', 'x' => '2']], ['z' => ['y' => 2.5, 'x' => 2.0]]],
+            [['zmpop', ['none']], null],
+            [['bzmpop', 0.01, ['z2']], ['z2' => ['x' => '1']], ['z2' => ['x' => 1.0]]],
+            [['lmpop', ['none', 'l'], 'right', 2], ['l' => ['c', 'a']]],
+            [['lmpop', ['l']], ['l' => ['b']]],
+            [['lmpop', ['none']], null],
+            [['blmpop', 0.01, ['l'], 'left', 1], ['l' => ['b']]],
+            [['sort', 'l', ['ALPHA' => true, 'LIMIT' => [0, 2], 'SORT' => 'DESC']], ['c', 'b']],
+            [['sort', 'l', ['by' => 'nosort', 'get' => ['#', 'none_*'], 'limit' => [0, 1]]], ['b', null]],
+            [['scan', 0, ['MATCH' => 's', 'COUNT' => 1000]], ['0', ['s']]],
+            [['scan', 0, ['match' => '*', 'count' => 1000, 'type' => 'hash']], ['0', ['h']]],
+            [['hscan', 'h', 0, ['match' => 'a*']], ['0', ['a' => '1']]],
+            [['hscan', 'none', 0], ['0', []]],
+            [['sscan', 'st', 0, ['match' => 'q', 'count' => 50]], ['0', ['q']]],
+            [['hrandfield', 'none', 2, true], []],
+            [['set', 's', 'w', 'EX', 60, null, false], 'OK'],
+            [['set', 's', 'w', ['EX' => 60, 'NX']], null],
+            [['set', 's', 'w', ['get' => true, 'px' => 60_000]], 'v'],
+            [['getex', 's', 'EX', 10], 'v'],
+            [['getex', 's', ['px' => 10_000]], 'v'],
+            [['lpos', 'l', 'a', ['rank' => -1]], 1],
+            [['copy', 's', 's9', -1, true], 1],
+            [['lcs', 'k1', 'k2'], 'mytext'],
+            [['lcs', 'k1', 'k2', true], 6],
+            [['lcs', 'k1', 'k2', false, true], ['matches' => [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], 'len' => 6]],
+            [['georadius', 'g', 13, 38, 200, 'km', ['withdist' => true, 'count' => 1, 'sort' => 'asc']], [['Pal', '34.1601']]],
+            [['georadiusbymember', 'g', 'Pal', 200, 'km', ['withhash' => true]], [['Pal', 3479099956230698]]],
+            [['xrange', 'x', '-', '+'], ['1-1' => ['f' => 'v', 'g' => 'w'], '2-1' => ['f' => 'v2']]],
+            [['xrange', 'x', '-', '+', 1], ['1-1' => ['f' => 'v', 'g' => 'w']]],
+            [['xrange', 'none', '-', '+'], []],
+            [['xrevrange', 'x', '+', '-', 1], ['2-1' => ['f' => 'v2']]],
+            [['xread', 'COUNT', 1, 'STREAMS', 'x', '0'], ['x' => [['1-1', ['f', 'v', 'g', 'w']]]]],
+            [['xread', 'STREAMS', 'x', '9-1'], []],
+        ];
+        foreach ($calls as $number => $call) {
+            yield "$number: " . json_encode($call[0]) => $call;
+        }
+    }
+
+    public function test_entries_of_another_consumer_are_claimed_by_id(): void
+    {
+        foreach ([2, 3] as $protocol) {
+            self::fill();
+            $redis = self::client(['protocol' => $protocol]);
+            $redis->xgroup('CREATE', 'x', 'gr', '0');
+            $redis->xreadgroup('GROUP', 'gr', 'c1', 'COUNT', 2, 'STREAMS', 'x', '>');
+            self::assertSame(['1-1' => ['f' => 'v', 'g' => 'w']], $redis->xclaim('x', 'gr', 'c2', 0, '1-1'));
+            self::assertSame(['1-1'], $redis->xclaim('x', 'gr', 'c2', 0, '1-1', 'JUSTID'));
+            self::assertSame(['0-0', ['1-1', '2-1'], []], $redis->xautoclaim('x', 'gr', 'c3', 0, '0', 9, true));
+        }
+    }
+
+    public function test_a_raw_command_is_sent_as_it_stands(): void
+    {
+        $redis = self::client();
+        self::fill();
+        self::assertSame(['x', '2'], $redis->executeRaw(['ZRANGE', 'z', 0, 0, 'WITHSCORES']));
+    }
+
+    /** @dataProvider wrong */
+    public function test_a_wrong_shape_is_said_before_anything_is_sent(array $call, string $text): void
+    {
+        $redis = self::client();
+        $redis->ping();
+        $before = self::shared()->counters();
+        $exception = self::thrown(ClientException::class, static fn () => $redis->{$call[0]}(...array_slice($call, 1)));
+        self::assertStringContainsString($text, $exception->getMessage());
+        self::assertStringContainsString(strtoupper($call[0]), $exception->getMessage());
+        self::assertSame(0, self::shared()->counters()->since($before)->commands, 'commands that reached the server');
+    }
+
+    /** @return iterable<string, array{list<mixed>, string}> */
+    public static function wrong(): iterable
+    {
+        yield 'an unknown option' => [['zrange', 'z', 0, -1, ['withscore' => true]], "option 'withscore' is unknown"];
+        yield 'a limit that is no pair' => [['sort', 'l', ['limit' => 5]], 'takes an offset and a count'];
+        yield 'a word that is none of two' => [['lmpop', ['l'], 'up'], "'up' was given; accepted are LEFT and RIGHT"];
+        yield 'a score that is an array' => [['zadd', 'z', ['m' => [1]]], 'inside of an array'];
+        yield 'arrays too deep' => [['sort', 'l', ['get' => [['a']]]], 'too deep'];
+        yield 'an associative array for a key' => [['set', ['k' => 'v']], "key 'k'"];
+    }
+
+    private static function fill(): void
+    {
+        self::shared()->command('FLUSHALL');
+        $redis = self::client();
+        foreach (self::GIVEN as $call) {
+            $redis->{$call[0]}(...array_slice($call, 1));
+        }
+    }
+}

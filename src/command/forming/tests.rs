@@ -1,0 +1,116 @@
+//! Forms of real commands, by the table.
+
+use super::super::{Arguments, find};
+use super::*;
+
+fn word(text: &str) -> Argument<'_> {
+    Word(Cow::Borrowed(text.as_bytes()))
+}
+
+fn list<'a>(words: &[&'a str]) -> Argument<'a> {
+    Array(words.iter().zip(0..).map(|(text, index)| (Key::Index(index), word(text))).collect())
+}
+
+fn named<'a>(entries: &[(&'a str, Argument<'a>)]) -> Argument<'a> {
+    Array(entries.iter().map(|(name, value)| (Key::Name(name.as_bytes()), value.clone())).collect())
+}
+
+/// The words of a command's arguments with blanks between them, or what is wrong.
+fn sent(command: &str, arguments: &[Argument]) -> Result<String, String> {
+    let row = find(command.as_bytes()).expect("a command of the table");
+    let Arguments::Form(form) = row.arguments else { panic!("{command} has no form") };
+    let words = form.words(arguments)?;
+    Ok(words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" "))
+}
+
+fn ok(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+#[test]
+fn members_with_scores_are_sent_score_first_behind_the_flags() {
+    let scores = named(&[("a", word("1")), ("b", word("2.5"))]);
+    assert_eq!(sent("ZADD", &[word("z"), scores.clone()]), ok("z 1 a 2.5 b"));
+    assert_eq!(sent("ZADD", &[word("z"), word("NX"), word("CH"), scores]), ok("z NX CH 1 a 2.5 b"));
+    assert_eq!(sent("ZADD", &[word("z"), word("1"), word("a")]), ok("z 1 a"));
+    let numbers = Array(vec![(Key::Index(7), word("1"))]);
+    assert_eq!(sent("ZADD", &[word("z"), numbers]), ok("z 1 7"));
+}
+
+#[test]
+fn options_of_an_array_are_sent_by_their_names_in_any_letter_case() {
+    let range = |options| sent("ZRANGEBYSCORE", &[word("z"), word("-inf"), word("+inf"), options]);
+    let limit = named(&[("withscores", Yes), ("limit", list(&["0", "2"]))]);
+    assert_eq!(range(limit), ok("z -inf +inf WITHSCORES LIMIT 0 2"));
+    let swapped = named(&[("COUNT", word("2")), ("Offset", word("1"))]);
+    assert_eq!(range(named(&[("LIMIT", swapped), ("WITHSCORES", Nothing)])), ok("z -inf +inf LIMIT 1 2"));
+    assert_eq!(range(word("WITHSCORES")), ok("z -inf +inf WITHSCORES"));
+    assert_eq!(range(list(&["WITHSCORES"])), ok("z -inf +inf WITHSCORES"));
+    let get = named(&[("BY", word("w_*")), ("GET", list(&["#", "o_*"])), ("sort", word("desc")), ("ALPHA", Yes)]);
+    assert_eq!(sent("SORT", &[word("l"), get]), ok("l BY w_* GET # GET o_* desc ALPHA"));
+    assert_eq!(sent("SCAN", &[word("0"), named(&[("match", word("a*")), ("count", Nothing)])]), ok("0 MATCH a*"));
+}
+
+#[test]
+fn what_says_nothing_is_left_out_of_options_and_kept_as_a_value() {
+    assert_eq!(sent("SET", &[word("k"), Nothing, word("EX"), word("5"), Nothing, Nothing]), ok("k  EX 5"));
+    let options = Array(vec![(Key::Name(b"ex"), word("5")), (Key::Index(0), word("NX"))]);
+    assert_eq!(sent("SET", &[word("k"), word("v"), options]), ok("k v EX 5 NX"));
+}
+
+#[test]
+fn lists_of_keys_are_counted_and_what_follows_has_its_place() {
+    let keys = list(&["a", "b"]);
+    let weights = list(&["2", "3"]);
+    let all = [keys.clone(), weights.clone(), word("sum"), Yes];
+    assert_eq!(sent("ZUNION", &all), ok("2 a b WEIGHTS 2 3 AGGREGATE sum WITHSCORES"));
+    assert_eq!(sent("ZUNION", &[keys.clone(), list(&[]), word("sum"), Nothing]), ok("2 a b AGGREGATE sum"));
+    let old = named(&[("weights", weights), ("aggregate", word("max"))]);
+    assert_eq!(sent("ZINTERSTORE", &[word("d"), keys.clone(), old]), ok("d 2 a b WEIGHTS 2 3 AGGREGATE max"));
+    assert_eq!(sent("LMPOP", std::slice::from_ref(&keys)), ok("2 a b LEFT"));
+    assert_eq!(sent("BZMPOP", &[word("0"), keys.clone(), word("max"), word("3")]), ok("0 2 a b MAX COUNT 3"));
+    assert_eq!(sent("SINTERCARD", &[keys.clone(), word("5")]), ok("2 a b LIMIT 5"));
+    assert_eq!(sent("FCALL", &[word("f"), keys, word("x"), Nothing]), ok("f 2 a b x "));
+}
+
+#[test]
+fn commands_written_as_words_stay_as_they_are() {
+    let words = |text: &'static str| -> Vec<_> { text.split(' ').map(word).collect() };
+    for (command, text) in [
+        ("ZUNION", "2 a b WEIGHTS 2 3 AGGREGATE SUM WITHSCORES"),
+        ("ZUNIONSTORE", "d 2 a b AGGREGATE MIN"),
+        ("LMPOP", "1 l RIGHT COUNT 2"),
+        ("COPY", "a b DB 2 REPLACE"),
+        ("COPY", "a b REPLACE"),
+        ("LCS", "a b IDX MINMATCHLEN 4 WITHMATCHLEN"),
+        ("XRANGE", "x - + COUNT 2"),
+        ("XAUTOCLAIM", "x g c 0 0 COUNT 2 JUSTID"),
+        ("ZRANDMEMBER", "z 2 WITHSCORES"),
+        ("FCALL", "f 1 k a"),
+        ("SET", "k v EX 5 NX GET"),
+    ] {
+        assert_eq!(sent(command, &words(text)), ok(text), "{command}");
+    }
+}
+
+#[test]
+fn values_and_switches_at_their_places_get_their_names() {
+    assert_eq!(sent("XRANGE", &[word("x"), word("-"), word("+"), word("2")]), ok("x - + COUNT 2"));
+    assert_eq!(sent("COPY", &[word("a"), word("b"), word("-1"), Yes]), ok("a b REPLACE"));
+    assert_eq!(sent("COPY", &[word("a"), word("b"), word("3")]), ok("a b DB 3"));
+    assert_eq!(sent("LCS", &[word("a"), word("b"), Nothing, Yes, word("4")]), ok("a b IDX MINMATCHLEN 4"));
+    assert_eq!(sent("ZRANDMEMBER", &[word("z"), word("-2"), Yes]), ok("z -2 WITHSCORES"));
+}
+
+#[test]
+fn a_wrong_shape_is_named_with_what_is_accepted() {
+    let wrong = |command, arguments: &[Argument]| sent(command, arguments).expect_err("a wrong shape");
+    let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), named(&[("withscore", Yes)])]);
+    assert_eq!(text, "option 'withscore' is unknown; accepted are WITHSCORES, LIMIT");
+    let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), named(&[("limit", word("3"))])]);
+    assert!(text.starts_with("option LIMIT takes an offset and a count"), "{text}");
+    assert_eq!(wrong("LMPOP", &[list(&["l"]), word("up")]), "'up' was given; accepted are LEFT and RIGHT");
+    assert!(wrong("ZADD", &[word("z"), named(&[("m", list(&["1"]))])]).contains("inside of an array"));
+    assert!(wrong("SET", &[named(&[("k", word("v"))])]).contains("key 'k'"));
+    assert!(wrong("ZDIFF", &[list(&["a"]), list(&["b"])]).contains("array was given for WITHSCORES"));
+}
