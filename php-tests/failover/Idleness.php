@@ -21,7 +21,7 @@ final class Idleness
 
         return [
             new Scenario('idle-fin', 'idle connection closed by the server', $bars, self::closed(...)),
-            new Scenario('idle-no-fin', 'idle connection gone without a FIN (a gateway forgot it)', $bars, self::forgotten(...), enclosed: true),
+            new Scenario('idle-no-fin', 'idle connection gone without a FIN (a gateway forgot it)', $bars, self::forgotten(...), peers: [], enclosed: true),
         ];
     }
 

@@ -23,7 +23,7 @@ final class Promotions
         return [
             new Scenario('killed-list', 'primary killed; the client has the list of nodes', $bars, self::killedWithList(...), peers: []),
             new Scenario('killed-endpoint', 'primary killed; the client has the primary endpoint, the replicas it learned', $bars, self::killedBehindName(...), enclosed: true),
-            new Scenario('killed-dns', 'primary killed; only DNS leads to the promoted one', ['flip_to_write_ms' => 60] + array_diff_key($bars, ['first_write_ms' => 0]), self::killedWithDnsAlone(...), enclosed: true),
+            new Scenario('killed-dns', 'primary killed; only DNS leads to the promoted one', ['flip_to_write_ms' => 60] + array_diff_key($bars, ['first_write_ms' => 0]), self::killedWithDnsAlone(...), peers: [], enclosed: true),
             new Scenario('planned', 'planned failover: the primary becomes a replica', ['failed' => 0, 'unknown' => 0, 'duplicates' => 0, 'gap_ms' => 60, 'dialed' => 10], self::planned(...), enclosed: true),
             new Scenario('replica-dies', 'a replica dies under reads (`read_from` = replica)', ['failed' => 0, 'longest_ms' => 30], self::replicaDies(...), peers: []),
         ];
