@@ -106,6 +106,14 @@ final class PredisTest extends RedisTestCase
             [['xrevrange', 'x', '+', '-', 1], ['2-1' => ['f' => 'v2']]],
             [['xread', 'COUNT', 1, 'STREAMS', 'x', '0'], ['x' => [['1-1', ['f', 'v', 'g', 'w']]]]],
             [['xread', 'STREAMS', 'x', '9-1'], []],
+            [['xread', 1, null, ['x'], '0'], ['x' => [['1-1', ['f', 'v', 'g', 'w']]]]],
+            [['xread', null, null, ['x'], '99-0'], []],
+            [['xadd', 'x', ['a' => 'b'], '9-1'], '9-1'],
+            [['xadd', 'x', ['a' => 'b', 'c' => 1], '9-1', ['trim' => ['MAXLEN', '=', 1], 'nomkstream' => true]], '9-1'],
+            [['xadd', 'none', ['a' => 'b'], '*', ['nomkstream' => true]], null],
+            [['xtrim', 'x', ['MAXLEN', '~'], 1, ['limit' => 1]], 0],
+            [['xtrim', 'x', 'MAXLEN', 1], 1],
+            [['bitfield_ro', 's', ['u8' => 0]], [118]],
         ];
         foreach ($calls as $number => $call) {
             yield "$number: " . json_encode($call[0]) => $call;
@@ -118,9 +126,15 @@ final class PredisTest extends RedisTestCase
             self::fill();
             $redis = self::client(['protocol' => $protocol]);
             $redis->xgroup('CREATE', 'x', 'gr', '0');
-            $redis->xreadgroup('GROUP', 'gr', 'c1', 'COUNT', 2, 'STREAMS', 'x', '>');
+            $entries = [['1-1', ['f', 'v', 'g', 'w']], ['2-1', ['f', 'v2']]];
+            $read = $redis->xreadgroup('gr', 'c1', 2, null, false, 'x', '>');
+            self::assertSame($protocol === 2 ? [['x', $entries]] : ['x' => $entries], $read);
+            self::assertNull($redis->xreadgroup('GROUP', 'gr', 'c1', 'COUNT', 2, 'STREAMS', 'x', '>'));
+            self::assertSame(['1-1', 'c1'], array_slice($redis->xpending('x', 'gr', null, '-', '+', 10)[0], 0, 2));
+            self::assertSame([], $redis->xpending('x', 'gr', 60_000, '-', '+', 10));
             self::assertSame(['1-1' => ['f' => 'v', 'g' => 'w']], $redis->xclaim('x', 'gr', 'c2', 0, '1-1'));
             self::assertSame(['1-1'], $redis->xclaim('x', 'gr', 'c2', 0, '1-1', 'JUSTID'));
+            self::assertSame(['1-1', '2-1'], $redis->xclaim('x', 'gr', 'c2', 0, ['1-1', '2-1'], 5, null, 3, false, true));
             self::assertSame(['0-0', ['1-1', '2-1'], []], $redis->xautoclaim('x', 'gr', 'c3', 0, '0', 9, true));
         }
     }
@@ -150,6 +164,7 @@ final class PredisTest extends RedisTestCase
         yield 'an unknown option' => [['zrange', 'z', 0, -1, ['withscore' => true]], "option 'withscore' is unknown"];
         yield 'a limit that is no pair' => [['sort', 'l', ['limit' => 5]], 'takes an offset and a count'];
         yield 'a word that is none of two' => [['lmpop', ['l'], 'up'], "'up' was given; accepted are LEFT and RIGHT"];
+        yield 'options of an entry that are no array' => [['xadd', 'x', ['f' => 'v'], '*', 'MAXLEN'], 'options are an array'];
         yield 'a score that is an array' => [['zadd', 'z', ['m' => [1]]], 'inside of an array'];
         yield 'arrays too deep' => [['sort', 'l', ['get' => [['a']]]], 'too deep'];
         yield 'an associative array for a key' => [['set', ['k' => 'v']], "key 'k'"];

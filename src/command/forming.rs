@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use super::forms::{COMBINING, Form, Kind, Place};
 
+mod streams;
+
 /// A key of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key<'a> {
@@ -46,6 +48,12 @@ impl Form {
             let done = match place {
                 Place::Members => return members(&mut words, rest).map(|()| words),
                 Place::Options(known) => return options(&mut words, rest, known).map(|()| words),
+                Place::Entry => return streams::entry(&mut words, rest).map(|()| words),
+                Place::Reading => return streams::reading(&mut words, rest).map(|()| words),
+                Place::Group => return streams::group(&mut words, rest).map(|()| words),
+                Place::Pending => return streams::pending(&mut words, rest).map(|()| words),
+                Place::Bits => return bits(&mut words, rest).map(|()| words),
+                Place::Loading => return loading(&mut words, rest).map(|()| words),
                 Place::Choice(choice) => {
                     choose(&mut words, rest.first(), choice)?;
                     true
@@ -89,12 +97,15 @@ fn by_place<'a>(
             flat(words, argument)?;
         }
         (Place::Weights, Word(_) | Yes) => return Ok(false),
-        (Place::Named(_) | Place::DatabaseOr(_) | Place::Switch(_) | Place::Weights, Nothing) => {}
-        (Place::Named(_) | Place::DatabaseOr(_) | Place::Switch(_), Word(word)) if is_name(word, places) => {
+        (Place::Named(_) | Place::Number(_) | Place::DatabaseOr(_) | Place::Switch(_) | Place::Weights, Nothing) => {}
+        (Place::Named(_) | Place::Number(_) | Place::DatabaseOr(_) | Place::Switch(_), Word(word))
+            if is_name(word, places) =>
+        {
             return Ok(false);
         }
+        (Place::Number(_), Word(_)) if !is_integer(argument) => return Ok(false),
         (Place::DatabaseOr(_), Word(word)) if **word == *b"-1" => {}
-        (Place::Named(name) | Place::DatabaseOr(name), Word(_) | Yes) => {
+        (Place::Named(name) | Place::Number(name) | Place::DatabaseOr(name), Word(_) | Yes) => {
             words.push(Cow::Borrowed(name.as_bytes()));
             flat(words, argument)?;
         }
@@ -103,7 +114,7 @@ fn by_place<'a>(
                 words.push(Cow::Borrowed(name.as_bytes()));
             }
         }
-        (Place::Named(name) | Place::DatabaseOr(name) | Place::Switch(name), Array(_)) => {
+        (Place::Named(name) | Place::Number(name) | Place::DatabaseOr(name) | Place::Switch(name), Array(_)) => {
             return Err(format!("an array was given for {name}; accepted is a scalar"));
         }
         _ => flat(words, argument)?,
@@ -114,7 +125,7 @@ fn by_place<'a>(
 /// Whether a word is the name of an option of this form.
 fn is_name(word: &[u8], places: &[Place]) -> bool {
     places.iter().any(|place| match place {
-        Place::Named(name) | Place::DatabaseOr(name) | Place::Switch(name) => is(word, name),
+        Place::Named(name) | Place::Number(name) | Place::DatabaseOr(name) | Place::Switch(name) => is(word, name),
         Place::Weights => is(word, "WEIGHTS"),
         _ => false,
     })
@@ -122,6 +133,77 @@ fn is_name(word: &[u8], places: &[Place]) -> bool {
 
 fn is(word: &[u8], name: &str) -> bool {
     word.eq_ignore_ascii_case(name.as_bytes())
+}
+
+fn is_integer(argument: &Argument) -> bool {
+    matches!(argument, Word(word) if std::str::from_utf8(word).is_ok_and(|text| text.parse::<i64>().is_ok()))
+}
+
+/// A value behind its name, unless it is nothing.
+fn named<'a>(words: &mut Words<'a>, name: &'static str, value: &Argument<'a>) -> Result<(), Unfit> {
+    if *value == Nothing {
+        return Ok(());
+    }
+    words.push(Cow::Borrowed(name.as_bytes()));
+    scalar(words, value).map_err(|_| format!("an array was given for {name}; accepted is a scalar"))
+}
+
+/// Scalars and lists as words.
+fn all_flat<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    arguments.iter().try_for_each(|argument| flat(words, argument))
+}
+
+/// Words, and arrays whose keys are words, too.
+fn pairs<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    for argument in arguments {
+        let Array(list) = argument else {
+            scalar(words, argument)?;
+            continue;
+        };
+        for (key, value) in list {
+            words.push(key_word(*key));
+            scalar(words, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn key_word(key: Key<'_>) -> Cow<'_, [u8]> {
+    match key {
+        Key::Index(index) => Cow::Owned(index.to_string().into_bytes()),
+        Key::Name(name) => Cow::Borrowed(name),
+    }
+}
+
+/// Reads of bits: an array of offsets by encoding, or words.
+fn bits<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    for argument in arguments {
+        let Array(list) = argument else {
+            scalar(words, argument)?;
+            continue;
+        };
+        for (key, offset) in list {
+            if let Key::Name(encoding) = key {
+                words.extend([Cow::Borrowed(&b"GET"[..]), Cow::Borrowed(*encoding)]);
+            }
+            scalar(words, offset)?;
+        }
+    }
+    Ok(())
+}
+
+/// A library's code, which the server wants behind `REPLACE`.
+fn loading<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    match arguments {
+        [load @ Word(name), code, replaces @ (Yes | Nothing)] if is(name, "LOAD") => {
+            scalar(words, load)?;
+            if is_yes(replaces) {
+                words.push(Cow::Borrowed(b"REPLACE"));
+            }
+            scalar(words, code)
+        }
+        _ => all_flat(words, arguments),
+    }
 }
 
 /// PHP's idea of true.
@@ -184,10 +266,7 @@ fn members<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), 
         };
         for (member, score) in list {
             scalar(words, score)?;
-            words.push(match member {
-                Key::Index(index) => Cow::Owned(index.to_string().into_bytes()),
-                Key::Name(name) => Cow::Borrowed(name),
-            });
+            words.push(key_word(*member));
         }
     }
     Ok(())
@@ -228,7 +307,7 @@ fn named_options<'a>(
         match (kind, value) {
             (Kind::Flag, _) if is_yes(value) => words.push(head),
             (Kind::Flag, _) | (_, Nothing) => {}
-            (Kind::Bare, _) => scalar(words, value)?,
+            (Kind::Bare, _) => flat(words, value)?,
             (Kind::Value, _) => {
                 words.push(head);
                 scalar(words, value).map_err(|_| format!("option {name} takes one value, not an array"))?;

@@ -2,7 +2,10 @@
 //! A row of the table names its form; how a form becomes words is in `forming`.
 
 use Kind::{Bare, Each, Flag, Two, Value};
-use Place::{Choice, DatabaseOr, Keys, Members, Named, Options, Switch, Weights, Word};
+use Place::{
+    Bits, Choice, DatabaseOr, Entry, Group, Keys, Loading, Members, Named, Number, Options, Pending, Reading, Switch,
+    Weights, Word,
+};
 
 /// What stands at each place of a command's arguments. Arguments behind the last place are words.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,12 +30,28 @@ pub(super) enum Place {
     Weights,
     /// A value that is sent behind this name, or nothing.
     Named(&'static str),
+    /// As `Named`, for an integer: at another word only words follow.
+    Number(&'static str),
     /// As `Named`, but -1 says nothing either.
     DatabaseOr(&'static str),
     /// Whether this word is sent.
     Switch(&'static str),
     /// One of these words; the first if nothing is given.
     Choice(&'static [&'static str]),
+    /// This and all that follow: an array of fields, an id (one is made if there is none) and an array of options; or
+    /// words, among which fields may stand in an array.
+    Entry,
+    /// This and all that follow: a count or nothing, milliseconds to wait or nothing, a list of streams and ids; or words.
+    Reading,
+    /// This and all that follow: group, consumer, count or nothing, milliseconds to wait or nothing, whether `NOACK` is
+    /// sent, streams and ids; or words with `GROUP` in front.
+    Group,
+    /// This and all that follow: an idle time or nothing, and words; or words.
+    Pending,
+    /// This and all that follow: an array of offsets by encoding, or words.
+    Bits,
+    /// This and all that follow: `LOAD`, code and whether it replaces another; or words.
+    Loading,
 }
 
 /// What an option of an array has as its value.
@@ -48,7 +67,7 @@ pub(super) enum Kind {
     Each,
     /// A list, behind the name.
     All,
-    /// A word that is sent without the name.
+    /// A word or a list that is sent without the name.
     Bare,
 }
 
@@ -92,10 +111,14 @@ const AROUND: Place = Options(&[
 /// The options of Predis 1 in the place of the weights.
 pub(super) const COMBINING: &[(&str, Kind)] = &[("WEIGHTS", Kind::All), ("AGGREGATE", Value), ("WITHSCORES", Flag)];
 
+pub(super) const ADDING: &[(&str, Kind)] = &[("NOMKSTREAM", Flag), ("TRIM", Bare), ("LIMIT", Value)];
+
 forms! {
+    BITFIELDRO: Word, Bits;
     BLMPOP: Word, Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     BZMPOP: Word, Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
     COPY: Word, Word, DatabaseOr("DB"), Switch("REPLACE");
+    FUNCTION: Loading;
     FCALL: Word, Keys;
     GEORADIUS: Word, Word, Word, Word, Word, AROUND;
     GEORADIUSBYMEMBER: Word, Word, Word, Word, AROUND;
@@ -121,6 +144,12 @@ forms! {
     ]);
     INTERCARD: Keys, Named("LIMIT");
     SORT: Word, SORTING;
+    XADD: Word, Entry;
+    XCLAIM: Word, Word, Word, Word, Word, Number("IDLE"), Number("TIME"), Number("RETRYCOUNT"), Switch("FORCE"), Switch("JUSTID");
+    XPENDING: Word, Word, Pending;
+    XREAD: Reading;
+    XREADGROUP: Group;
+    XTRIM: Word, Word, Word, Options(&[("LIMIT", Value)]);
     XAUTOCLAIM: Word, Word, Word, Word, Word, Named("COUNT"), Switch("JUSTID");
     XRANGE: Word, Word, Word, Named("COUNT");
     ZADD: Word, Members;

@@ -208,7 +208,9 @@ pub static COMMANDS: [Command; 240] = [
     command("BGSAVE", "bgsave", -1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING]).risk(Risk::Fixed(Rank::Never)),
     command("BITCOUNT", "bitcount", -2, &[READONLY]).keys(1, 1, 1),
     command("BITFIELD", "bitfield", -2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::BitField),
-    command("BITFIELD_RO", "bitfield_ro", -2, &[FAST, READONLY]).keys(1, 1, 1),
+    command("BITFIELD_RO", "bitfield_ro", -2, &[FAST, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::BITFIELDRO)),
     command("BITOP", "bitop", -4, &[DENYOOM, WRITE]).keys(2, -1, 1).risk(Risk::BitOp),
     command("BITPOS", "bitpos", -3, &[READONLY]).keys(1, 1, 1),
     command("BLMOVE", "blmove", 6, &[BLOCKING, DENYOOM, NOSCRIPT, WRITE])
@@ -291,7 +293,10 @@ pub static COMMANDS: [Command; 240] = [
         .arguments(Arguments::Form(&forms::FCALL)),
     command("FLUSHALL", "flushall", -1, &[WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
     command("FLUSHDB", "flushdb", -1, &[WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
-    command("FUNCTION", "function", -2, &[]).risk(Risk::Subcommand).subcommands(&FUNCTION_SUBCOMMANDS),
+    command("FUNCTION", "function", -2, &[])
+        .risk(Risk::Subcommand)
+        .arguments(Arguments::Form(&forms::FUNCTION))
+        .subcommands(&FUNCTION_SUBCOMMANDS),
     command("GEOADD", "geoadd", -5, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("GEODIST", "geodist", -4, &[READONLY]).keys(1, 1, 1),
     command("GEOHASH", "geohash", -2, &[READONLY]).keys(1, 1, 1),
@@ -516,7 +521,10 @@ pub static COMMANDS: [Command; 240] = [
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Watch),
     command("XACK", "xack", -4, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("XADD", "xadd", -5, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::XAdd),
+    command("XADD", "xadd", -5, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::XAdd)
+        .arguments(Arguments::Form(&forms::XADD)),
     command("XAUTOCLAIM", "xautoclaim", -6, &[FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
@@ -524,28 +532,34 @@ pub static COMMANDS: [Command; 240] = [
     command("XCLAIM", "xclaim", -6, &[FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::XCLAIM))
         .reply(Shape::Entries),
     command("XDEL", "xdel", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("XGROUP", "xgroup", -2, &[]).risk(Risk::Subcommand).subcommands(&XGROUP_SUBCOMMANDS),
     command("XINFO", "xinfo", -2, &[]).risk(Risk::Subcommand).subcommands(&XINFO_SUBCOMMANDS),
     command("XLEN", "xlen", 2, &[FAST, READONLY]).keys(1, 1, 1),
-    command("XPENDING", "xpending", -3, &[READONLY]).keys(1, 1, 1),
+    command("XPENDING", "xpending", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::XPENDING)),
     command("XRANGE", "xrange", -4, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::XRANGE))
         .reply(Shape::Entries),
     command("XREAD", "xread", -4, &[BLOCKING, MOVABLE_KEYS, READONLY])
         .blocking(Blocking::BlockOption)
+        .arguments(Arguments::Form(&forms::XREAD))
         .reply(Shape::Streams),
     command("XREADGROUP", "xreadgroup", -7, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .risk(Risk::Fixed(Rank::Never))
-        .blocking(Blocking::BlockOption),
+        .blocking(Blocking::BlockOption)
+        .arguments(Arguments::Form(&forms::XREADGROUP)),
     command("XREVRANGE", "xrevrange", -4, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::XRANGE))
         .reply(Shape::Entries),
     command("XSETID", "xsetid", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("XTRIM", "xtrim", -4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("XTRIM", "xtrim", -4, &[WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::XTRIM)),
     command("ZADD", "zadd", -4, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::ZAdd)

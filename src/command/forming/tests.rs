@@ -11,7 +11,7 @@ fn list<'a>(words: &[&'a str]) -> Argument<'a> {
     Array(words.iter().zip(0..).map(|(text, index)| (Key::Index(index), word(text))).collect())
 }
 
-fn named<'a>(entries: &[(&'a str, Argument<'a>)]) -> Argument<'a> {
+fn map<'a>(entries: &[(&'a str, Argument<'a>)]) -> Argument<'a> {
     Array(entries.iter().map(|(name, value)| (Key::Name(name.as_bytes()), value.clone())).collect())
 }
 
@@ -29,7 +29,7 @@ fn ok(text: &str) -> Result<String, String> {
 
 #[test]
 fn members_with_scores_are_sent_score_first_behind_the_flags() {
-    let scores = named(&[("a", word("1")), ("b", word("2.5"))]);
+    let scores = map(&[("a", word("1")), ("b", word("2.5"))]);
     assert_eq!(sent("ZADD", &[word("z"), scores.clone()]), ok("z 1 a 2.5 b"));
     assert_eq!(sent("ZADD", &[word("z"), word("NX"), word("CH"), scores]), ok("z NX CH 1 a 2.5 b"));
     assert_eq!(sent("ZADD", &[word("z"), word("1"), word("a")]), ok("z 1 a"));
@@ -40,15 +40,15 @@ fn members_with_scores_are_sent_score_first_behind_the_flags() {
 #[test]
 fn options_of_an_array_are_sent_by_their_names_in_any_letter_case() {
     let range = |options| sent("ZRANGEBYSCORE", &[word("z"), word("-inf"), word("+inf"), options]);
-    let limit = named(&[("withscores", Yes), ("limit", list(&["0", "2"]))]);
+    let limit = map(&[("withscores", Yes), ("limit", list(&["0", "2"]))]);
     assert_eq!(range(limit), ok("z -inf +inf WITHSCORES LIMIT 0 2"));
-    let swapped = named(&[("COUNT", word("2")), ("Offset", word("1"))]);
-    assert_eq!(range(named(&[("LIMIT", swapped), ("WITHSCORES", Nothing)])), ok("z -inf +inf LIMIT 1 2"));
+    let swapped = map(&[("COUNT", word("2")), ("Offset", word("1"))]);
+    assert_eq!(range(map(&[("LIMIT", swapped), ("WITHSCORES", Nothing)])), ok("z -inf +inf LIMIT 1 2"));
     assert_eq!(range(word("WITHSCORES")), ok("z -inf +inf WITHSCORES"));
     assert_eq!(range(list(&["WITHSCORES"])), ok("z -inf +inf WITHSCORES"));
-    let get = named(&[("BY", word("w_*")), ("GET", list(&["#", "o_*"])), ("sort", word("desc")), ("ALPHA", Yes)]);
+    let get = map(&[("BY", word("w_*")), ("GET", list(&["#", "o_*"])), ("sort", word("desc")), ("ALPHA", Yes)]);
     assert_eq!(sent("SORT", &[word("l"), get]), ok("l BY w_* GET # GET o_* desc ALPHA"));
-    assert_eq!(sent("SCAN", &[word("0"), named(&[("match", word("a*")), ("count", Nothing)])]), ok("0 MATCH a*"));
+    assert_eq!(sent("SCAN", &[word("0"), map(&[("match", word("a*")), ("count", Nothing)])]), ok("0 MATCH a*"));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn lists_of_keys_are_counted_and_what_follows_has_its_place() {
     let all = [keys.clone(), weights.clone(), word("sum"), Yes];
     assert_eq!(sent("ZUNION", &all), ok("2 a b WEIGHTS 2 3 AGGREGATE sum WITHSCORES"));
     assert_eq!(sent("ZUNION", &[keys.clone(), list(&[]), word("sum"), Nothing]), ok("2 a b AGGREGATE sum"));
-    let old = named(&[("weights", weights), ("aggregate", word("max"))]);
+    let old = map(&[("weights", weights), ("aggregate", word("max"))]);
     assert_eq!(sent("ZINTERSTORE", &[word("d"), keys.clone(), old]), ok("d 2 a b WEIGHTS 2 3 AGGREGATE max"));
     assert_eq!(sent("LMPOP", std::slice::from_ref(&keys)), ok("2 a b LEFT"));
     assert_eq!(sent("BZMPOP", &[word("0"), keys.clone(), word("max"), word("3")]), ok("0 2 a b MAX COUNT 3"));
@@ -88,6 +88,16 @@ fn commands_written_as_words_stay_as_they_are() {
         ("ZRANDMEMBER", "z 2 WITHSCORES"),
         ("FCALL", "f 1 k a"),
         ("SET", "k v EX 5 NX GET"),
+        ("XADD", "x NOMKSTREAM MAXLEN ~ 10 * f v"),
+        ("XREAD", "COUNT 1 BLOCK 5 STREAMS x 0"),
+        ("XREADGROUP", "GROUP g c COUNT 1 STREAMS x >"),
+        ("XCLAIM", "x g c 0 1-1 2-1 IDLE 5 JUSTID"),
+        ("XPENDING", "x g"),
+        ("XPENDING", "x g - + 10 c"),
+        ("XPENDING", "x g IDLE 5 - + 10 c"),
+        ("XTRIM", "x MAXLEN ~ 10 LIMIT 5"),
+        ("BITFIELD_RO", "k GET u8 0"),
+        ("FUNCTION", "LOAD REPLACE code"),
     ] {
         assert_eq!(sent(command, &words(text)), ok(text), "{command}");
     }
@@ -103,14 +113,52 @@ fn values_and_switches_at_their_places_get_their_names() {
 }
 
 #[test]
+fn entries_of_streams_are_added_with_the_id_behind_the_options() {
+    let fields = map(&[("f", word("v")), ("g", word("w"))]);
+    let trim = map(&[("trim", list(&["MAXLEN", "~", "9"])), ("limit", word("5")), ("nomkstream", Yes)]);
+    let add = |rest: &[Argument<'static>]| sent("XADD", &[&[word("x")], rest].concat());
+    assert_eq!(add(std::slice::from_ref(&fields)), ok("x * f v g w"));
+    assert_eq!(add(&[fields.clone(), word("9-1"), trim]), ok("x MAXLEN ~ 9 LIMIT 5 NOMKSTREAM 9-1 f v g w"));
+    assert_eq!(add(&[word("*"), fields.clone()]), ok("x * f v g w"));
+    assert!(add(&[fields.clone(), word("*"), word("MAXLEN")]).is_err_and(|text| text.contains("options are an array")));
+    assert!(add(&[fields, list(&["*"])]).is_err_and(|text| text.contains("for the id")));
+}
+
+#[test]
+fn streams_are_read_by_place() {
+    let streams = list(&["x", "y"]);
+    assert_eq!(sent("XREAD", &[word("1"), Nothing, streams, word("0"), word("$")]), ok("COUNT 1 STREAMS x y 0 $"));
+    let ids = [word("g"), word("c"), Nothing, word("50"), Yes, word("x"), word(">")];
+    assert_eq!(sent("XREADGROUP", &ids), ok("GROUP g c BLOCK 50 NOACK STREAMS x >"));
+    let claim =
+        [word("x"), word("g"), word("c"), word("0"), list(&["1-1", "2-1"]), Nothing, word("7"), Nothing, Nothing, Yes];
+    assert_eq!(sent("XCLAIM", &claim), ok("x g c 0 1-1 2-1 TIME 7 JUSTID"));
+    let range = [word("-"), word("+"), word("10")];
+    assert_eq!(sent("XPENDING", &[&[word("x"), word("g"), Nothing], &range[..]].concat()), ok("x g - + 10"));
+    assert_eq!(sent("XPENDING", &[&[word("x"), word("g"), word("5")], &range[..]].concat()), ok("x g IDLE 5 - + 10"));
+    let trim = [word("x"), list(&["MAXLEN", "~"]), word("9"), map(&[("limit", word("5"))])];
+    assert_eq!(sent("XTRIM", &trim), ok("x MAXLEN ~ 9 LIMIT 5"));
+}
+
+#[test]
+fn bits_are_read_by_encoding_and_libraries_replaced_by_a_switch() {
+    assert_eq!(
+        sent("BITFIELD_RO", &[word("k"), map(&[("u8", word("0")), ("i4", word("8"))])]),
+        ok("k GET u8 0 GET i4 8")
+    );
+    assert_eq!(sent("FUNCTION", &[word("load"), word("code"), Yes]), ok("load REPLACE code"));
+    assert_eq!(sent("FUNCTION", &[word("LOAD"), word("code"), Nothing]), ok("LOAD code"));
+}
+
+#[test]
 fn a_wrong_shape_is_named_with_what_is_accepted() {
     let wrong = |command, arguments: &[Argument]| sent(command, arguments).expect_err("a wrong shape");
-    let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), named(&[("withscore", Yes)])]);
+    let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), map(&[("withscore", Yes)])]);
     assert_eq!(text, "option 'withscore' is unknown; accepted are WITHSCORES, LIMIT");
-    let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), named(&[("limit", word("3"))])]);
+    let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), map(&[("limit", word("3"))])]);
     assert!(text.starts_with("option LIMIT takes an offset and a count"), "{text}");
     assert_eq!(wrong("LMPOP", &[list(&["l"]), word("up")]), "'up' was given; accepted are LEFT and RIGHT");
-    assert!(wrong("ZADD", &[word("z"), named(&[("m", list(&["1"]))])]).contains("inside of an array"));
-    assert!(wrong("SET", &[named(&[("k", word("v"))])]).contains("key 'k'"));
+    assert!(wrong("ZADD", &[word("z"), map(&[("m", list(&["1"]))])]).contains("inside of an array"));
+    assert!(wrong("SET", &[map(&[("k", word("v"))])]).contains("key 'k'"));
     assert!(wrong("ZDIFF", &[list(&["a"]), list(&["b"])]).contains("array was given for WITHSCORES"));
 }

@@ -1,0 +1,75 @@
+//! The forms of commands on streams, where several arguments decide together.
+
+use std::borrow::Cow;
+
+use super::super::forms::ADDING;
+use super::{Argument, Unfit, Words, all_flat, flat, is, is_integer, is_yes, named, named_options, pairs, scalar};
+use Argument::{Array, Nothing, Word};
+
+/// `XADD` behind its key: fields, an id and options. Words may hold fields in an array, too.
+pub(super) fn entry<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let [fields @ Array(_), rest @ ..] = arguments else { return pairs(words, arguments) };
+    let (id, options) = match rest {
+        [] => (&Nothing, &Nothing),
+        [id] => (id, &Nothing),
+        [id, options] => (id, options),
+        _ => return Err("more was given than a key, fields, an id and options".to_owned()),
+    };
+    match options {
+        Nothing => {}
+        Array(list) => named_options(words, list, ADDING)?,
+        _ => return Err("options are an array, such as ['trim' => ['MAXLEN', '~', 1000]]".to_owned()),
+    }
+    match id {
+        Nothing => words.push(Cow::Borrowed(b"*")),
+        id => scalar(words, id).map_err(|_| "an array was given for the id; accepted is a scalar".to_owned())?,
+    }
+    pairs(words, std::slice::from_ref(fields))
+}
+
+/// `XREAD`: count, milliseconds to wait, streams and ids.
+pub(super) fn reading<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let [count, block, streams @ Array(_), ids @ ..] = arguments else { return all_flat(words, arguments) };
+    named(words, "COUNT", count)?;
+    named(words, "BLOCK", block)?;
+    words.push(Cow::Borrowed(b"STREAMS"));
+    flat(words, streams)?;
+    all_flat(words, ids)
+}
+
+/// `XREADGROUP`: group, consumer, count, milliseconds to wait, whether nothing is to be acknowledged, streams and ids.
+pub(super) fn group<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let says = |argument: &Argument, name| matches!(argument, Word(word) if is(word, name));
+    let in_words = arguments.first().is_some_and(|first| says(first, "GROUP"))
+        && arguments.iter().any(|argument| says(argument, "STREAMS"));
+    let [group, consumer, count, block, unacknowledged, streams @ ..] = arguments else {
+        return all_flat(words, arguments);
+    };
+    if in_words {
+        return all_flat(words, arguments);
+    }
+    words.push(Cow::Borrowed(b"GROUP"));
+    scalar(words, group)?;
+    scalar(words, consumer)?;
+    named(words, "COUNT", count)?;
+    named(words, "BLOCK", block)?;
+    if is_yes(unacknowledged) {
+        words.push(Cow::Borrowed(b"NOACK"));
+    }
+    words.push(Cow::Borrowed(b"STREAMS"));
+    all_flat(words, streams)
+}
+
+/// `XPENDING` behind its key and group: an idle time, start, end, count and consumer. As words the count stands one
+/// place further to the front.
+pub(super) fn pending<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let rest = match arguments {
+        [Nothing, rest @ ..] => rest,
+        [idle, _, _, count, ..] if is_integer(idle) && is_integer(count) => {
+            named(words, "IDLE", idle)?;
+            &arguments[1..]
+        }
+        all => all,
+    };
+    rest.iter().filter(|argument| **argument != Nothing).try_for_each(|argument| scalar(words, argument))
+}
