@@ -130,12 +130,47 @@ final class PredisTest extends RedisTestCase
             $read = $redis->xreadgroup('gr', 'c1', 2, null, false, 'x', '>');
             self::assertSame($protocol === 2 ? [['x', $entries]] : ['x' => $entries], $read);
             self::assertNull($redis->xreadgroup('GROUP', 'gr', 'c1', 'COUNT', 2, 'STREAMS', 'x', '>'));
+            self::assertSame([2, '1-1', '2-1', ['c1' => 2]], $redis->xpending('x', 'gr'));
+            $group = $redis->xinfo('GROUPS', 'x')[0];
+            self::assertSame(['gr', 1, 2], [$group['name'], $group['consumers'], $group['pending']]);
+            self::assertSame('c1', $redis->xinfo('CONSUMERS', 'x', 'gr')[0]['name']);
+            self::assertSame(2, $redis->xinfo('STREAM', 'x')['length']);
             self::assertSame(['1-1', 'c1'], array_slice($redis->xpending('x', 'gr', null, '-', '+', 10)[0], 0, 2));
             self::assertSame([], $redis->xpending('x', 'gr', 60_000, '-', '+', 10));
             self::assertSame(['1-1' => ['f' => 'v', 'g' => 'w']], $redis->xclaim('x', 'gr', 'c2', 0, '1-1'));
             self::assertSame(['1-1'], $redis->xclaim('x', 'gr', 'c2', 0, '1-1', 'JUSTID'));
             self::assertSame(['1-1', '2-1'], $redis->xclaim('x', 'gr', 'c2', 0, ['1-1', '2-1'], 5, null, 3, false, true));
             self::assertSame(['0-0', ['1-1', '2-1'], []], $redis->xautoclaim('x', 'gr', 'c3', 0, '0', 9, true));
+        }
+    }
+
+    public function test_texts_and_logs_about_the_server_are_arrays(): void
+    {
+        foreach ([2, 3] as $protocol) {
+            self::fill();
+            $redis = self::client(['protocol' => $protocol]);
+            $info = $redis->info();
+            self::assertMatchesRegularExpression('/^7\.0\./', $info['Server']['redis_version']);
+            self::assertSame(['keys', 'expires', 'avg_ttl'], array_keys($info['Keyspace']['db0']));
+            self::assertSame(['Keyspace' => ['db0' => ['keys' => '10', 'expires' => '0', 'avg_ttl' => '0']]], $redis->info('keyspace'));
+            self::assertSame([], $redis->info('none'));
+            // Long enough to be received in pieces.
+            foreach (range(1, 300) as $number) {
+                self::assertSame($redis->info('everything')['Server']['run_id'], $info['Server']['run_id'], "call $number");
+            }
+            $replies = $redis->pipeline(['atomic' => true])->ping()->info('keyspace')->ping()->execute();
+            self::assertSame('10', $replies[1]['Keyspace']['db0']['keys']);
+            $clients = $redis->client('LIST');
+            self::assertContains((string) $redis->client('ID'), array_column($clients, 'id'));
+            self::assertSame(['id', 'addr', 'laddr', 'fd', 'name'], array_slice(array_keys($clients[0]), 0, 5));
+
+            $redis->config('SET', 'slowlog-log-slower-than', '0');
+            $redis->echo('slow');
+            $redis->config('SET', 'slowlog-log-slower-than', '10000');
+            $entries = $redis->slowlog('GET', 5);
+            self::assertSame(['id', 'timestamp', 'duration', 'command'], array_keys($entries[0]));
+            self::assertContains(['ECHO', 'slow'], array_column($entries, 'command'));
+            self::assertIsString($redis->executeRaw(['INFO', 'server']));
         }
     }
 

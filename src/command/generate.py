@@ -65,6 +65,7 @@ REPLIES = {
     name: "Shape::" + "".join(part.capitalize() for part in name.split("-"))
     for name in (
         "pairs scores scores-aside popped popped-of-key popped-of-keys hash-scan score-scan entries streams matches"
+        " tables slow-log consumers sections clients"
     ).split()
 }
 COLUMNS = (("risk", RISKS), ("blocking", BLOCKING), ("effect", EFFECTS), ("arguments", ARGUMENTS), ("reply", REPLIES))

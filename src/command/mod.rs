@@ -14,6 +14,7 @@ mod row;
 mod rules;
 mod shape;
 mod table;
+mod text;
 
 pub use blocking::{BlockingTimeout, blocking_timeout, shorter_timeout};
 pub use forming::{Argument, Key};
@@ -25,6 +26,7 @@ pub use shape::{Held, shape};
 pub use table::COMMANDS;
 #[allow(unused_imports, reason = "asked for only where PHP is built in")]
 pub(crate) use table::with_command_indices;
+pub use text::{Line, fields, lines, sections};
 
 #[cfg(test)]
 mod tests;

@@ -285,6 +285,16 @@ pub enum Shape {
     Entries,
     /// RESP2's pairs of a stream and its entries become entries by stream; nil is an empty array.
     Streams,
+    /// A list of flat lists of pairs, each of which becomes an associative array.
+    Tables,
+    /// A list of entries of the slow log, each of which becomes an associative array.
+    SlowLog,
+    /// Where no range is asked for, the last of four elements has pairs of a consumer and a number: numbers by consumer.
+    Consumers,
+    /// The text of `INFO`: names and values by section.
+    Sections,
+    /// The text of `CLIENT LIST`: a list of associative arrays.
+    Clients,
     /// Where `IDX` asks for matches, an associative array.
     Matches,
 }

@@ -11,6 +11,10 @@ pub enum Held {
     Pairs,
     /// As `Pairs`, with floats as values.
     Floats,
+    /// As `Entry`, with integers as values.
+    Number,
+    /// An associative array with these keys; more elements than keys are dropped.
+    Named(&'static [&'static str]),
     /// A key and a value of the list that it stands in, which thereby becomes an associative array.
     Entry,
     /// The first element is the only key; the others are keys and values in turn of the array that stands there.
@@ -28,6 +32,7 @@ pub fn shape(row: &Command, words: &[&[u8]]) -> Shape {
         }
         Shape::Matches if asks(words, 3, b"IDX") => Shape::Pairs,
         Shape::Matches => Shape::Plain,
+        Shape::Consumers if words.len() > 3 => Shape::Plain,
         shape => shape,
     }
 }
@@ -40,7 +45,7 @@ impl Shape {
     /// Whether the words have to be looked at.
     #[inline]
     pub fn depends_on_words(self) -> bool {
-        matches!(self, Shape::Scores | Shape::ScoresAside | Shape::Matches)
+        matches!(self, Shape::Scores | Shape::ScoresAside | Shape::Matches | Shape::Consumers)
     }
 
     /// What an array becomes that stands so deep in the reply.
@@ -48,13 +53,21 @@ impl Shape {
     pub fn held(self, depth: usize) -> Held {
         match (self, depth) {
             (Shape::Pairs | Shape::Scores | Shape::ScoresAside | Shape::Popped | Shape::PoppedOfKeys, 0)
-            | (Shape::Scores | Shape::Popped | Shape::HashScan, 1)
+            | (Shape::Scores | Shape::Popped | Shape::HashScan | Shape::Tables, 1)
             | (Shape::Entries, 2) => Held::Pairs,
             (Shape::ScoreScan, 1) => Held::Floats,
             (Shape::Entries | Shape::Streams, 1) | (Shape::PoppedOfKeys, 2) => Held::Entry,
             (Shape::PoppedOfKey, 0) => Held::Keyed,
+            (Shape::Consumers, 2) => Held::Number,
+            (Shape::SlowLog, 1) => Held::Named(&["id", "timestamp", "duration", "command"]),
             _ => Held::List,
         }
+    }
+
+    /// Whether the reply is a text that becomes an array.
+    #[inline]
+    pub fn is_text(self) -> bool {
+        matches!(self, Shape::Sections | Shape::Clients)
     }
 
     /// Whether the outermost array is a list after all if it holds arrays: RESP3 has pairs there.
@@ -88,6 +101,8 @@ mod tests {
             ("ZUNION 1 z WITHSCORES", Shape::ScoresAside),
             ("LCS a b IDX", Shape::Pairs),
             ("LCS IDX b LEN", Shape::Plain),
+            ("XPENDING x g", Shape::Consumers),
+            ("XPENDING x g - + 10", Shape::Plain),
             ("HGETALL h", Shape::Pairs),
         ] {
             assert_eq!(shape_of(text), expected, "{text}");

@@ -49,7 +49,7 @@ const CLIENT_SUBCOMMANDS: [Subcommand; 16] = [
     subcommand("ID", &[LOADING, NOSCRIPT, STALE]),
     subcommand("INFO", &[LOADING, NOSCRIPT, STALE]),
     subcommand("KILL", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
-    subcommand("LIST", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("LIST", &[ADMIN, LOADING, NOSCRIPT, STALE]).reply(Shape::Clients),
     subcommand("NO-EVICT", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     subcommand("PAUSE", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
     subcommand("REPLY", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)).effect(Effect::Refused),
@@ -174,7 +174,7 @@ const SCRIPT_SUBCOMMANDS: [Subcommand; 6] = [
 ];
 
 const SLOWLOG_SUBCOMMANDS: [Subcommand; 4] = [
-    subcommand("GET", &[ADMIN, LOADING, STALE]),
+    subcommand("GET", &[ADMIN, LOADING, STALE]).reply(Shape::SlowLog),
     subcommand("HELP", &[LOADING, STALE]),
     subcommand("LEN", &[ADMIN, LOADING, STALE]),
     subcommand("RESET", &[ADMIN, LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
@@ -190,10 +190,10 @@ const XGROUP_SUBCOMMANDS: [Subcommand; 6] = [
 ];
 
 const XINFO_SUBCOMMANDS: [Subcommand; 4] = [
-    subcommand("CONSUMERS", &[READONLY]).keys(2, 2, 1),
-    subcommand("GROUPS", &[READONLY]).keys(2, 2, 1),
+    subcommand("CONSUMERS", &[READONLY]).keys(2, 2, 1).reply(Shape::Tables),
+    subcommand("GROUPS", &[READONLY]).keys(2, 2, 1).reply(Shape::Tables),
     subcommand("HELP", &[LOADING, STALE]),
-    subcommand("STREAM", &[READONLY]).keys(2, 2, 1),
+    subcommand("STREAM", &[READONLY]).keys(2, 2, 1).reply(Shape::Pairs),
 ];
 
 /// All commands, sorted by name.
@@ -361,7 +361,7 @@ pub static COMMANDS: [Command; 240] = [
     command("INCRBYFLOAT", "incrbyfloat", 3, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating)),
-    command("INFO", "info", -1, &[LOADING, STALE]),
+    command("INFO", "info", -1, &[LOADING, STALE]).reply(Shape::Sections),
     command("KEYS", "keys", 2, &[READONLY]),
     command("LASTSAVE", "lastsave", 1, &[FAST, LOADING, STALE]),
     command("LATENCY", "latency", -2, &[]).risk(Risk::Subcommand).subcommands(&LATENCY_SUBCOMMANDS),
@@ -538,7 +538,10 @@ pub static COMMANDS: [Command; 240] = [
     command("XGROUP", "xgroup", -2, &[]).risk(Risk::Subcommand).subcommands(&XGROUP_SUBCOMMANDS),
     command("XINFO", "xinfo", -2, &[]).risk(Risk::Subcommand).subcommands(&XINFO_SUBCOMMANDS),
     command("XLEN", "xlen", 2, &[FAST, READONLY]).keys(1, 1, 1),
-    command("XPENDING", "xpending", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::XPENDING)),
+    command("XPENDING", "xpending", -3, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::XPENDING))
+        .reply(Shape::Consumers),
     command("XRANGE", "xrange", -4, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::XRANGE))

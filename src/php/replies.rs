@@ -4,10 +4,11 @@
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
+use std::str::FromStr;
 
 use ext_php_rs::ffi::{
     _zend_new_array, HashTable, ext_php_rs_zend_string_release, zend_hash_index_update, zend_hash_next_index_insert,
-    zend_hash_update, zend_string,
+    zend_hash_str_update, zend_hash_update, zend_string,
 };
 
 use crate::command::{Held, Shape};
@@ -18,6 +19,7 @@ use super::zend::Value;
 use super::{exceptions, memory, zend};
 
 mod batch;
+mod text;
 
 use batch::{Course, ONE_REPLY};
 
@@ -49,6 +51,10 @@ enum Filling {
     Pairs,
     /// As `Pairs`, with floats as values.
     Floats,
+    /// As `Pairs`, with integers as values.
+    Numbers,
+    /// With values for these names. Of what comes behind them only arrays stay, since they are built in place.
+    Named(&'static [&'static str]),
     /// With one key, and keys and values in turn in the array under it.
     Keyed,
     /// With the replies to a batch, each at its own place.
@@ -142,9 +148,12 @@ impl<'a> PhpSink<'a> {
             Held::Pairs => (Filling::Pairs, false),
             Held::Floats => (Filling::Floats, false),
             Held::Keyed => (Filling::Keyed, false),
+            Held::Named(names) => (Filling::Named(names), false),
             // RESP3 has maps in place of lists of pairs: then this is a value, not a pair.
-            Held::Entry => match self.building.open.last() {
-                Some(around) if around.filling == Filling::List => (Filling::Pairs, true),
+            held @ (Held::Entry | Held::Number) => match self.building.open.last() {
+                Some(around) if around.filling == Filling::List => {
+                    (if held == Held::Number { Filling::Numbers } else { Filling::Pairs }, true)
+                }
                 _ => (Filling::List, false),
             },
         }
@@ -194,10 +203,22 @@ impl<'a> PhpSink<'a> {
                 zend_hash_next_index_insert(open.array, value.as_zval());
             } else if open.filling == Filling::Places {
                 zend_hash_index_update(open.array, self.course.place as u64, value.as_zval());
+            } else if let Filling::Named(names) = open.filling {
+                match names.get((*open.array).nNumOfElements as usize) {
+                    Some(name) => {
+                        zend_hash_str_update(open.array, name.as_ptr().cast::<c_char>(), name.len(), value.as_zval());
+                    }
+                    None if zend::type_of(&value) == zend::IS_ARRAY => {
+                        zend_hash_next_index_insert(open.array, value.as_zval());
+                    }
+                    None => zend::release(value),
+                }
             } else if open.has_key {
                 open.has_key = false;
-                if open.filling == Filling::Floats {
-                    value = as_float(value);
+                match open.filling {
+                    Filling::Floats => value = as_number(value, zend::double),
+                    Filling::Numbers => value = as_number(value, zend::long),
+                    _ => {}
                 }
                 insert(open.array, &mut open.key, &mut value);
             } else if let Some(mut key) = as_key(value) {
@@ -231,17 +252,17 @@ fn as_key(value: Value) -> Option<Value> {
     }
 }
 
-/// A string as the float that it writes; what writes none stays.
-fn as_float(value: Value) -> Value {
+/// A string as the number that it writes; what writes none stays.
+fn as_number<N: FromStr>(value: Value, made: fn(N) -> Value) -> Value {
     if zend::type_of(&value) != zend::IS_STRING {
         return value;
     }
-    // SAFETY: the type says that it is a string. It is ours, and released once its float is known.
+    // SAFETY: the type says that it is a string. It is ours, and released once its number is known.
     unsafe {
         let number = std::str::from_utf8(zend::bytes_of(&value)).ok().and_then(|text| text.parse().ok());
         number.map_or(value, |number| {
             zend::release(value);
-            zend::double(number)
+            made(number)
         })
     }
 }
@@ -316,7 +337,10 @@ impl Sink for PhpSink<'_> {
 
     #[inline]
     fn bulk(&mut self, bytes: &[u8]) {
-        self.put_string(bytes);
+        match self.table_of(bytes) {
+            Some(table) => self.put(table),
+            None => self.put_string(bytes),
+        }
     }
 
     fn big_number(&mut self, digits: &[u8]) {
@@ -413,7 +437,17 @@ impl Sink for PhpSink<'_> {
 
     fn end_bulk(&mut self) {
         if let Some(begun) = self.building.begun.take() {
-            self.put(zend::owned_string(begun.string));
+            let text = zend::owned_string(begun.string);
+            // SAFETY: the string is complete and ours; a table has no part of it.
+            unsafe {
+                match self.table_of(zend::bytes_of(&text)) {
+                    Some(table) => {
+                        zend::release(text);
+                        self.put(table);
+                    }
+                    None => self.put(text),
+                }
+            }
         }
     }
 }
