@@ -144,6 +144,36 @@ final class PredisTest extends RedisTestCase
         }
     }
 
+    public function test_argument_objects_stand_for_their_arrays(): void
+    {
+        $argument = static fn (mixed $array): object => new class ($array) {
+            public function __construct(private mixed $array)
+            {
+            }
+
+            public function toArray(): mixed
+            {
+                return $this->array instanceof \Throwable ? throw $this->array : $this->array;
+            }
+        };
+        $redis = self::client();
+        self::fill();
+        $by = $argument(['BYRADIUS', 200, 'km']);
+        self::assertSame(['Pal'], $redis->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by));
+        self::assertSame(['Pal'], $redis->geosearch('g', $argument(['FROMLONLAT', 13.0, 38]), $by, 'asc', 1, true));
+        self::assertSame([['Pal', '0.0000']], $redis->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by, null, -1, false, false, true));
+        self::assertSame(1, $redis->geosearchstore('d', 'g', $argument(['FROMMEMBER', 'Pal']), $by, null, -1, false, true));
+        self::assertSame('0', $redis->zscore('d', 'Pal'));
+        self::assertSame(['Pal'], $redis->pipeline()->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by)->execute()[0]);
+
+        $before = self::shared()->calls('geosearch');
+        $thrown = self::thrown(\DomainException::class, static fn () => $redis->geosearch('g', $argument(new \DomainException('not today')), $by));
+        self::assertSame('not today', $thrown->getMessage());
+        $thrown = self::thrown(ClientException::class, static fn () => $redis->geosearch('g', $argument('no array'), $by));
+        self::assertStringContainsString('toArray gives no array', $thrown->getMessage());
+        self::assertSame($before, self::shared()->calls('geosearch'));
+    }
+
     public function test_texts_and_logs_about_the_server_are_arrays(): void
     {
         foreach ([2, 3] as $protocol) {

@@ -87,7 +87,10 @@ fn by_place<'a>(
             words.push(Cow::Owned(keys.len().to_string().into_bytes()));
             flat(words, argument)?;
         }
-        (Place::Keys, _) => return Ok(false),
+        (Place::Keys | Place::Clause, Word(_) | Yes | Nothing) => return Ok(false),
+        (Place::Order, Nothing) => {}
+        (Place::Order, Word(word)) if is_name(word, places) => return Ok(false),
+        (Place::Order, _) => choose(words, Some(argument), &["ASC", "DESC"])?,
         (Place::Weights, Array(list)) if list.iter().any(|(key, _)| matches!(key, Key::Name(_))) => {
             named_options(words, list, COMBINING)?;
         }
@@ -97,15 +100,15 @@ fn by_place<'a>(
             flat(words, argument)?;
         }
         (Place::Weights, Word(_) | Yes) => return Ok(false),
-        (Place::Named(_) | Place::Number(_) | Place::DatabaseOr(_) | Place::Switch(_) | Place::Weights, Nothing) => {}
-        (Place::Named(_) | Place::Number(_) | Place::DatabaseOr(_) | Place::Switch(_), Word(word))
+        (Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_) | Place::Weights, Nothing) => {}
+        (Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_), Word(word))
             if is_name(word, places) =>
         {
             return Ok(false);
         }
         (Place::Number(_), Word(_)) if !is_integer(argument) => return Ok(false),
-        (Place::DatabaseOr(_), Word(word)) if **word == *b"-1" => {}
-        (Place::Named(name) | Place::Number(name) | Place::DatabaseOr(name), Word(_) | Yes) => {
+        (Place::Unless(_), Word(word)) if **word == *b"-1" => {}
+        (Place::Named(name) | Place::Number(name) | Place::Unless(name), Word(_) | Yes) => {
             words.push(Cow::Borrowed(name.as_bytes()));
             flat(words, argument)?;
         }
@@ -114,7 +117,7 @@ fn by_place<'a>(
                 words.push(Cow::Borrowed(name.as_bytes()));
             }
         }
-        (Place::Named(name) | Place::Number(name) | Place::DatabaseOr(name) | Place::Switch(name), Array(_)) => {
+        (Place::Named(name) | Place::Number(name) | Place::Unless(name) | Place::Switch(name), Array(_)) => {
             return Err(format!("an array was given for {name}; accepted is a scalar"));
         }
         _ => flat(words, argument)?,
@@ -125,7 +128,7 @@ fn by_place<'a>(
 /// Whether a word is the name of an option of this form.
 fn is_name(word: &[u8], places: &[Place]) -> bool {
     places.iter().any(|place| match place {
-        Place::Named(name) | Place::Number(name) | Place::DatabaseOr(name) | Place::Switch(name) => is(word, name),
+        Place::Named(name) | Place::Number(name) | Place::Unless(name) | Place::Switch(name) => is(word, name),
         Place::Weights => is(word, "WEIGHTS"),
         _ => false,
     })

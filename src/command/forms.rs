@@ -3,8 +3,8 @@
 
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
-    Bits, Choice, DatabaseOr, Entry, Group, Keys, Loading, Members, Named, Number, Options, Pending, Reading, Switch,
-    Weights, Word,
+    Bits, Choice, Clause, Entry, Group, Keys, Loading, Members, Named, Number, Options, Order, Pending, Reading,
+    Switch, Unless, Weights, Word,
 };
 
 /// What stands at each place of a command's arguments. Arguments behind the last place are words.
@@ -32,8 +32,12 @@ pub(super) enum Place {
     Named(&'static str),
     /// As `Named`, for an integer: at another word only words follow.
     Number(&'static str),
+    /// A list of words that belong together. A scalar is the first of them, and only words follow it.
+    Clause,
+    /// `ASC`, `DESC` or nothing.
+    Order,
     /// As `Named`, but -1 says nothing either.
-    DatabaseOr(&'static str),
+    Unless(&'static str),
     /// Whether this word is sent.
     Switch(&'static str),
     /// One of these words; the first if nothing is given.
@@ -117,11 +121,13 @@ forms! {
     BITFIELDRO: Word, Bits;
     BLMPOP: Word, Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     BZMPOP: Word, Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
-    COPY: Word, Word, DatabaseOr("DB"), Switch("REPLACE");
+    COPY: Word, Word, Unless("DB"), Switch("REPLACE");
     FUNCTION: Loading;
     FCALL: Word, Keys;
     GEORADIUS: Word, Word, Word, Word, Word, AROUND;
     GEORADIUSBYMEMBER: Word, Word, Word, Word, AROUND;
+    GEOSEARCH: Word, Clause, Clause, Order, Unless("COUNT"), Switch("ANY"), Switch("WITHCOORD"), Switch("WITHDIST"), Switch("WITHHASH");
+    GEOSEARCHSTORE: Word, Word, Clause, Clause, Order, Unless("COUNT"), Switch("ANY"), Switch("STOREDIST");
     GETEX: Word, Options(&[("EX", Value), ("PX", Value), ("EXAT", Value), ("PXAT", Value), ("PERSIST", Flag)]);
     HRANDFIELD: Word, Word, Switch("WITHVALUES");
     KEYSCAN: Word, Word, SCAN_OPTIONS;

@@ -315,8 +315,11 @@ pub static COMMANDS: [Command; 240] = [
     command("GEORADIUS_RO", "georadius_ro", -6, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::GEORADIUS)),
-    command("GEOSEARCH", "geosearch", -7, &[READONLY]).keys(1, 1, 1),
-    command("GEOSEARCHSTORE", "geosearchstore", -8, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::StoreOne),
+    command("GEOSEARCH", "geosearch", -7, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::GEOSEARCH)),
+    command("GEOSEARCHSTORE", "geosearchstore", -8, &[DENYOOM, WRITE])
+        .keys(1, 2, 1)
+        .risk(Risk::StoreOne)
+        .arguments(Arguments::Form(&forms::GEOSEARCHSTORE)),
     command("GET", "get", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("GETBIT", "getbit", 3, &[FAST, READONLY]).keys(1, 1, 1),
     command("GETDEL", "getdel", 2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),

@@ -180,9 +180,54 @@ fn contains_object(value: &Value) -> bool {
     }
 }
 
-/// A copy in which objects are replaced by their strings. Runs PHP code.
+/// Whether an object is one of Predis' arguments: those are no strings, but have an array of words.
+fn has_array_form(value: &Value) -> bool {
+    const NAME: &[u8] = b"toarray";
+    // SAFETY: the type says that it is an object; its class lives as long as it does.
+    unsafe {
+        let methods = &raw const (*(*value.value.obj).ce).function_table;
+        !ext_php_rs::ffi::zend_hash_str_find(methods, NAME.as_ptr().cast(), NAME.len()).is_null()
+    }
+}
+
+/// What the object's `toArray` gives, which is an array.
+fn array_of(value: &Value) -> Result<Value, Unfit> {
+    let (mut name, mut result) = (zend::string(b"toArray"), zend::null());
+    // SAFETY: the object is held for the time of the call, the name is ours, and so is what is returned.
+    unsafe {
+        let mut object = zend::hold(value);
+        ext_php_rs::ffi::_call_user_function_impl(
+            object.as_zval(),
+            name.as_zval(),
+            result.as_zval(),
+            0,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
+        zend::release(name);
+        zend::release(object);
+        if zend::has_exception() {
+            zend::release(result);
+            return Err(Unfit::Thrown);
+        }
+        if zend::type_of(&result) != zend::IS_ARRAY {
+            zend::release(result);
+            return Err(Unfit::Shape("an object was given whose toArray gives no array".to_owned()));
+        }
+    }
+    Ok(result)
+}
+
+/// A copy in which objects are replaced by their strings, or by the arrays that Predis' arguments are. Runs PHP code.
 fn settled(value: &Value, depth: usize) -> Result<Value, Unfit> {
     match zend::type_of(value) {
+        zend::IS_OBJECT if depth == 0 && !has_string_form(value) && has_array_form(value) => {
+            let array = array_of(value)?;
+            let settled = settled(&array, 0);
+            // SAFETY: the array is ours, and `settled` has a reference of its own.
+            unsafe { zend::release(array) };
+            settled
+        }
         zend::IS_OBJECT if !has_string_form(value) => {
             let text = "an object without __toString was given; accepted are strings, numbers, booleans and null";
             Err(Unfit::Shape(text.to_owned()))

@@ -97,6 +97,8 @@ fn commands_written_as_words_stay_as_they_are() {
         ("XPENDING", "x g IDLE 5 - + 10 c"),
         ("XTRIM", "x MAXLEN ~ 10 LIMIT 5"),
         ("BITFIELD_RO", "k GET u8 0"),
+        ("GEOSEARCH", "g FROMMEMBER m BYRADIUS 200 km ASC COUNT 1 ANY WITHDIST"),
+        ("GEOSEARCHSTORE", "d g FROMLONLAT 1 2 BYBOX 2 2 km STOREDIST"),
         ("FUNCTION", "LOAD REPLACE code"),
     ] {
         assert_eq!(sent(command, &words(text)), ok(text), "{command}");
@@ -138,6 +140,20 @@ fn streams_are_read_by_place() {
     assert_eq!(sent("XPENDING", &[&[word("x"), word("g"), word("5")], &range[..]].concat()), ok("x g IDLE 5 - + 10"));
     let trim = [word("x"), list(&["MAXLEN", "~"]), word("9"), map(&[("limit", word("5"))])];
     assert_eq!(sent("XTRIM", &trim), ok("x MAXLEN ~ 9 LIMIT 5"));
+}
+
+#[test]
+fn places_are_searched_from_a_centre_in_a_shape() {
+    let (from, by) = (list(&["FROMMEMBER", "m"]), list(&["BYRADIUS", "200", "km"]));
+    let search =
+        |rest: &[Argument<'static>]| sent("GEOSEARCH", &[&[word("g"), from.clone(), by.clone()], rest].concat());
+    assert_eq!(search(&[]), ok("g FROMMEMBER m BYRADIUS 200 km"));
+    let nothing = [Nothing, word("-1"), Nothing, Yes, Yes, Yes];
+    assert_eq!(search(&nothing), ok("g FROMMEMBER m BYRADIUS 200 km WITHCOORD WITHDIST WITHHASH"));
+    assert_eq!(search(&[word("desc"), word("2"), Yes]), ok("g FROMMEMBER m BYRADIUS 200 km DESC COUNT 2 ANY"));
+    assert_eq!(search(&[word("up")]), Err("'up' was given; accepted are ASC and DESC".to_owned()));
+    let store = [word("d"), word("g"), from.clone(), by.clone(), Nothing, word("3"), Nothing, Yes];
+    assert_eq!(sent("GEOSEARCHSTORE", &store), ok("d g FROMMEMBER m BYRADIUS 200 km COUNT 3 STOREDIST"));
 }
 
 #[test]
