@@ -245,6 +245,12 @@ impl Batch {
         })
     }
 
+    /// Whether any command of a transaction may change data.
+    pub(super) fn transaction_writes(&self, first: usize, last: usize) -> bool {
+        self.items[last].effect != Effect::Discard
+            && (first + 1..last).any(|index| self.hazard(index).rank != Rank::Read)
+    }
+
     /// The command's name as it is sent.
     pub fn name(&self, index: usize) -> String {
         match self.items[index].command {

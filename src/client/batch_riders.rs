@@ -37,7 +37,7 @@ impl Client {
         let never_heard = call.riders.waits();
         let quorum = if waits { self.quorum(call, self.world.clock.now()) } else { None };
         call.riders = Riders { question: None, quorum };
-        if !waits || !(0..desk.course.done).any(|index| desk.course.is_write(batch, index)) {
+        if !waits || desk.course.first_write(batch, 0..desk.course.done).is_none() {
             call.shortfall = None;
         } else if let Some(quorum) = quorum.filter(|_| never_heard) {
             let why = format!("the connection was lost after the first {} of its commands", desk.course.done);
@@ -78,7 +78,7 @@ impl Client {
         batch: &Batch,
         shortfall: &Shortfall,
     ) -> Box<Failure> {
-        let last = (0..batch.len()).rev().find(|index| desk.course.is_write(batch, *index)).unwrap_or(batch.len() - 1);
+        let last = desk.course.last_write(batch).unwrap_or(batch.len() - 1);
         desk.frame.load(batch.encoded(last));
         call.command = batch.command(last);
         self.short_of_replicas(desk, call, shortfall)

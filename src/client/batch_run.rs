@@ -305,7 +305,7 @@ impl Client {
             desk.course.refused.clear();
         }
         let first = desk.course.unanswered(batch);
-        let tainted = (first..desk.course.tainted).find(|index| desk.course.is_write(batch, *index));
+        let tainted = desk.course.first_write(batch, first..desk.course.tainted);
         self.fail_batch(desk, call, batch, lost, tainted, replies)
     }
 

@@ -1,5 +1,7 @@
 //! How far a batch has come. It stands on the desk, since PHP may leave the exchange by a jump.
 
+use std::ops::Range;
+
 use crate::command::{Hazard, Rank};
 use crate::failover::{Refusal, Remedy};
 
@@ -22,7 +24,7 @@ pub struct Course {
     pub overtaken: bool,
     /// Items after the first refusal that changed the connection's identity.
     pub moves: Vec<usize>,
-    /// Transactions, by their MULTI, that the server would not open: their commands ran by themselves.
+    /// Transactions, by their MULTI, that the server would not open: their commands ran by themselves. In order.
     pub dissolved: Vec<usize>,
     /// Whether an EXEC came to nothing in a way that may leave its transaction open.
     pub unclean: bool,
@@ -99,7 +101,7 @@ impl Course {
     #[inline]
     pub fn unit(&self, batch: &Batch, index: usize) -> (usize, usize) {
         let (first, last) = batch.unit(index);
-        if first != last && self.dissolved.contains(&first) { (index, index) } else { (first, last) }
+        if first != last && self.dissolved.binary_search(&first).is_ok() { (index, index) } else { (first, last) }
     }
 
     /// What a second application of a unit would mean.
@@ -109,7 +111,32 @@ impl Course {
 
     /// Whether the unit that this item belongs to may change data.
     pub fn is_write(&self, batch: &Batch, index: usize) -> bool {
-        self.hazard(batch, self.unit(batch, index)).rank != Rank::Read
+        let (first, last) = self.unit(batch, index);
+        if first == last { batch.hazard(first).rank != Rank::Read } else { batch.transaction_writes(first, last) }
+    }
+
+    /// The first of these items that may change data. Each transaction is looked into once, however long it is.
+    pub fn first_write(&self, batch: &Batch, items: Range<usize>) -> Option<usize> {
+        let mut index = items.start;
+        while index < items.end {
+            if self.is_write(batch, index) {
+                return Some(index);
+            }
+            index = self.unit(batch, index).1 + 1;
+        }
+        None
+    }
+
+    /// The last item that may change data, in the same way.
+    pub fn last_write(&self, batch: &Batch) -> Option<usize> {
+        let mut end = batch.len();
+        while end > 0 {
+            if self.is_write(batch, end - 1) {
+                return Some(end - 1);
+            }
+            end = self.unit(batch, end - 1).0;
+        }
+        None
     }
 
     /// Whether everything that was answered so far was answered in order.
@@ -148,5 +175,44 @@ impl Course {
                 replies.refuse(refused.index, &refused.text);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{self, Shape};
+    use crate::resp::frame_of;
+
+    /// `SET`, a transaction of so many `GET`s, and a `GET`.
+    fn batch(reads: usize) -> Batch {
+        let mut batch = Batch::default();
+        let mut push = |words: &[&str]| {
+            batch.push(&frame_of(words), command::find(words[0].as_bytes()), Shape::Plain).unwrap();
+        };
+        push(&["SET", "k", "v"]);
+        push(&["MULTI"]);
+        (0..reads).for_each(|_| push(&["GET", "k"]));
+        push(&["EXEC"]);
+        push(&["GET", "k"]);
+        batch
+    }
+
+    #[test]
+    fn a_transaction_is_looked_into_once_however_long_it_is() {
+        let batch = batch(20_000);
+        let course = Course::default();
+        assert_eq!(course.last_write(&batch), Some(0));
+        assert_eq!(course.first_write(&batch, 0..batch.len()), Some(0));
+        assert_eq!(course.first_write(&batch, 1..batch.len()), None);
+        assert_eq!(course.first_write(&batch, 7..batch.len()), None, "from the middle of the transaction");
+    }
+
+    #[test]
+    fn a_transaction_that_was_not_opened_is_its_single_commands() {
+        let batch = batch(3);
+        let course = Course { dissolved: vec![1], ..Course::default() };
+        assert_eq!((course.unit(&batch, 3), course.unit(&batch, 0)), ((3, 3), (0, 0)));
+        assert_eq!(Course::default().unit(&batch, 3), (1, 5));
     }
 }
