@@ -119,6 +119,21 @@ final class ReadFromTest extends RedisTestCase
         self::assertSame('v', $redis->withOptions(['read_from' => 'prefer-replica'])->get('k'));
     }
 
+    public function test_a_scan_sees_every_key_though_reads_are_spread(): void
+    {
+        $set = $this->replicaSet();
+        $redis = self::reading($set, 'prefer-replica');
+        $redis->mset(array_fill_keys(array_map(static fn (int $i): string => "scan:$i", range(1, 2000)), 'v'));
+        Wait::until('the replicas have the keys', static fn (): bool => $set->replica(0)->command('DBSIZE') === 2001 && $set->replica(1)->command('DBSIZE') === 2001);
+        $seen = [];
+        $cursor = '0';
+        do {
+            [$cursor, $keys] = $redis->scan($cursor, 'MATCH', 'scan:*', 'COUNT', 10);
+            $seen += array_flip($keys);
+        } while ((string) $cursor !== '0');
+        self::assertCount(2000, $seen);
+    }
+
     public function test_reads_go_to_the_replicas_of_the_promoted_primary(): void
     {
         $set = $this->replicaSet();

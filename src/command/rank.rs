@@ -60,9 +60,13 @@ pub fn is_write(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
 }
 
 /// Whether a replica serves the command. Stricter than `is_read`: a replica refuses `SORT` and `BITFIELD` even where
-/// they only read, and `INFO` or `CONFIG GET` answer about the node that is asked.
+/// they only read, and `INFO` or `CONFIG GET` answer about the node that is asked. A cursor is a place in one server's own
+/// table, whose order no other server shares: with `SCAN` continued elsewhere, keys would be missed.
 pub fn may_use_replica(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
     let Some(command) = command else { return false };
+    if matches!(command.name, "SCAN" | "SSCAN" | "HSCAN" | "ZSCAN") {
+        return false;
+    }
     command.flags.contains(Flags::READONLY)
         || subcommand(command, arguments).is_some_and(|row| row.flags.contains(Flags::READONLY))
 }

@@ -270,6 +270,14 @@ fn replicas_serve_only_what_the_server_flags_readonly() {
 }
 
 #[test]
+fn a_cursor_is_continued_at_the_server_that_gave_it() {
+    for line in ["SCAN 0", "SSCAN s 0", "HSCAN h 0", "ZSCAN z 0"] {
+        let (command, arguments) = split(line);
+        assert!(is_read(command, &arguments) && !may_use_replica(command, &arguments), "{line}");
+    }
+}
+
+#[test]
 fn effects_on_the_connection_are_known() {
     let effect_of = |line: &str| {
         let (command, arguments) = split(line);
