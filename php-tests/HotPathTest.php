@@ -69,6 +69,20 @@ final class HotPathTest extends RedisTestCase
         self::assertSame([0, 1000], [$spent->connections, $set->primary()->calls('get')], self::seen($spent));
     }
 
+    public function test_a_read_from_replicas_costs_one_send_and_one_receive_as_well(): void
+    {
+        $set = $this->replicaSet();
+        $options = ['read_from' => 'replica'];
+        $few = $this->systemCalls(self::FEW, $set->primary(), $options, 'get', 'key');
+        $many = $this->systemCalls(self::MANY, $set->primary(), $options, 'get', 'key');
+        $more = self::difference($few, $many);
+        $expected = self::MANY - self::FEW;
+        $seen = self::seen(['few' => $few, 'many' => $many]);
+        // The questions for the replicas' standing come every 2 s.
+        self::assertEqualsWithDelta($expected, $more['sendto'] ?? 0, 12, $seen);
+        self::assertEqualsWithDelta($expected, $more['recvfrom'] ?? 0, 24, $seen);
+    }
+
     /**
      * How often a fresh PHP process makes each system call, by strace's count.
      *

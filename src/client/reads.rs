@@ -148,7 +148,8 @@ impl Client {
         } else {
             Duration::MAX
         };
-        let able = |&(index, place): &(usize, &Place)| can(index, place) && place.reader.latency() <= limit;
+        let near = |place: &Place| !nearest || place.reader.latency() <= limit || place.reader.is_unmeasured(now);
+        let able = |&(index, place): &(usize, &Place)| can(index, place) && near(place);
         let count = places.iter().enumerate().filter(able).count();
         let turn = self.deployment.readers().turn().checked_rem(count)?;
         places.iter().enumerate().filter(able).nth(turn).map(|(index, _)| index)

@@ -17,6 +17,8 @@ use super::moves::{Move, Moves};
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked who the replicas are.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How long a node that was slow is left out for that: then it is measured anew, since one hiccup is no distance.
+const MEASURED_FOR: Duration = Duration::from_secs(10);
 /// How long a node that failed a read is put aside: the first time, and at most.
 const ASIDE: Duration = Duration::from_millis(250);
 const ASIDE_MOST: Duration = Duration::from_secs(10);
@@ -94,6 +96,12 @@ impl Reader {
         lag != UNFIT && u128::from(lag) <= max_lag.as_nanos()
     }
 
+    /// Whether it was not asked for so long that what was measured says nothing any more.
+    #[inline]
+    pub fn is_unmeasured(&self, now: Instant) -> bool {
+        now.since(self.asked_at.get()) >= MEASURED_FOR
+    }
+
     /// How long it takes to answer; zero while that was not measured.
     #[inline]
     pub fn latency(&self) -> Duration {
@@ -121,7 +129,8 @@ impl Reader {
     pub fn took(&self, time: Duration) {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
         let before = self.latency.load(Ordering::Relaxed);
-        let smoothed = if before == 0 { time } else { before - before / 4 + time / 4 };
+        // A quicker answer counts in full: nothing but the distance makes an answer quick.
+        let smoothed = if before == 0 || time < before { time } else { before - before / 4 + time / 4 };
         self.latency.store(smoothed.max(1), Ordering::Relaxed);
     }
 
@@ -280,6 +289,16 @@ mod tests {
         reader.told(Standing::Behind(Duration::ZERO), at(900));
         reader.put_aside("gone".into(), at(1000));
         assert!(reader.is_likely(at(1250), LAG), "an answer makes up for what was");
+    }
+
+    #[test]
+    fn a_node_that_was_slow_once_is_measured_anew_and_a_quick_answer_makes_up_for_it() {
+        let reader = Reader::new(NodeAddress::tcp("r", 1), Arc::default());
+        reader.took(Duration::from_millis(50));
+        reader.told(Standing::Behind(Duration::ZERO), at(0));
+        assert!(!reader.is_unmeasured(at(9_999)) && reader.is_unmeasured(at(10_000)));
+        reader.took(Duration::from_millis(1));
+        assert_eq!(reader.latency(), Duration::from_millis(1));
     }
 
     #[test]

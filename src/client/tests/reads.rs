@@ -310,6 +310,9 @@ fn nearest_takes_those_that_answer_about_as_fast() {
     }
     read(&mut bench, 30);
     assert_eq!(gets(&bench)[2], seen[2], "{:?}", gets(&bench));
+    bench.network.clock.advance(10 * SECOND);
+    read(&mut bench, 30);
+    assert!(gets(&bench)[2] > seen[2] + 5, "it was slow once, not far: {:?}", gets(&bench));
 }
 
 #[test]
