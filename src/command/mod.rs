@@ -22,7 +22,7 @@ pub use forms::Form;
 pub use lookup::{all, at, find, find_subcommand};
 pub use rank::{always_writes, effect, hazard, is_read, is_write, may_use_replica, may_write};
 pub use row::{Arguments, Blocking, Command, Effect, Flags, Hazard, KeyRange, Rank, Risk, Shape, Subcommand, Telltale};
-pub use shape::{Held, shape};
+pub use shape::{Held, SLOW_LOG, shape};
 pub use table::COMMANDS;
 #[allow(unused_imports, reason = "asked for only where PHP is built in")]
 pub(crate) use table::with_command_indices;

@@ -13,13 +13,16 @@ pub enum Held {
     Floats,
     /// As `Entry`, with integers as values.
     Number,
-    /// An associative array with these keys; more elements than keys are dropped.
-    Named(&'static [&'static str]),
+    /// An associative array with the keys of [`SLOW_LOG`]; more elements than keys are dropped.
+    SlowLog,
     /// A key and a value of the list that it stands in, which thereby becomes an associative array.
     Entry,
     /// The first element is the only key; the others are keys and values in turn of the array that stands there.
     Keyed,
 }
+
+/// What the elements of an entry of the slow log are.
+pub const SLOW_LOG: [&str; 4] = ["id", "timestamp", "duration", "command"];
 
 /// The shape of the reply to a command that was sent with these words, its name first.
 pub fn shape(row: &Command, words: &[&[u8]]) -> Shape {
@@ -59,7 +62,7 @@ impl Shape {
             (Shape::Entries | Shape::Streams, 1) | (Shape::PoppedOfKeys, 2) => Held::Entry,
             (Shape::PoppedOfKey, 0) => Held::Keyed,
             (Shape::Consumers, 2) => Held::Number,
-            (Shape::SlowLog, 1) => Held::Named(&["id", "timestamp", "duration", "command"]),
+            (Shape::SlowLog, 1) => Held::SlowLog,
             _ => Held::List,
         }
     }

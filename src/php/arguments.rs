@@ -68,6 +68,7 @@ fn is_word(value: &Value) -> bool {
     matches!(zend::type_of(value), zend::IS_STRING | zend::IS_LONG)
 }
 
+#[cold]
 fn by_form(frame: &mut Frame, arguments: &[Value], form: &Form) -> Result<(), Unfit> {
     let arguments: Vec<_> =
         arguments.iter().map(|argument| seen(zend::deref(argument), 0)).collect::<Result<_, _>>()?;

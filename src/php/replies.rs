@@ -11,7 +11,7 @@ use ext_php_rs::ffi::{
     zend_hash_str_update, zend_hash_update, zend_string,
 };
 
-use crate::command::{Held, Shape};
+use crate::command::{Held, SLOW_LOG, Shape};
 use crate::resp::{Aggregate, Sink, Space, Unfit};
 
 use super::memory::Pending;
@@ -53,8 +53,8 @@ enum Filling {
     Floats,
     /// As `Pairs`, with integers as values.
     Numbers,
-    /// With values for these names. Of what comes behind them only arrays stay, since they are built in place.
-    Named(&'static [&'static str]),
+    /// With the values of an entry of the slow log.
+    SlowLog,
     /// With one key, and keys and values in turn in the array under it.
     Keyed,
     /// With the replies to a batch, each at its own place.
@@ -148,7 +148,7 @@ impl<'a> PhpSink<'a> {
             Held::Pairs => (Filling::Pairs, false),
             Held::Floats => (Filling::Floats, false),
             Held::Keyed => (Filling::Keyed, false),
-            Held::Named(names) => (Filling::Named(names), false),
+            Held::SlowLog => (Filling::SlowLog, false),
             // RESP3 has maps in place of lists of pairs: then this is a value, not a pair.
             held @ (Held::Entry | Held::Number) => match self.building.open.last() {
                 Some(around) if around.filling == Filling::List => {
@@ -203,24 +203,14 @@ impl<'a> PhpSink<'a> {
                 zend_hash_next_index_insert(open.array, value.as_zval());
             } else if open.filling == Filling::Places {
                 zend_hash_index_update(open.array, self.course.place as u64, value.as_zval());
-            } else if let Filling::Named(names) = open.filling {
-                match names.get((*open.array).nNumOfElements as usize) {
-                    Some(name) => {
-                        zend_hash_str_update(open.array, name.as_ptr().cast::<c_char>(), name.len(), value.as_zval());
-                    }
-                    None if zend::type_of(&value) == zend::IS_ARRAY => {
-                        zend_hash_next_index_insert(open.array, value.as_zval());
-                    }
-                    None => zend::release(value),
-                }
             } else if open.has_key {
                 open.has_key = false;
-                match open.filling {
-                    Filling::Floats => value = as_number(value, zend::double),
-                    Filling::Numbers => value = as_number(value, zend::long),
-                    _ => {}
+                if open.filling != Filling::Pairs {
+                    value = converted(value, open.filling);
                 }
                 insert(open.array, &mut open.key, &mut value);
+            } else if open.filling == Filling::SlowLog {
+                insert_of_log(open.array, value);
             } else if let Some(mut key) = as_key(value) {
                 if open.filling == Filling::Keyed {
                     let inner = _zend_new_array(1);
@@ -249,6 +239,37 @@ fn as_key(value: Value) -> Option<Value> {
         // SAFETY: the type says that it is a float.
         zend::IS_DOUBLE => Some(zend::string(unsafe { value.value.dval }.to_string().as_bytes())),
         _ => None,
+    }
+}
+
+/// A value as what an array of numbers holds.
+#[cold]
+fn converted(value: Value, filling: Filling) -> Value {
+    match filling {
+        Filling::Floats => as_number(value, zend::double),
+        Filling::Numbers => as_number(value, zend::long),
+        _ => value,
+    }
+}
+
+/// Adds a value of an entry of the slow log under its name. Of what comes behind the names only arrays stay, since they
+/// are built in place.
+///
+/// # Safety
+/// `array` is a live array that is ours alone; the value is taken over.
+#[cold]
+unsafe fn insert_of_log(array: *mut HashTable, mut value: Value) {
+    // SAFETY: by the caller.
+    unsafe {
+        match SLOW_LOG.get((*array).nNumOfElements as usize) {
+            Some(name) => {
+                zend_hash_str_update(array, name.as_ptr().cast::<c_char>(), name.len(), value.as_zval());
+            }
+            None if zend::type_of(&value) == zend::IS_ARRAY => {
+                zend_hash_next_index_insert(array, value.as_zval());
+            }
+            None => zend::release(value),
+        }
     }
 }
 
@@ -337,10 +358,13 @@ impl Sink for PhpSink<'_> {
 
     #[inline]
     fn bulk(&mut self, bytes: &[u8]) {
-        match self.table_of(bytes) {
-            Some(table) => self.put(table),
-            None => self.put_string(bytes),
+        if self.may_be_table()
+            && let Some(table) = self.table_of(bytes)
+        {
+            self.put(table);
+            return;
         }
+        self.put_string(bytes);
     }
 
     fn big_number(&mut self, digits: &[u8]) {
@@ -439,15 +463,12 @@ impl Sink for PhpSink<'_> {
         if let Some(begun) = self.building.begun.take() {
             let text = zend::owned_string(begun.string);
             // SAFETY: the string is complete and ours; a table has no part of it.
-            unsafe {
-                match self.table_of(zend::bytes_of(&text)) {
-                    Some(table) => {
-                        zend::release(text);
-                        self.put(table);
-                    }
-                    None => self.put(text),
-                }
+            let table = if self.may_be_table() { self.table_of(unsafe { zend::bytes_of(&text) }) } else { None };
+            if table.is_some() {
+                // SAFETY: as above.
+                unsafe { zend::release(text) };
             }
+            self.put(table.unwrap_or(text));
         }
     }
 }

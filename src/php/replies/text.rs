@@ -8,13 +8,15 @@ use super::super::zend::{self, Value};
 use super::{PhpSink, insert};
 
 impl PhpSink<'_> {
-    /// The table that a whole reply is, if its shape says so.
+    /// Whether a string may be such a text. The replies within that of EXEC have shapes of their own.
     #[inline]
+    pub(super) fn may_be_table(&self) -> bool {
+        self.shape.is_text() || self.course.executes.is_some()
+    }
+
+    /// The table that a whole reply is, if its shape says so.
+    #[cold]
     pub(super) fn table_of(&self, text: &[u8]) -> Option<Value> {
-        // The replies within that of EXEC have shapes of their own.
-        if !self.shape.is_text() && self.course.executes.is_none() {
-            return None;
-        }
         match self.shape_here() {
             (Shape::Sections, 0) => Some(sections(text)),
             (Shape::Clients, 0) => Some(clients(text)),
