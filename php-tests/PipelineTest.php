@@ -334,4 +334,12 @@ final class PipelineTest extends RedisTestCase
         self::assertLessThanOrEqual(50 * 12, $calls['recvfrom'], $seen);
         self::assertLessThanOrEqual(20, ($calls['poll'] ?? 0) + ($calls['ppoll'] ?? 0), $seen);
     }
+
+    public function test_options_by_name_are_refused_rather_than_ignored(): void
+    {
+        foreach (['pipeline' => ['atomic' => true], 'transaction' => ['cas' => true]] as $method => $named) {
+            $exception = self::thrown(ClientException::class, static fn () => self::client()->$method(...$named));
+            self::assertStringContainsString('given as an array', $exception->getMessage());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::config::WhenOpen;
 use crate::connection::current_generation;
 use crate::discovery::{Search, Step};
 use crate::failover::{Cause, Lost, Phase};
-use crate::pool::Deployment;
+use crate::pool::{Deployment, Lease};
 use crate::telemetry::{COUNTERS, Event};
 use crate::time::{Backoff, Deadline, Instant};
 
@@ -98,6 +98,11 @@ impl Client {
         self.vouches = false;
         let node = self.primary.as_ref().map(|(_, pool)| pool.node().to_string());
         self.recovered(node);
+    }
+
+    /// Whether the lease is one to the primary that is known: a replica that answers a read says nothing of it.
+    pub(super) fn is_of_primary(&self, lease: &Lease) -> bool {
+        self.primary.as_ref().is_some_and(|(_, pool)| Arc::ptr_eq(pool, lease.home()))
     }
 
     /// Ends the trouble, and closes the breaker if it was open.

@@ -319,7 +319,7 @@ impl Client {
     /// Checks in what is on the desk.
     pub(super) fn put_back(&mut self, desk: &mut Desk) {
         if let Some(lease) = desk.lease.take() {
-            if self.vouches {
+            if self.vouches && self.is_of_primary(&lease) {
                 self.vouch();
             }
             lease.give_back(self.world.clock.coarse());

@@ -350,7 +350,7 @@ impl Client {
     #[inline(always)]
     pub(super) fn put_back_at(&mut self, desk: &mut Desk, now: Instant) {
         if let Some(lease) = desk.lease.take() {
-            if self.vouches {
+            if self.vouches && self.is_of_primary(&lease) {
                 self.vouch();
             }
             match &self.primary {

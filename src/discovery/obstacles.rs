@@ -21,6 +21,11 @@ impl Search {
             .chain(of_targets)
             .chain(of_names.map(|lost| (None, lost)))
             .max_by_key(|(_, lost)| weight(&lost.cause))
+            // A primary that is silent is what stands in the way, not the replicas that answer.
+            .or_else(|| {
+                let silent = self.targets.iter().find(|target| self.known.as_ref() == Some(&target.node))?;
+                Some((Some(silent.node.clone()), Lost::before(silent.phase()?, Cause::TimedOut(Limit::Timeout))))
+            })
             .or_else(|| {
                 let node = replicas.map(|target| target.node.clone()).next();
                 node.map(|node| (Some(node), Lost::before(Phase::Dial, Cause::NotPrimary)))

@@ -56,6 +56,11 @@ unsafe fn open(call: *mut zend_execute_data, sort: Sort, return_value: *mut zval
             unconstructed();
             return;
         }
+        if zend::has_named_arguments(call) {
+            // They are no parameters of ours, and ignoring `atomic: true` would change what the program does.
+            exceptions::throw_misuse("", "options are given as an array, such as ['atomic' => true], not by name");
+            return;
+        }
         let parsed = forms(sort, zend::arguments(call)).and_then(|(options, callable)| {
             Ok((options.map_or_else(|| Ok(Options::default()), |options| read(sort, options))?, callable))
         });

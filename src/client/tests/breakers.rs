@@ -288,3 +288,16 @@ fn rare_requests_wait_for_a_node_that_hangs_a_small_part_of_the_time_between_the
     let waited = bench.elapsed() - started - 40.0;
     assert!((1.0..20.0).contains(&waited), "{waited} s in all");
 }
+
+#[test]
+fn a_replica_that_answers_reads_does_not_speak_for_the_primary() {
+    let options = [("read_from", Setting::Text("replica".into())), ("command_timeout", Setting::Float(0.5))];
+    let mut bench = Bench::with(replicated(), &[1], &options);
+    bench.run("SET k v").unwrap();
+    bench.run("GET k").unwrap();
+    bench.network.change(|state| state.kill(1));
+    assert!(bench.run("SET k w").is_err());
+    assert_eq!(bench.client.breaker(), "troubled");
+    bench.run("GET k").unwrap();
+    assert_eq!(bench.client.breaker(), "troubled");
+}

@@ -325,3 +325,16 @@ fn a_pinned_connection_to_the_demoted_node_is_left_though_somebody_else_found_th
     assert_eq!(bench.run("GET k").unwrap_err().kind, Kind::AbortedTransaction);
     assert!(bench.elapsed() - before < 0.4, "{}", bench.elapsed() - before);
 }
+
+#[test]
+fn a_primary_that_hangs_is_what_an_exception_names_not_the_replicas_that_answer() {
+    let mut bench = Bench::with(replicated(), &[1], &[("command_timeout", Setting::Float(0.7))]);
+    bench.run("SET k v").unwrap();
+    bench.network.change(|state| {
+        state.close_all(1);
+        state.freeze(1, true);
+    });
+    let failure = bench.run("SET k w").unwrap_err();
+    assert_eq!(failure.node.as_deref(), Some("10.0.0.1:1"), "{failure}");
+    assert!(!failure.message.contains("is a replica"), "{failure}");
+}
