@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Tests\Failover;
 
-/** phpredis as its documentation recommends it: persistent connection, retries with backoff, a new object after an error. */
+/** phpredis with what helps it: retries with backoff, and after an error a new object with a connection of its own. */
 final class PhpRedisClient extends Clients
 {
     private ?\Redis $redis = null;
@@ -23,7 +23,7 @@ final class PhpRedisClient extends Clients
     {
         if ($this->redis === null) {
             $redis = new \Redis();
-            if (!$redis->pconnect($this->host, $this->port, 0.5)) {
+            if (!$redis->connect($this->host, $this->port, 0.5)) {
                 throw new \RedisException('cannot connect');
             }
             $redis->setOption(\Redis::OPT_READ_TIMEOUT, 0.5);
