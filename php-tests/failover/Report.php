@@ -85,7 +85,7 @@ final class Report
         $version = static fn (string $command): string => trim((string) shell_exec("$command 2>/dev/null"));
         preg_match('/v=([\d.]+)/', $version('redis-server --version'), $redis);
         $peers = [];
-        foreach (['php-redis' => 'phpredis', 'php-predis' => 'Predis'] as $package => $name) {
+        foreach (["'php*-redis'" => 'phpredis', 'php-predis' => 'Predis'] as $package => $name) {
             $found = $version("dpkg-query -W -f '\${Version}' $package");
             if ($found !== '') {
                 $peers[] = "$name " . explode('+', $found)[0];
