@@ -152,4 +152,40 @@ final class ReadFromTest extends RedisTestCase
             return $set->replica(1)->calls('llen') > $before;
         });
     }
+
+    public function test_a_replica_that_loads_its_data_is_not_read_from_until_it_has_them(): void
+    {
+        $set = $this->replicaSet();
+        $redis = self::reading($set, 'replica');
+        $redis->get('k');
+        $redis->get('k');
+        $set->replica(0)->restartLoading(2000, 2.0);
+        $start = Wait::now();
+        for ($i = 0; $i < 20; $i++) {
+            self::assertSame('v', $redis->get('k'));
+        }
+        self::assertLessThan(1.0, Wait::now() - $start, 'seconds for 20 reads while one of two replicas loads');
+        $set->replica(0)->waitUntilLinked();
+        Wait::until('it is read from again', static function () use ($redis, $set): bool {
+            $redis->get('k');
+
+            return $set->replica(0)->calls('get') > 0;
+        }, 15.0);
+    }
+
+    public function test_the_reader_endpoint_is_read_from_though_the_primary_does_not_know_it(): void
+    {
+        $set = $this->replicaSet(1);
+        // A replica that its primary names by an address where nobody is, as behind a reader endpoint of its own.
+        $set->replica()->command('CONFIG', 'SET', 'replica-announce-port', '1');
+        $set->primary()->command('CLIENT', 'KILL', 'TYPE', 'replica');
+        $set->replica()->waitUntilLinked();
+        $redis = new ResilientRedis($set->primary()->endpoint(), ['read_from' => 'replica', 'reader' => "tcp://localhost:{$set->replica()->port}"]);
+        $redis->set('k', 'v');
+        self::waitUntilCopied($set->replica());
+        for ($i = 0; $i < 20; $i++) {
+            self::assertSame('v', $redis->get('k'));
+        }
+        self::assertSame([0, 20], self::reads($set));
+    }
 }
