@@ -11,13 +11,16 @@ final class FpmMaster
 
     private readonly string $folder;
 
+    private readonly string $scripts;
+
     /**
      * @param array<string, string> $ini
      * @param list<string> $users
      */
-    private function __construct(private readonly string $scripts, int $workers, array $ini, array $users)
+    private function __construct(string $scripts, int $workers, array $ini, array $users)
     {
         $this->folder = Scratch::folder('fpm');
+        $this->scripts = $users === [] ? $scripts : $this->copied($scripts);
         $configuration = "[global]\nerror_log = $this->folder/log\nlog_level = notice\ndaemonize = no\n";
         foreach ($users === [] ? [null] : $users as $name) {
             $socket = $this->socket($name);
@@ -94,6 +97,18 @@ final class FpmMaster
     public function stop(): void
     {
         $this->process->stop();
+    }
+
+    /** The scripts where every user can read them: a checkout may be its owner's alone. */
+    private function copied(string $scripts): string
+    {
+        $folder = Scratch::folder('scripts');
+        foreach (glob("$scripts/*.php") ?: [] as $script) {
+            copy($script, "$folder/" . basename($script));
+            chmod("$folder/" . basename($script), 0644);
+        }
+
+        return $folder;
     }
 
     /** Where the pool of that user listens. */

@@ -100,6 +100,17 @@ abstract class RedisTestCase extends TestCase
         self::fail("$class was expected; nothing was thrown, the result is " . self::seen($value));
     }
 
+    /** Whether a test that needs root can run. In CI it must; elsewhere it says that it did not. */
+    protected function canBeRoot(bool $can, string $what): bool
+    {
+        if (!$can) {
+            self::assertFalse(getenv('CI'), "$what, and CI has to see that");
+            fwrite(STDERR, "\nnot run: {$this->getName()}: $what\n");
+        }
+
+        return $can;
+    }
+
     /** Any value on one line, shortened. */
     protected static function seen(mixed $value): string
     {
