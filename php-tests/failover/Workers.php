@@ -46,7 +46,7 @@ final class Workers
             $set->primary()->kill();
             usleep(900_000);
             $connections = self::count($set, 'total_connections_received', 'stats');
-            $probes = max(self::calls($set->replica(0), 'hello'), self::calls($set->replica(1), 'hello'));
+            $probes = max($set->replica(0)->calls('hello'), $set->replica(1)->calls('hello'));
             usleep(100_000);
             $promoted = $set->promote($set->replica(0));
             $crowd->finish();
@@ -120,11 +120,6 @@ final class Workers
         $query = ['parameters' => json_encode($parameters), 'options' => json_encode(Run::OPTIONS)];
 
         return new Crowd($master, $query, $visitors, $rate);
-    }
-
-    private static function calls(RedisServer $server, string $command): int
-    {
-        return $server->calls($command);
     }
 
     private static function count(ReplicaSet $set, string $field, string $section): int
