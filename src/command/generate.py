@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes table.rs from what a redis-server 7.0 says about its commands and from hand-kept.tsv.
+"""Writes table.rs from what a redis-server 7.0 says about its commands and from the files that are kept by hand:
+hand-kept.tsv, which judges them, and newer.tsv and modules.tsv, which hold the commands that this server lacks.
 
     generate.py             write table.rs
     generate.py --check     write nothing; exit 1 and show the difference if table.rs is not what would be written
@@ -8,6 +9,7 @@ Needs redis-server 7.0 and rustfmt on the PATH (or --server). The server is star
 """
 
 import argparse
+import dataclasses
 import difflib
 import pathlib
 import re
@@ -20,6 +22,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TABLE = HERE / "table.rs"
 HAND_KEPT = HERE / "hand-kept.tsv"
+LACKING = (HERE / "newer.tsv", HERE / "modules.tsv")
 VERSION = "7.0"
 
 RISKS = {
@@ -80,6 +83,21 @@ CONSTANTS = {"movablekeys": "MOVABLE_KEYS"}
 
 class Refusal(Exception):
     """Something that a person has to look at; the text says what."""
+
+
+@dataclasses.dataclass
+class Entry:
+    """A command or a subcommand before it is a row."""
+
+    name: str
+    method: str
+    arity: int
+    flags: list
+    keys: list
+    specs: list
+    subcommands: list
+    source: str
+    judged: dict
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
@@ -145,32 +163,98 @@ def ask_server(binary):
     return commands
 
 
-# --- the hand-kept file -----------------------------------------------------------------------------------------------
+# --- the files that are kept by hand ----------------------------------------------------------------------------------
+
+
+def read_rows(path, columns):
+    """Yields the place, the name and the other cells of every row, whose names are sorted and differ."""
+    last = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        name, *cells = line.split("\t")
+        where = f"{path.name}:{number}"
+        if len(cells) != columns:
+            raise Refusal(f"{where}: {len(cells) + 1} columns instead of {columns + 1}")
+        if name != name.upper():
+            raise Refusal(f"{where}: {name} is not in upper case")
+        if name < last:
+            raise Refusal(f"{where}: {name} is not in its place, rows are sorted by name")
+        last = name
+        yield where, name, cells
+
+
+def read_judgement(where, name, cells):
+    """Returns {column: Rust expression or None}."""
+    judged = {}
+    for cell, (column, words) in zip(cells, COLUMNS):
+        form = column == "arguments" and re.fullmatch(r"form:([a-z]+)", cell)
+        if form:
+            judged[column] = f"Arguments::Form(&forms::{form.group(1).upper()})"
+            continue
+        if cell != "-" and cell not in words:
+            raise Refusal(f"{where}: {column} of {name} is {cell!r}, known are {', '.join(words)}")
+        judged[column] = words.get(cell)
+    return judged
 
 
 def read_hand_kept(path):
     """Returns {name: {column: Rust expression or None}}."""
     rows = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line or line.startswith("#"):
-            continue
-        name, *cells = line.split("\t")
-        if len(cells) != len(COLUMNS):
-            raise Refusal(f"{path.name}:{number}: {len(cells) + 1} columns instead of {len(COLUMNS) + 1}")
+    for where, name, cells in read_rows(path, len(COLUMNS)):
         if name in rows:
-            raise Refusal(f"{path.name}:{number}: a second row for {name}")
-        if rows and name < next(reversed(rows)):
-            raise Refusal(f"{path.name}:{number}: {name} is not in its place, rows are sorted by name")
-        rows[name] = {}
-        for cell, (column, words) in zip(cells, COLUMNS):
-            form = column == "arguments" and re.fullmatch(r"form:([a-z]+)", cell)
-            if form:
-                rows[name][column] = f"Arguments::Form(&forms::{form.group(1).upper()})"
-                continue
-            if cell != "-" and cell not in words:
-                raise Refusal(f"{path.name}:{number}: {column} of {name} is {cell!r}, known are {', '.join(words)}")
-            rows[name][column] = words.get(cell)
+            raise Refusal(f"{where}: a second row for {name}")
+        rows[name] = read_judgement(where, name, cells)
     return rows
+
+
+def read_lacking(paths):
+    """Returns the entries of commands and of subcommands that a 7.0 server lacks. A file may be missing."""
+    entries, known = [], set()
+    for path in paths:
+        if not path.exists():
+            continue
+        for where, name, (method, arity, flags, keys, *cells) in read_rows(path, 4 + len(COLUMNS)):
+            if (name, method) in known:
+                raise Refusal(f"{where}: a second row for {name}")
+            known.add((name, method))
+            if not re.fullmatch(r"-?[1-9][0-9]*", arity):
+                raise Refusal(f"{where}: the arity of {name} is {arity!r}, not a number of words or its negative")
+            if ("|" in name) != (method == "-"):
+                raise Refusal(f"{where}: commands have methods and subcommands have none, but that of {name} is {method!r}")
+            specs = [] if keys == "-" else [read_spec(where, name, spec) for spec in keys.split(",")]
+            flags = [] if flags == "-" else flags.split(",")
+            if any(spec[3][1] != "index" or spec[5][1] != "range" for spec in specs) and "movablekeys" not in flags:
+                flags.append("movablekeys")
+            judged = read_judgement(where, name, cells)
+            entries.append(Entry(name, method, int(arity), flags, plain_range(specs), specs, [], where, judged))
+    return entries
+
+
+def read_spec(where, name, text):
+    """A key spec, as COMMAND would show it, from the notation that newer.tsv explains."""
+    found = re.fullmatch(r"(?:([A-Z]+)>)?(?:#(\d+)|(\d+)(?:\.\.(-?\d+|half))?)(?:/([1-9]))?", text)
+    word, count, first, last, step = found.groups() if found else (None,) * 5
+    start = int(count or first or 0)
+    if not found or (start != 0 if word else start == 0):
+        raise Refusal(f"{where}: the keys of {name} are {text!r}, which is no key notation")
+    begin = ["keyword", "spec", ["keyword", word, "startfrom", 1]] if word else ["index", "spec", ["index", start]]
+    step = int(step or 1)
+    if count:
+        find = ["keynum", "spec", ["keynumidx", 0, "firstkey", 1, "keystep", step]]
+    else:
+        limit = 2 if last == "half" else 0
+        last = -1 if limit else int(last or start)
+        find = ["range", "spec", ["lastkey", last if last < 0 else last - start, "keystep", step, "limit", limit]]
+    return ["flags", [], "begin_search", ["type", *begin], "find_keys", ["type", *find]]
+
+
+def plain_range(specs):
+    """First key, last key and step where one range of places says it all."""
+    if len(specs) != 1 or specs[0][3][1] != "index" or specs[0][5][1] != "range":
+        return [0, 0, 0]
+    start, (_, last, _, step, _, limit) = specs[0][3][3][1], specs[0][5][3]
+    return [0, 0, 0] if limit else [start, last if last < 0 else start + last, step]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -180,77 +264,113 @@ def constant(flag):
     return CONSTANTS.get(flag, flag.upper())
 
 
-def full_name(entry):
-    return entry[0].upper()
-
-
 def subcommands_of(container):
     """The constant that holds a container's subcommands; flags have constants too, and one of them is PUBSUB."""
-    return full_name(container).replace("-", "_") + "_SUBCOMMANDS"
+    return re.sub("[-.]", "_", container.name) + "_SUBCOMMANDS"
 
 
-def judge(entry, hand_kept):
-    """The hand-kept cells of one entry of COMMAND, completed by the defaults that are safe to take."""
-    name, flags, subcommands = full_name(entry), entry[2], entry[9]
+def server_entries(commands, hand_kept):
+    """The entries of COMMAND's reply, with what is judged of them."""
+
+    def entry(facts):
+        name = facts[0].upper()
+        judged = hand_kept.get(name) or {column: None for column, _ in COLUMNS}
+        method = "-" if "|" in name else name.lower().replace("-", "_")
+        subcommands = [entry(sub) for sub in facts[9]]
+        return Entry(name, method, facts[1], facts[2], facts[3:6], facts[8], subcommands, HAND_KEPT.name, judged)
+
+    entries = [entry(facts) for facts in commands]
+    names = {one.name for entry in entries for one in (entry, *entry.subcommands)}
+    strangers = sorted(set(hand_kept) - names)
+    if strangers:
+        raise Refusal(f"{HAND_KEPT.name} has rows for what the server does not have: {', '.join(strangers)}")
+    return entries
+
+
+def merge(entries, lacking):
+    """Returns the commands, each name once, and the other methods for some of them."""
+    commands = {entry.name: entry for entry in entries}
+    subcommands = {sub.name for entry in entries for sub in entry.subcommands}
+    methods = {entry.method: entry.name for entry in entries}
+    others = []
+    for entry in sorted(lacking, key=lambda entry: ("|" in entry.name, entry.name)):
+        container = commands.get(entry.name.split("|")[0])
+        if "|" in entry.name:
+            if container is None:
+                raise Refusal(f"{entry.source}: {entry.name} is a subcommand of what is no command")
+            if entry.name in subcommands:
+                raise Refusal(f"{entry.source}: the server has {entry.name}, so it belongs in {HAND_KEPT.name}")
+            container.subcommands.append(entry)
+            continue
+        if entry.method in methods:
+            raise Refusal(f"{entry.source}: {methods[entry.method]} has the method {entry.method} already")
+        methods[entry.method] = entry.name
+        if container is None:
+            commands[entry.name] = entry
+        else:
+            others.append(entry)
+    for container in [entry for entry in commands.values() if entry.subcommands]:
+        container.subcommands.sort(key=lambda entry: entry.name)
+    for other in others:
+        other.subcommands = commands[other.name].subcommands
+    return sorted(commands.values(), key=lambda entry: entry.name), sorted(others, key=lambda entry: entry.method)
+
+
+def judge(entry):
+    """The judgement of an entry, completed by the defaults that are safe to take."""
+    name, flags, source = entry.name, entry.flags, entry.source
     strange = sorted(set(flags) - FLAGS)
     if strange:
-        raise Refusal(f"{name} has flags that row.rs does not know: {', '.join(strange)}")
-    cells = dict(hand_kept.get(name) or {column: None for column, _ in COLUMNS})
+        raise Refusal(f"{source}: {name} has flags that row.rs does not know: {', '.join(strange)}")
+    cells = dict(entry.judged)
     if cells["risk"] is None:
         if "write" in flags:
-            raise Refusal(f"{name} writes and has no risk in {HAND_KEPT.name}")
-        if subcommands:
+            raise Refusal(f"{source}: {name} writes and has no risk")
+        if entry.subcommands:
             cells["risk"] = RISKS["subcommand"]
         elif "readonly" in flags:
             cells["risk"] = RISKS["read"]
         else:
-            raise Refusal(f"{name} is not flagged readonly and has no risk in {HAND_KEPT.name}")
+            raise Refusal(f"{source}: {name} is not flagged readonly and has no risk")
     if "write" in flags and cells["risk"] == RISKS["read"]:
-        raise Refusal(f"{name} writes, but {HAND_KEPT.name} calls it a read")
+        raise Refusal(f"{source}: {name} writes, but is called a read")
     if "blocking" in flags and cells["blocking"] is None:
-        raise Refusal(f"{name} blocks, but {HAND_KEPT.name} does not say where its timeout stands")
+        raise Refusal(f"{source}: {name} blocks, but nothing says where its timeout stands")
     if "|" in name and (cells["blocking"] or cells["arguments"]):
-        raise Refusal(f"{name}: a subcommand has no columns for blocking and arguments")
+        raise Refusal(f"{source}: {name} is a subcommand, which has no columns for blocking and arguments")
     return cells
 
 
-def row(entry, hand_kept, used):
+def row(entry, used):
     """One line of Rust, naming only what differs from the defaults of builder.rs."""
-    cells = judge(entry, hand_kept)
-    used.update(entry[2])
-    flags = ", ".join(sorted(constant(flag) for flag in entry[2]))
-    name, keys = full_name(entry), entry[3:6]
-    if "|" in name:
-        line = f'subcommand("{name.split("|")[1]}", &[{flags}])'
+    cells = judge(entry)
+    used.update(entry.flags)
+    flags = ", ".join(sorted(constant(flag) for flag in entry.flags))
+    if "|" in entry.name:
+        line = f'subcommand("{entry.name.split("|")[1]}", &[{flags}])'
     else:
-        method = name.lower().replace("-", "_")
-        line = f'command("{name}", "{method}", {entry[1]}, &[{flags}])'
-    if keys != [0, 0, 0]:
-        line += f".keys({keys[0]}, {keys[1]}, {keys[2]})"
+        line = f'command("{entry.name}", "{entry.method}", {entry.arity}, &[{flags}])'
+    if entry.keys != [0, 0, 0]:
+        line += f".keys({', '.join(map(str, entry.keys))})"
     if cells["risk"] != RISKS["read"]:
         line += f".risk({cells['risk']})"
     for column in ("blocking", "effect", "arguments", "reply"):
         if cells[column]:
             line += f".{column}({cells[column]})"
-    if entry[9]:
+    if entry.subcommands:
         line += f".subcommands(&{subcommands_of(entry)})"
     return line + ","
 
 
-def generate(commands, hand_kept):
+def generate(commands, others):
     """The text of table.rs before rustfmt."""
-    commands = sorted(commands, key=full_name)
-    names = {full_name(entry) for command in commands for entry in (command, *command[9])}
-    strangers = sorted(set(hand_kept) - names)
-    if strangers:
-        raise Refusal(f"{HAND_KEPT.name} has rows for what the server does not have: {', '.join(strangers)}")
     used, containers = set(), []
     for command in commands:
-        if command[9]:
-            rows = [row(entry, hand_kept, used) for entry in sorted(command[9], key=full_name)]
+        if command.subcommands:
+            rows = [row(entry, used) for entry in command.subcommands]
             head = f"const {subcommands_of(command)}: [Subcommand; {len(rows)}] = ["
             containers.append("\n".join([head, *rows, "];\n"]))
-    rows = [row(command, hand_kept, used) for command in commands]
+    rows = [row(command, used) for command in (*commands, *others)]
     constants = sorted(constant(flag) for flag in used)
     body = "\n".join(containers) + "\n".join(rows)
     types = ("Arguments", "Blocking", "Effect", "Rank", "Risk", "Shape", "Telltale")
@@ -258,8 +378,8 @@ def generate(commands, hand_kept):
     indices = " ".join(str(index) for index in range(len(rows)))
     wrapped = re.sub(r"(.{1,100})(?: |$)", r"            \1\n", indices)
     newline = "\n"
-    return f"""//! The commands of Redis {VERSION}. Generated by generate.py, not to be edited: facts come from a
-//! server, judgement from hand-kept.tsv.
+    return f"""//! The commands of Redis. Generated by generate.py, not to be edited: facts come from a {VERSION} server and, for what
+//! it lacks, from newer.tsv and modules.tsv; judgement of its own commands from hand-kept.tsv.
 
 use super::builder::{{command, subcommand}};
 use super::forms;
@@ -268,7 +388,10 @@ use super::row::{{{types}}};
 {newline.join(f"const {name}: Flags = Flags::{name};" for name in constants)}
 
 {newline.join(containers)}
-/// All commands, sorted by name.
+/// How many rows have a name of their own. Those come first; the others are further methods for some of them.
+pub(super) const NAMED: usize = {len(commands)};
+
+/// All commands, sorted by name, and behind them the further methods.
 pub static COMMANDS: [Command; {len(rows)}] = [
 {newline.join(rows)}
 ];
@@ -298,12 +421,13 @@ def rustfmt(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Writes table.rs, the commands of Redis " + VERSION)
+    parser = argparse.ArgumentParser(description="Writes table.rs, the commands of Redis")
     parser.add_argument("--check", action="store_true", help="only say whether table.rs is up to date")
     parser.add_argument("--server", default="redis-server", help="the server to ask")
     options = parser.parse_args()
     try:
-        text = rustfmt(generate(ask_server(options.server), read_hand_kept(HAND_KEPT)))
+        entries = server_entries(ask_server(options.server), read_hand_kept(HAND_KEPT))
+        text = rustfmt(generate(*merge(entries, read_lacking(LACKING))))
     except Refusal as refusal:
         sys.exit(f"generate.py: {refusal}")
     present = TABLE.read_text(encoding="utf-8") if TABLE.exists() else ""

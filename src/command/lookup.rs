@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use super::row::{Command, Subcommand};
-use super::table::COMMANDS;
+use super::table::{COMMANDS, NAMED};
 
-/// All commands, sorted by name.
+/// All commands, sorted by name; behind them the methods beyond the first one that send a command, in rows of their own.
 pub fn all() -> &'static [Command] {
     &COMMANDS
 }
@@ -17,7 +17,7 @@ pub const fn at(index: usize) -> &'static Command {
 
 /// The command with this name on the wire, in any letter case.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    COMMANDS.binary_search_by(|row| compare(row.name, name)).ok().map(|index| &COMMANDS[index])
+    COMMANDS[..NAMED].binary_search_by(|row| compare(row.name, name)).ok().map(|index| &COMMANDS[index])
 }
 
 /// The subcommand of a container with this name, in any letter case.
