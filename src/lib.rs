@@ -1,7 +1,7 @@
 //! ResilientRedis: a Redis client for PHP that keeps working while Redis fails over.
 //!
 //! The house has one direction of imports: a room may use the rooms below it, never one above (`house.rs` proves it).
-//! From the top: `php`, `client`, `discovery`, `pool`, `connection`, `failover`, `topology`, `command`, `resp`,
+//! From the top: `php`, `session`, `client`, `discovery`, `pool`, `connection`, `failover`, `topology`, `command`, `resp`,
 //! `config`, `time`, `board`, `telemetry`.
 
 #![deny(unsafe_code)]
@@ -21,6 +21,7 @@ mod house;
 pub mod php;
 pub mod pool;
 pub mod resp;
+pub mod session;
 pub mod telemetry;
 pub mod time;
 pub mod topology;

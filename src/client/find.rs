@@ -7,6 +7,7 @@ use crate::discovery::{Found, Search, Step};
 use crate::failover::{Cause, Lost, Phase, Remedy};
 use crate::pool::{Learned, Lease, Leased};
 use crate::telemetry::COUNTERS;
+use crate::time::Instant;
 use crate::topology::{Change, Evidence, Report, Role};
 
 use super::call::{Call, Recovery};
@@ -314,6 +315,17 @@ impl Client {
         let left = call.deadline.remaining(self.world.clock.now());
         // A poll that fails is no pause; the deadline still ends the loop.
         let _ = self.world.network.wait(&mut [], Some(left.map_or(wait, |left| wait.min(left))));
+    }
+
+    /// Waits for a while, for a reason of the caller's own.
+    pub fn rest(&self, time: Duration) {
+        // As above; whoever waits for something looks at the clock.
+        let _ = self.world.network.wait(&mut [], Some(time));
+    }
+
+    /// The client's clock.
+    pub fn now(&self) -> Instant {
+        self.world.clock.now()
     }
 
     /// Checks in what is on the desk.

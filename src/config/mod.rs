@@ -28,6 +28,7 @@ mod read_from;
 mod retry;
 mod secret;
 mod sentinel;
+mod session;
 mod setting;
 mod uri;
 
@@ -42,6 +43,7 @@ pub use policy::{Ceiling, Policy, PoolLimits, Protocol, Quorum, ReplyLimits, Ret
 pub use read_from::ReadFrom;
 pub use secret::{Credentials, Secret};
 pub use sentinel::SentinelSettings;
+pub use session::{SavePath, SessionLocking, SessionSettings};
 pub use setting::Setting;
 
 #[cfg(test)]

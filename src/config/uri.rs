@@ -153,6 +153,11 @@ impl Uri<'_> {
     }
 }
 
+/// The text that stands in a query as a value.
+pub(super) fn decode_query(option: &str, text: &str) -> Result<String, ConfigurationError> {
+    Uri { option, whole: text }.decode(text, true)
+}
+
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
