@@ -18,6 +18,13 @@ impl Client {
         !self.events.is_empty()
     }
 
+    /// Takes over the events that wait at another client, which has no listener of its own.
+    pub fn adopt_events(&mut self, other: &mut Client) {
+        while let Some(event) = other.events.pop() {
+            self.events.push(event);
+        }
+    }
+
     /// Takes the oldest event that was not delivered. Called when the command is over, so that its own fate counts
     /// among what the search cost.
     pub fn next_event(&mut self) -> Option<Event> {

@@ -60,7 +60,7 @@ impl SessionSettings {
                 "gc_maxlifetime" => settings.lifetime = Some(whole_seconds(name, value)?),
                 "locking" => {
                     locks =
-                        numbers::truth(value).ok_or_else(|| ConfigurationError::about(name, value, "true or false"))?
+                        numbers::truth(value).ok_or_else(|| ConfigurationError::about(name, value, "true or false"))?;
                 }
                 "lock_wait" => locking.wait = numbers::seconds(name, value)?,
                 "lock_ttl" => locking.ttl = numbers::positive_seconds(name, value)?.max(Duration::from_millis(1)),

@@ -4,14 +4,15 @@ use std::ffi::CString;
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
     _ZEND_IS_VARIADIC_BIT, _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, HashTable, MAY_BE_ANY,
-    ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc, object_properties_init, std_object_handlers,
-    zend_class_entry, zend_execute_data, zend_function, zend_function_entry, zend_hash_str_find_ptr_lc,
-    zend_internal_arg_info, zend_known_strings, zend_object, zend_object_handlers, zend_object_std_dtor,
-    zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties, zend_string_init_interned,
-    zend_type, zval,
+    ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc, instanceof_function_slow, object_properties_init,
+    std_object_handlers, zend_class_entry, zend_execute_data, zend_function, zend_function_entry,
+    zend_hash_str_find_ptr_lc, zend_internal_arg_info, zend_known_strings, zend_object, zend_object_handlers,
+    zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties,
+    zend_string_init_interned, zend_type, zval,
 };
 use ext_php_rs::flags::MethodFlags;
 
@@ -33,12 +34,14 @@ pub struct Method {
     returns: u32,
 }
 
-/// A parameter of a method, of type mixed.
+/// A parameter of a method.
 pub struct Parameter {
     /// Its name.
     pub name: &'static std::ffi::CStr,
     /// What sort of parameter it is.
     pub sort: Sort,
+    /// Its types as a mask: what subclasses see that declare it again. Nothing but a debug build of PHP checks them.
+    pub types: u32,
 }
 
 /// The sorts of parameters.
@@ -54,17 +57,24 @@ pub enum Sort {
 
 /// `mixed $name`
 pub const fn required(name: &'static std::ffi::CStr) -> Parameter {
-    Parameter { name, sort: Sort::Required }
+    Parameter { name, sort: Sort::Required, types: MAY_BE_ANY }
 }
 
 /// `mixed $name = null`
 pub const fn optional(name: &'static std::ffi::CStr) -> Parameter {
-    Parameter { name, sort: Sort::Optional }
+    Parameter { name, sort: Sort::Optional, types: MAY_BE_ANY }
 }
 
 /// `mixed ...$name`
 pub const fn variadic(name: &'static std::ffi::CStr) -> Parameter {
-    Parameter { name, sort: Sort::Variadic }
+    Parameter { name, sort: Sort::Variadic, types: MAY_BE_ANY }
+}
+
+impl Parameter {
+    /// The parameter, of these types (a mask of `MAY_BE_`).
+    pub const fn of(self, types: u32) -> Parameter {
+        Parameter { types, ..self }
+    }
 }
 
 impl Method {
@@ -73,9 +83,9 @@ impl Method {
         Method { name, handler, parameters, flags: MethodFlags::Public, returns: MAY_BE_ANY }
     }
 
-    /// The method, returning an integer: what PHP's `Countable` asks for.
-    pub const fn returning_integer(self) -> Method {
-        Method { returns: 1 << zend::IS_LONG, ..self }
+    /// The method, returning these types (a mask of `MAY_BE_`): what an interface of PHP's asks for.
+    pub const fn returning(self, types: u32) -> Method {
+        Method { returns: types, ..self }
     }
 
     /// The method's name.
@@ -107,6 +117,7 @@ unsafe impl Sync for Handlers {}
 unsafe impl Send for Handlers {}
 
 static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 
 /// Registers the class. Called once, while the module starts.
 pub fn register() {
@@ -127,11 +138,24 @@ pub fn register() {
         let mut entry = new_entry("ResilientRedis");
         entry.info.internal.builtin_functions = function_table(&all);
         let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
+        CLASS.store(registered, Ordering::Relaxed);
         (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
         (*registered).__bindgen_anon_2.create_object = Some(create);
         for (method, parameters) in SECRETIVE {
             hide_parameters(registered, method, *parameters);
         }
+    }
+}
+
+/// Whether an object is of the class, or of one that extends it.
+///
+/// # Safety
+/// The object is live.
+pub unsafe fn is_client(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller; the class was registered.
+    unsafe {
+        let (class, ours) = ((*object).ce, CLASS.load(Ordering::Relaxed));
+        ptr::eq(class, ours) || instanceof_function_slow(class, ours)
     }
 }
 
@@ -207,7 +231,7 @@ fn entry_of(method: &Method) -> zend_function_entry {
         let default_value = if parameter.sort == Sort::Optional { c"null".as_ptr() } else { ptr::null() };
         described.push(zend_internal_arg_info {
             name: parameter.name.as_ptr(),
-            type_: typed(MAY_BE_ANY | variadic),
+            type_: typed(parameter.types | variadic),
             default_value,
         });
     }

@@ -47,6 +47,7 @@ classes! {
     ABORTED "AbortedMultiExecException"
     PROTOCOL "ProtocolException"
     CONFIGURATION "ConfigurationException"
+    SESSION_LOCK "SessionLockException"
 }
 
 /// Registers all of them. Called once, while the module starts.
@@ -80,6 +81,7 @@ pub fn register() {
         NOT_SUPPORTED.register(CLIENT.get(), &[], none, &[]);
         ABORTED.register(CLIENT.get(), &[], none, &[]);
         PROTOCOL.register(EXCEPTION.get(), &[], none, &[]);
+        SESSION_LOCK.register(EXCEPTION.get(), &[], none, &[]);
         CONFIGURATION.register(zend::spl_ce_InvalidArgumentException, &[], none, &[]);
         zend_do_implement_interface(LOST_REPLY.get(), unknown);
         zend_do_implement_interface(NOT_ENOUGH.get(), unknown);
@@ -219,6 +221,11 @@ pub fn throw_not_supported(message: &str) {
 /// Throws a ConfigurationException.
 pub fn throw_configuration(message: &str) {
     Made::new(&CONFIGURATION, message).throw();
+}
+
+/// Throws a SessionLockException.
+pub fn throw_session_lock(message: &str) {
+    Made::new(&SESSION_LOCK, message).throw();
 }
 
 /// A server's error inside another reply: the exception as a value, not thrown.

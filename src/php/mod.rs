@@ -21,6 +21,7 @@ mod queue;
 mod queue_commands;
 mod queue_options;
 mod replies;
+mod session;
 mod settings;
 mod transaction;
 mod values;

@@ -6,7 +6,7 @@ use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 
 use super::process::{claim_board, hands, set_up_board, watch_forks, world};
-use super::{class, exceptions, info, ini, memory, queue};
+use super::{class, exceptions, info, ini, memory, queue, session};
 
 /// The name that PHP knows the module by.
 const NAME: &str = "resilient_redis";
@@ -22,7 +22,8 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
             .shutdown_function(end)
             .post_deactivate_function(after_request)
             .info_function(info::print);
-        let (entry, _, owned) = builder.try_into().expect("a name and a version without NUL");
+        let (mut entry, _, owned) = builder.try_into().expect("a name and a version without NUL");
+        entry.deps = session::dependencies();
         (entry, owned)
     })
 }
@@ -33,6 +34,7 @@ extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
     exceptions::register();
     class::register();
     queue::register();
+    session::register();
     watch_forks();
     set_up_board();
     0

@@ -90,7 +90,7 @@ pub fn register() {
         let mut all = queue_commands::table(&own);
         all.extend(own);
         all.push(Method::new("getClient", get_client, &[]));
-        all.push(Method::new("count", count, &[]).returning_integer());
+        all.push(Method::new("count", count, &[]).returning(1 << zend::IS_LONG));
         // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
         unsafe {
             let mut class = class::new_entry(name);

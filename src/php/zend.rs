@@ -75,6 +75,7 @@ unsafe extern "C" {
     pub fn zval_get_string_func(value: *mut zval) -> *mut zend_string;
     pub fn _zend_handle_numeric_str_ex(key: *const c_char, length: usize, index: *mut u64) -> bool;
     pub fn zend_ini_string_ex(name: *const c_char, length: usize, original: c_int, exists: *mut bool) -> *const c_char;
+    pub fn zend_ini_long(name: *const c_char, length: usize, original: c_int) -> zend_long;
     pub fn display_ini_entries(module: *mut c_void);
     pub fn zend_clear_exception();
     /// Says whether the collector of cycles has to keep still; gives whether it had to before.

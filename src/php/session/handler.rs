@@ -1,0 +1,343 @@
+//! `ResilientRedis\SessionHandler`: sessions by a client that the program has made.
+
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::OnceLock;
+
+use ext_php_rs::ffi::{
+    _call_user_function_impl, HashTable, MAY_BE_BOOL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc,
+    object_properties_init, std_object_handlers, zend_class_entry, zend_do_implement_interface, zend_execute_data,
+    zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex,
+    zend_std_get_properties, zval,
+};
+
+use crate::client::{Client, Desk};
+use crate::config::{ConfigurationError, SessionSettings, Setting};
+use crate::session::{Store, Trouble};
+
+use super::super::class::{self, Method, optional, required};
+use super::super::commands::{guarded, unconstructed};
+use super::super::process::hands;
+use super::super::zend::{self, Value};
+use super::super::{events, exceptions, memory, settings};
+use super::{CreateId, Module};
+
+/// An object of the class.
+#[repr(C)]
+struct Session {
+    /// The sessions; none until the constructor has run.
+    store: Option<Box<Store>>,
+    /// The client's object, whose listener hears of failovers.
+    client: Value,
+    std: zend_object,
+}
+
+struct Handlers(zend_object_handlers);
+
+// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
+unsafe impl Sync for Handlers {}
+// SAFETY: as above; the pointers in it are functions.
+unsafe impl Send for Handlers {}
+
+/// Types as `returning` takes them.
+const TEXT: u32 = 1 << zend::IS_STRING;
+const INTEGER: u32 = 1 << zend::IS_LONG;
+const FALSE: u32 = 1 << zend::IS_FALSE;
+
+static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+static CREATE_ID: OnceLock<CreateId> = OnceLock::new();
+
+/// Registers the class.
+///
+/// # Safety
+/// The module is starting; the client's class is registered.
+pub unsafe fn register(module: &Module) {
+    CREATE_ID.get_or_init(|| module.create_id);
+    HANDLERS.get_or_init(|| {
+        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
+        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
+        handlers.offset = i32::try_from(offset_of!(Session, std)).expect("a small object");
+        handlers.free_obj = Some(free);
+        handlers.get_gc = Some(collectable);
+        // Two objects with one lock would let go of it twice.
+        handlers.clone_obj = None;
+        Handlers(handlers)
+    });
+    let methods = [
+        Method::new("__construct", construct, const { &[required(c"client"), optional(c"options")] }),
+        Method::new("register", register_handler, &[]).returning(MAY_BE_BOOL),
+        Method::new("open", open, const { &[required(c"path").of(TEXT), required(c"name").of(TEXT)] })
+            .returning(MAY_BE_BOOL),
+        Method::new("close", close, &[]).returning(MAY_BE_BOOL),
+        Method::new("read", read, const { &[required(c"id").of(TEXT)] }).returning(TEXT | FALSE),
+        Method::new("write", write, const { &[required(c"id").of(TEXT), required(c"data").of(TEXT)] })
+            .returning(MAY_BE_BOOL),
+        Method::new("destroy", destroy, const { &[required(c"id").of(TEXT)] }).returning(MAY_BE_BOOL),
+        Method::new("gc", collect, const { &[required(c"max_lifetime").of(INTEGER)] }).returning(INTEGER | FALSE),
+        Method::new("create_sid", create_sid, &[]).returning(TEXT),
+        Method::new("validateId", validate_id, const { &[required(c"id").of(TEXT)] }).returning(MAY_BE_BOOL),
+        Method::new("updateTimestamp", touch, const { &[required(c"id").of(TEXT), required(c"data").of(TEXT)] })
+            .returning(MAY_BE_BOOL),
+    ];
+    // SAFETY: by the caller; the function table lives until Zend has copied it, and beyond.
+    unsafe {
+        let mut entry = class::new_entry("ResilientRedis\\SessionHandler");
+        entry.info.internal.builtin_functions = class::function_table(&methods);
+        let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
+        (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
+        (*registered).__bindgen_anon_2.create_object = Some(create);
+        for interface in module.interfaces {
+            zend_do_implement_interface(registered, interface);
+        }
+    }
+}
+
+/// # Safety
+/// The object is one of the class, and live; no other reference to our part of it is in use.
+unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Session {
+    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
+    unsafe { &mut *object.byte_sub(offset_of!(Session, std)).cast::<Session>() }
+}
+
+extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
+    // SAFETY: Zend calls a constructor with its frame, which keeps the arguments and the object alive.
+    guarded(|| unsafe {
+        let session = of(zend::this(call));
+        if session.store.is_some() {
+            exceptions::throw_misuse("", "this ResilientRedis\\SessionHandler is constructed already");
+            return;
+        }
+        let arguments = zend::arguments(call);
+        let Some(object) = arguments.first().map(zend::deref).filter(|value| is_client(value)) else {
+            exceptions::throw_misuse("", "a session handler takes a ResilientRedis and an array of options");
+            return;
+        };
+        let Some(client) = class::of(object.value.obj).client.as_deref() else {
+            unconstructed();
+            return;
+        };
+        let options = arguments.get(1).map_or(Setting::Null, settings::read);
+        match store_of(client, &options) {
+            Ok(store) => {
+                session.store = Some(Box::new(store));
+                session.client = zend::hold(object);
+            }
+            Err(error) => exceptions::throw_configuration(&error.to_string()),
+        }
+    });
+}
+
+fn is_client(value: &Value) -> bool {
+    // SAFETY: the type says that it is an object; the class was registered.
+    zend::type_of(value) == zend::IS_OBJECT && unsafe { class::is_client(value.value.obj) }
+}
+
+/// A client of its own: a transaction that the program has open on its client must not swallow the session. It asks the
+/// primary, whatever the program's reads do: a session that was just written has to be there.
+fn store_of(client: &Client, options: &Setting) -> Result<Store, ConfigurationError> {
+    let settings = SessionSettings::read(options)?;
+    let fresh = Setting::Map(vec![("read_from".to_owned(), Setting::Text("primary".to_owned()))]);
+    Ok(Store::new(client.with_options(&fresh)?, settings))
+}
+
+/// Runs `work` on the sessions of the called object. What goes wrong is thrown, and the listener hears the events.
+/// `None` if something was thrown.
+///
+/// # Safety
+/// `call` is the frame of a call to a method of the class; `work` runs no PHP code.
+unsafe fn with_store<R>(
+    call: *mut zend_execute_data,
+    work: impl FnOnce(&mut Store, &mut Desk) -> Result<R, Trouble>,
+) -> Option<R> {
+    // SAFETY: by the caller. The object and the client's are kept alive by the call; neither is used after the events.
+    unsafe {
+        let session = of(zend::this(call));
+        let Some(store) = session.store.as_deref_mut() else {
+            let text = "this ResilientRedis\\SessionHandler was not constructed: a subclass with a constructor of its own \
+                        must call parent::__construct()";
+            exceptions::throw_misuse("", text);
+            return None;
+        };
+        let result = work(store, &mut hands().desk);
+        let client = session.client.value.obj;
+        if let Some(listening) = class::of(client).client.as_deref_mut() {
+            listening.adopt_events(store.client());
+        }
+        if let Err(trouble) = &result {
+            super::throw(trouble);
+        }
+        events::deliver(client);
+        result.ok().filter(|_| !zend::has_exception())
+    }
+}
+
+/// The texts that a method was called with. `None`, and that is thrown, if they are no strings.
+///
+/// # Safety
+/// `call` is the frame of a call to a method of the class.
+unsafe fn texts<const COUNT: usize>(call: *mut zend_execute_data) -> Option<[&'static [u8]; COUNT]> {
+    // SAFETY: by the caller; the frame keeps the strings for as long as the call lasts.
+    unsafe {
+        let mut texts: [&[u8]; COUNT] = [&[]; COUNT];
+        let arguments = zend::arguments(call);
+        for (index, text) in texts.iter_mut().enumerate() {
+            let given = arguments.get(index).map(zend::deref).filter(|given| zend::type_of(given) == zend::IS_STRING);
+            let Some(given) = given else {
+                exceptions::throw_misuse("", "a session's id and its data are strings");
+                return None;
+            };
+            *text = zend::bytes_of(given);
+        }
+        if COUNT > 0 && texts[0].is_empty() {
+            exceptions::throw_misuse("", "a session's id is not empty");
+            return None;
+        }
+        Some(texts)
+    }
+}
+
+/// # Safety
+/// The return value is initialised and holds nothing.
+unsafe fn give(return_value: *mut zval, value: Value) {
+    // SAFETY: by the caller.
+    unsafe { return_value.cast::<Value>().write(value) };
+}
+
+extern "C" fn open(_: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method with an initialised return value. The client knows where to go.
+    unsafe { give(return_value, zend::boolean(true)) };
+}
+
+extern "C" fn close(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
+    guarded(|| unsafe {
+        let done = with_store(call, |store, desk| store.close(desk));
+        give(return_value, zend::boolean(done.is_some()));
+    });
+}
+
+extern "C" fn read(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `close`. What was read is copied out of the object, which keeps it if PHP has no memory for a copy.
+    guarded(|| unsafe {
+        let Some([id]) = texts(call) else { return };
+        let done = with_store(call, |store, desk| store.read(desk, id, super::is_out_of_time));
+        let text = done.and_then(|()| copy(of(zend::this(call)).store.as_deref()?.data()));
+        give(return_value, text.unwrap_or_else(|| zend::boolean(false)));
+    });
+}
+
+/// The bytes as a string of PHP's; `None` if it has no memory for them.
+pub fn copy(data: &[u8]) -> Option<Value> {
+    let string = memory::allocate_string(data.len())?;
+    // SAFETY: the string has room for exactly these bytes, and is new.
+    unsafe { ptr::copy_nonoverlapping(data.as_ptr(), zend::string_start(string), data.len()) };
+    Some(zend::owned_string(string))
+}
+
+extern "C" fn write(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `close`.
+    guarded(|| unsafe {
+        let Some([id, data]) = texts(call) else { return };
+        let done = with_store(call, |store, desk| store.write(desk, id, data, super::lifetime()));
+        give(return_value, zend::boolean(done.is_some()));
+    });
+}
+
+extern "C" fn destroy(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `close`.
+    guarded(|| unsafe {
+        let Some([id]) = texts(call) else { return };
+        let done = with_store(call, |store, desk| store.destroy(desk, id));
+        give(return_value, zend::boolean(done.is_some()));
+    });
+}
+
+/// Redis forgets sessions by itself.
+extern "C" fn collect(_: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `open`.
+    unsafe { give(return_value, zend::long(0)) };
+}
+
+extern "C" fn create_sid(_: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `open`.
+    guarded(|| unsafe {
+        if let Some(make) = CREATE_ID.get() {
+            give(return_value, super::create_id(*make));
+        }
+    });
+}
+
+extern "C" fn validate_id(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `close`.
+    guarded(|| unsafe {
+        let Some([id]) = texts(call) else { return };
+        let there = with_store(call, |store, desk| store.exists(desk, id));
+        give(return_value, zend::boolean(there == Some(true)));
+    });
+}
+
+extern "C" fn touch(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `close`.
+    guarded(|| unsafe {
+        let Some([id, data]) = texts(call) else { return };
+        let done = with_store(call, |store, desk| store.touch(desk, id, data, super::lifetime()));
+        give(return_value, zend::boolean(done.is_some()));
+    });
+}
+
+/// `session_set_save_handler($this, true)`
+extern "C" fn register_handler(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method with its frame. The object is held for the time of the call to PHP's function.
+    guarded(|| unsafe {
+        let mut function = zend::string(b"session_set_save_handler");
+        let mut arguments = [zend::reference_to(zend::this(call)), zend::boolean(true)];
+        let mut result = zend::null();
+        _call_user_function_impl(
+            ptr::null_mut(),
+            function.as_zval(),
+            result.as_zval(),
+            2,
+            arguments.as_mut_ptr().cast(),
+            ptr::null_mut(),
+        );
+        zend::release(function);
+        give(return_value, result);
+        zend::release(arguments[0]);
+    });
+}
+
+unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
+    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
+    // behind Zend's part, and every field of ours is written before anybody sees it.
+    unsafe {
+        let object = ext_php_rs_zend_object_alloc(size_of::<Session>(), class).cast::<Session>();
+        (&raw mut (*object).store).write(None);
+        (&raw mut (*object).client).write(zend::null());
+        let std = &raw mut (*object).std;
+        zend_object_std_init(std, class);
+        object_properties_init(std, class);
+        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
+        std
+    }
+}
+
+unsafe extern "C" fn free(object: *mut zend_object) {
+    // SAFETY: Zend frees an object once, when nobody can reach it any more.
+    unsafe {
+        let session = of(object);
+        ptr::drop_in_place(&raw mut session.store);
+        ptr::write(&raw mut session.store, None);
+        zend::release(std::mem::replace(&mut session.client, zend::null()));
+        zend_object_std_dtor(object);
+    }
+}
+
+/// Shows the garbage collector the client.
+unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
+    // SAFETY: Zend asks for what the object holds; it stays in place while the collector looks.
+    unsafe {
+        *table = of(object).client.as_zval();
+        *count = 1;
+        zend_std_get_properties(object)
+    }
+}
