@@ -82,7 +82,7 @@ lint: setup ## rustfmt and clippy, with and without the PHP room
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
 
 .PHONY: table-check
-table-check: setup ## is the generated command table up to date?
+table-check: setup ## are the command table, the stub and docs/commands.md up to date?
 	$(PYTHON) src/command/generate.py --check
 
 .PHONY: rust-tests
@@ -104,7 +104,7 @@ failover-lab: setup build ## measure failovers; writes docs/failover-results.md 
 	@$(with_extension) php-tests/failover/lab.php $(if $(RUNS),--runs=$(RUNS)) $(if $(ONLY),--only=$(ONLY),--page=docs/failover-results.md) $(if $(PEERS),--peers)
 
 .PHONY: table
-table: setup ## generate the command table again
+table: setup ## generate the command table, the stub and docs/commands.md again
 	$(PYTHON) src/command/generate.py
 
 # Where the system's PHP keeps its extensions and its ini files. With Debian's phpenmod the ini file is a module that

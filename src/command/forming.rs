@@ -100,7 +100,10 @@ fn by_place<'a>(
             flat(words, argument)?;
         }
         (Place::Weights, Word(_) | Yes) => return Ok(false),
-        (Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_) | Place::Weights, Nothing) => {}
+        (
+            Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_) | Place::Weights | Place::Maybe,
+            Nothing,
+        ) => {}
         (Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_), Word(word))
             if is_name(word, places) =>
         {

@@ -3,7 +3,7 @@
 
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
-    Bits, Choice, Clause, Entry, Group, Keys, Loading, Members, Named, Number, Options, Order, Pending, Reading,
+    Bits, Choice, Clause, Entry, Group, Keys, Loading, Maybe, Members, Named, Number, Options, Order, Pending, Reading,
     Switch, Unless, Weights, Word,
 };
 
@@ -20,6 +20,8 @@ pub struct Form {
 pub(super) enum Place {
     /// A word; a list stands for its elements.
     Word,
+    /// As `Word`, or nothing.
+    Maybe,
     /// This and all that follow: an array of scores by member, or words.
     Members,
     /// This and all that follow: an array of options, or words, of which null and false say nothing.
@@ -79,7 +81,7 @@ impl Form {
     const fn new(places: &'static [Place]) -> Form {
         let (mut by_words, mut index) = (true, 0);
         while index < places.len() {
-            by_words = by_words && matches!(places[index], Word | Members | Options(_));
+            by_words = by_words && matches!(places[index], Word | Maybe | Members | Options(_));
             index += 1;
         }
         Form { places, by_words }
@@ -118,23 +120,30 @@ pub(super) const COMBINING: &[(&str, Kind)] = &[("WEIGHTS", Kind::All), ("AGGREG
 pub(super) const ADDING: &[(&str, Kind)] = &[("NOMKSTREAM", Flag), ("TRIM", Bare), ("LIMIT", Value)];
 
 forms! {
+    AUTH: Word, Maybe;
+    BITCOUNT: Word, Maybe, Maybe, Maybe;
     BITFIELDRO: Word, Bits;
+    BITPOS: Word, Word, Maybe, Maybe, Maybe;
     BLMPOP: Word, Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     BZMPOP: Word, Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
     COPY: Word, Word, Unless("DB"), Switch("REPLACE");
+    COUNTED: Word, Maybe;
+    EXPIRE: Word, Word, Maybe;
     FUNCTION: Loading;
     FCALL: Word, Keys;
+    GEODIST: Word, Word, Word, Maybe;
     GEORADIUS: Word, Word, Word, Word, Word, AROUND;
     GEORADIUSBYMEMBER: Word, Word, Word, Word, AROUND;
     GEOSEARCH: Word, Clause, Clause, Order, Unless("COUNT"), Switch("ANY"), Switch("WITHCOORD"), Switch("WITHDIST"), Switch("WITHHASH");
     GEOSEARCHSTORE: Word, Word, Clause, Clause, Order, Unless("COUNT"), Switch("ANY"), Switch("STOREDIST");
     GETEX: Word, Options(&[("EX", Value), ("PX", Value), ("EXAT", Value), ("PXAT", Value), ("PERSIST", Flag)]);
-    HRANDFIELD: Word, Word, Switch("WITHVALUES");
+    HRANDFIELD: Word, Maybe, Switch("WITHVALUES");
     KEYSCAN: Word, Word, SCAN_OPTIONS;
     LCS: Word, Word, Switch("LEN"), Switch("IDX"), Named("MINMATCHLEN"), Switch("WITHMATCHLEN");
     LEXRANGE: Word, Word, Word, Options(&[("LIMIT", Two)]);
     LMPOP: Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     LPOS: Word, Word, Options(&[("RANK", Value), ("COUNT", Value), ("MAXLEN", Value)]);
+    MAYBE: Maybe;
     MIGRATE: Word, Word, Word, Word, Word, Options(&[("COPY", Flag), ("REPLACE", Flag)]);
     SCAN: Word, Options(&[("MATCH", Value), ("COUNT", Value), ("TYPE", Value)]);
     SCORERANGE: Word, Word, Word, SCORED_RANGE;
@@ -162,7 +171,7 @@ forms! {
     ZDIFF: Keys, Switch("WITHSCORES");
     ZDIFFSTORE: Word, Keys;
     ZMPOP: Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
-    ZRANDMEMBER: Word, Word, Switch("WITHSCORES");
+    ZRANDMEMBER: Word, Maybe, Switch("WITHSCORES");
     ZRANGE: Word, Word, Word, Options(&[
         ("BYSCORE", Flag),
         ("BYLEX", Flag),

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes table.rs from what a redis-server 7.0 says about its commands and from the files that are kept by hand:
-hand-kept.tsv, which judges them, and newer.tsv and modules.tsv, which hold the commands that this server lacks.
+hand-kept.tsv, which judges them, and newer.tsv and modules.tsv, which hold the commands that this server lacks. With
+described.tsv, which says how each method is called, it also writes the signatures, the stub and docs/commands.md.
 
-    generate.py             write table.rs
-    generate.py --check     write nothing; exit 1 and show the difference if table.rs is not what would be written
+    generate.py             write all of them
+    generate.py --check     write nothing; exit 1 and show the difference if a file is not what would be written
 
 Needs redis-server 7.0 and rustfmt on the PATH (or --server). The server is started for this run alone.
 """
@@ -19,10 +20,19 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+import describe
+
 HERE = pathlib.Path(__file__).resolve().parent
 TABLE = HERE / "table.rs"
 HAND_KEPT = HERE / "hand-kept.tsv"
 LACKING = (HERE / "newer.tsv", HERE / "modules.tsv")
+DESCRIBED = HERE / "described.tsv"
+ROOT = HERE.parent.parent
+SIGNATURES = ROOT / "src/php/signatures.rs"
+CLASSES = ROOT / "src/php/classes.stub.php"
+STUB = ROOT / "stubs/ResilientRedis.stub.php"
+PAGE = ROOT / "docs/commands.md"
 VERSION = "7.0"
 
 RISKS = {
@@ -141,7 +151,7 @@ def connect(port, server):
 
 
 def ask_server(binary):
-    """Starts a server, checks its version and returns the reply to COMMAND."""
+    """Starts a server, checks its version and returns the replies to COMMAND and to COMMAND DOCS."""
     with tempfile.TemporaryDirectory() as directory:
         port = free_port()
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory, "--daemonize", "no"]
@@ -151,8 +161,9 @@ def ask_server(binary):
             raise Refusal(f"cannot start {binary}: {error.strerror}")
         try:
             with connect(port, server) as link, link.makefile("rb") as stream:
-                link.sendall(b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*1\r\n$7\r\nCOMMAND\r\n")
-                info, commands = read_reply(stream), read_reply(stream)
+                command = b"$7\r\nCOMMAND\r\n"
+                link.sendall(b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*1\r\n" + command + b"*2\r\n" + command + b"$4\r\nDOCS\r\n")
+                info, commands, docs = (read_reply(stream) for _ in range(3))
         finally:
             server.terminate()
             server.wait()
@@ -160,7 +171,7 @@ def ask_server(binary):
     version = version.group(1) if version else "(none)"
     if version.split(".")[:2] != VERSION.split("."):
         raise Refusal(f"the table holds the facts of Redis {VERSION}, but {binary} says that it is version {version}")
-    return commands
+    return commands, docs
 
 
 # --- the files that are kept by hand ----------------------------------------------------------------------------------
@@ -420,24 +431,47 @@ def rustfmt(text):
     return done.stdout
 
 
+def write_all(server):
+    """What each file should hold, and the methods that are described and not in the table."""
+    commands, docs = ask_server(server)
+    commands, others = merge(server_entries(commands, read_hand_kept(HAND_KEPT)), read_lacking(LACKING))
+    facts = {name.upper(): describe.fields(about) for name, about in zip(docs[::2], docs[1::2])}
+    facts = {name: (about["group"], about["since"]) for name, about in facts.items()}
+    pairs, strangers = describe.described_rows(DESCRIBED, (*commands, *others), facts)
+    ranks = {text: word.split(":")[0] for word, text in RISKS.items() if "(" in text and "GeoRadius" not in text}
+    texts = {
+        TABLE: rustfmt(generate(commands, others)),
+        SIGNATURES: rustfmt(describe.signatures(pairs)),
+        STUB: describe.stub(CLASSES, pairs),
+        PAGE: describe.page(pairs, judge, ranks),
+    }
+    return texts, strangers
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Writes table.rs, the commands of Redis")
-    parser.add_argument("--check", action="store_true", help="only say whether table.rs is up to date")
+    parser = argparse.ArgumentParser(description="Writes table.rs, the commands of Redis, and what is made of it")
+    parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
     parser.add_argument("--server", default="redis-server", help="the server to ask")
     options = parser.parse_args()
     try:
-        entries = server_entries(ask_server(options.server), read_hand_kept(HAND_KEPT))
-        text = rustfmt(generate(*merge(entries, read_lacking(LACKING))))
-    except Refusal as refusal:
+        texts, strangers = write_all(options.server)
+    except (Refusal, describe.Undescribed) as refusal:
         sys.exit(f"generate.py: {refusal}")
-    present = TABLE.read_text(encoding="utf-8") if TABLE.exists() else ""
-    if not options.check:
-        TABLE.write_text(text, encoding="utf-8")
-    elif text != present:
-        names = (f"{TABLE.name} as it is", f"{TABLE.name} as it should be")
+    stale = []
+    for path, text in texts.items():
+        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        if text == present:
+            continue
+        if not options.check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            continue
+        names = (f"{path.name} as it is", f"{path.name} as it should be")
         lines = difflib.unified_diff(present.splitlines(), text.splitlines(), *names, lineterm="")
         print("\n".join(lines))
-        sys.exit(f"generate.py: {TABLE.name} is not up to date, run generate.py")
+        stale.append(path.name)
+    if stale:
+        sys.exit(f"generate.py: {', '.join(stale)} not up to date, run generate.py")
 
 
 if __name__ == "__main__":

@@ -207,16 +207,19 @@ pub static COMMANDS: [Command; 243] = [
     command("ASKING", "asking", 1, &[FAST]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     command("AUTH", "auth", -2, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, NO_AUTH, STALE])
         .risk(Risk::Fixed(Rank::LastWins))
-        .effect(Effect::Auth),
+        .effect(Effect::Auth)
+        .arguments(Arguments::Form(&forms::AUTH)),
     command("BGREWRITEAOF", "bgrewriteaof", 1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING]).risk(Risk::Fixed(Rank::Never)),
-    command("BGSAVE", "bgsave", -1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING]).risk(Risk::Fixed(Rank::Never)),
-    command("BITCOUNT", "bitcount", -2, &[READONLY]).keys(1, 1, 1),
+    command("BGSAVE", "bgsave", -1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING])
+        .risk(Risk::Fixed(Rank::Never))
+        .arguments(Arguments::Form(&forms::MAYBE)),
+    command("BITCOUNT", "bitcount", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::BITCOUNT)),
     command("BITFIELD", "bitfield", -2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::BitField),
     command("BITFIELD_RO", "bitfield_ro", -2, &[FAST, READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::BITFIELDRO)),
     command("BITOP", "bitop", -4, &[DENYOOM, WRITE]).keys(2, -1, 1).risk(Risk::BitOp),
-    command("BITPOS", "bitpos", -3, &[READONLY]).keys(1, 1, 1),
+    command("BITPOS", "bitpos", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::BITPOS)),
     command("BLMOVE", "blmove", 6, &[BLOCKING, DENYOOM, NOSCRIPT, WRITE])
         .keys(1, 2, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
@@ -287,8 +290,14 @@ pub static COMMANDS: [Command; 243] = [
         .risk(Risk::Fixed(Rank::Never))
         .effect(Effect::Exec),
     command("EXISTS", "exists", -2, &[FAST, READONLY]).keys(1, -1, 1),
-    command("EXPIRE", "expire", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Expire),
-    command("EXPIREAT", "expireat", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Expire),
+    command("EXPIRE", "expire", -3, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Expire)
+        .arguments(Arguments::Form(&forms::EXPIRE)),
+    command("EXPIREAT", "expireat", -3, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Expire)
+        .arguments(Arguments::Form(&forms::EXPIRE)),
     command("EXPIRETIME", "expiretime", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("FAILOVER", "failover", -1, &[ADMIN, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
     command("FCALL", "fcall", -3, &[MOVABLE_KEYS, NOSCRIPT, NO_MANDATORY_KEYS, SKIP_MONITOR, STALE])
@@ -296,14 +305,18 @@ pub static COMMANDS: [Command; 243] = [
         .arguments(Arguments::Form(&forms::FCALL)),
     command("FCALL_RO", "fcall_ro", -3, &[MOVABLE_KEYS, NOSCRIPT, NO_MANDATORY_KEYS, READONLY, SKIP_MONITOR, STALE])
         .arguments(Arguments::Form(&forms::FCALL)),
-    command("FLUSHALL", "flushall", -1, &[WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
-    command("FLUSHDB", "flushdb", -1, &[WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
+    command("FLUSHALL", "flushall", -1, &[WRITE])
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::MAYBE)),
+    command("FLUSHDB", "flushdb", -1, &[WRITE])
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::MAYBE)),
     command("FUNCTION", "function", -2, &[])
         .risk(Risk::Subcommand)
         .arguments(Arguments::Form(&forms::FUNCTION))
         .subcommands(&FUNCTION_SUBCOMMANDS),
     command("GEOADD", "geoadd", -5, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("GEODIST", "geodist", -4, &[READONLY]).keys(1, 1, 1),
+    command("GEODIST", "geodist", -4, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::GEODIST)),
     command("GEOHASH", "geohash", -2, &[READONLY]).keys(1, 1, 1),
     command("GEOPOS", "geopos", -2, &[READONLY]).keys(1, 1, 1),
     command("GEORADIUS", "georadius", -6, &[DENYOOM, MOVABLE_KEYS, WRITE])
@@ -383,7 +396,10 @@ pub static COMMANDS: [Command; 243] = [
         .arguments(Arguments::Form(&forms::LMPOP))
         .reply(Shape::Pairs),
     command("LOLWUT", "lolwut", -1, &[FAST, READONLY]),
-    command("LPOP", "lpop", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("LPOP", "lpop", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::COUNTED)),
     command("LPOS", "lpos", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::LPOS)),
     command("LPUSH", "lpush", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("LPUSHX", "lpushx", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
@@ -415,15 +431,21 @@ pub static COMMANDS: [Command; 243] = [
         .effect(Effect::Multi),
     command("OBJECT", "object", -2, &[]).risk(Risk::Subcommand).subcommands(&OBJECT_SUBCOMMANDS),
     command("PERSIST", "persist", 2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
-    command("PEXPIRE", "pexpire", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Expire),
-    command("PEXPIREAT", "pexpireat", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Expire),
+    command("PEXPIRE", "pexpire", -3, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Expire)
+        .arguments(Arguments::Form(&forms::EXPIRE)),
+    command("PEXPIREAT", "pexpireat", -3, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Expire)
+        .arguments(Arguments::Form(&forms::EXPIRE)),
     command("PEXPIRETIME", "pexpiretime", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("PFADD", "pfadd", -2, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("PFCOUNT", "pfcount", -2, &[READONLY]).keys(1, -1, 1),
     command("PFDEBUG", "pfdebug", 3, &[ADMIN, DENYOOM, WRITE]).keys(2, 2, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("PFMERGE", "pfmerge", -2, &[DENYOOM, WRITE]).keys(1, -1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("PFSELFTEST", "pfselftest", 1, &[ADMIN]).risk(Risk::Fixed(Rank::Never)),
-    command("PING", "ping", -1, &[FAST]),
+    command("PING", "ping", -1, &[FAST]).arguments(Arguments::Form(&forms::MAYBE)),
     command("PSETEX", "psetex", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("PSUBSCRIBE", "psubscribe", -2, &[LOADING, NOSCRIPT, PUBSUB, STALE])
         .risk(Risk::Fixed(Rank::Never))
@@ -455,7 +477,10 @@ pub static COMMANDS: [Command; 243] = [
     command("RESTORE", "restore", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Restore),
     command("RESTORE-ASKING", "restore_asking", -4, &[ASKING, DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Restore),
     command("ROLE", "role", 1, &[FAST, LOADING, NOSCRIPT, STALE]),
-    command("RPOP", "rpop", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("RPOP", "rpop", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::COUNTED)),
     command("RPOPLPUSH", "rpoplpush", 3, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("RPUSH", "rpush", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("RPUSHX", "rpushx", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
@@ -488,9 +513,12 @@ pub static COMMANDS: [Command; 243] = [
         .risk(Risk::Sort)
         .arguments(Arguments::Form(&forms::SORT)),
     command("SORT_RO", "sort_ro", -2, &[MOVABLE_KEYS, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::SORT)),
-    command("SPOP", "spop", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("SPOP", "spop", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::COUNTED)),
     command("SPUBLISH", "spublish", 3, &[FAST, LOADING, PUBSUB, STALE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Never)),
-    command("SRANDMEMBER", "srandmember", -2, &[READONLY]).keys(1, 1, 1),
+    command("SRANDMEMBER", "srandmember", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::COUNTED)),
     command("SREM", "srem", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("SSCAN", "sscan", -3, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::KEYSCAN)),
     command("SSUBSCRIBE", "ssubscribe", -2, &[LOADING, NOSCRIPT, PUBSUB, STALE])
@@ -604,10 +632,12 @@ pub static COMMANDS: [Command; 243] = [
     command("ZPOPMAX", "zpopmax", -2, &[FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::COUNTED))
         .reply(Shape::Popped),
     command("ZPOPMIN", "zpopmin", -2, &[FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::COUNTED))
         .reply(Shape::Popped),
     command("ZRANDMEMBER", "zrandmember", -2, &[READONLY])
         .keys(1, 1, 1)
@@ -626,7 +656,7 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 2, 1)
         .risk(Risk::StoreOne)
         .arguments(Arguments::Form(&forms::ZRANGESTORE)),
-    command("ZRANK", "zrank", 3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("ZRANK", "zrank", 3, &[FAST, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::EXPIRE)),
     command("ZREM", "zrem", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("ZREMRANGEBYLEX", "zremrangebylex", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("ZREMRANGEBYRANK", "zremrangebyrank", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
@@ -642,7 +672,7 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::SCORERANGE))
         .reply(Shape::Scores),
-    command("ZREVRANK", "zrevrank", 3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("ZREVRANK", "zrevrank", 3, &[FAST, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::EXPIRE)),
     command("ZSCAN", "zscan", -3, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::KEYSCAN))

@@ -1,96 +1,83 @@
 //! The class `ResilientRedis`: its objects, its handlers, and the tables that Zend wants of a class.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    _ZEND_IS_VARIADIC_BIT, _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, HashTable, MAY_BE_ANY,
-    ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc, instanceof_function_slow, object_properties_init,
-    std_object_handlers, zend_class_entry, zend_execute_data, zend_function, zend_function_entry,
-    zend_hash_str_find_ptr_lc, zend_internal_arg_info, zend_known_strings, zend_object, zend_object_handlers,
-    zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties,
-    zend_string_init_interned, zend_type, zval,
+    _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, HashTable, ZEND_ACC_NOT_SERIALIZABLE, ZEND_ACC_VARIADIC,
+    ext_php_rs_zend_object_alloc, instanceof_function_slow, object_properties_init, std_object_handlers,
+    zend_class_entry, zend_execute_data, zend_function, zend_function_entry, zend_hash_str_find_ptr_lc,
+    zend_known_strings, zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init,
+    zend_register_internal_class_ex, zend_std_get_properties, zend_string_init_interned, zval,
 };
 use ext_php_rs::flags::MethodFlags;
 
 use crate::client::Client;
 
+use super::signature::{MIXED, returns};
 use super::zend::{self, Value};
 use super::{commands, methods};
+
+pub use super::signature::{Parameter, optional, required, variadic};
 
 /// A method's handler, as Zend calls it.
 pub type Handler = extern "C" fn(*mut zend_execute_data, *mut zval);
 
 /// A method to be registered.
 pub struct Method {
-    name: &'static str,
+    name: Name,
     handler: Handler,
-    parameters: &'static [Parameter],
+    signature: Signature,
     flags: MethodFlags,
-    /// What it returns, as a mask of types.
-    returns: u32,
 }
 
-/// A parameter of a method.
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static std::ffi::CStr,
-    /// What sort of parameter it is.
-    pub sort: Sort,
-    /// Its types as a mask: what subclasses see that declare it again. Nothing but a debug build of PHP checks them.
-    pub types: u32,
+/// A method's name: as text, or as Zend wants it.
+#[derive(Clone, Copy)]
+enum Name {
+    Text(&'static str),
+    Ready(&'static CStr),
 }
 
-/// The sorts of parameters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    /// Must be given.
-    Required,
-    /// Null if it is not given.
-    Optional,
-    /// All the rest.
-    Variadic,
-}
-
-/// `mixed $name`
-pub const fn required(name: &'static std::ffi::CStr) -> Parameter {
-    Parameter { name, sort: Sort::Required, types: MAY_BE_ANY }
-}
-
-/// `mixed $name = null`
-pub const fn optional(name: &'static std::ffi::CStr) -> Parameter {
-    Parameter { name, sort: Sort::Optional, types: MAY_BE_ANY }
-}
-
-/// `mixed ...$name`
-pub const fn variadic(name: &'static std::ffi::CStr) -> Parameter {
-    Parameter { name, sort: Sort::Variadic, types: MAY_BE_ANY }
-}
-
-impl Parameter {
-    /// The parameter, of these types (a mask of `MAY_BE_`).
-    pub const fn of(self, types: u32) -> Parameter {
-        Parameter { types, ..self }
-    }
+/// How a method is called.
+#[derive(Clone, Copy)]
+enum Signature {
+    /// These parameters, and a mask of the types that it returns.
+    Parts(&'static [Parameter], u32),
+    /// As Zend wants it: the entry for what is returned, and the parameters behind it.
+    Ready(&'static [Parameter]),
 }
 
 impl Method {
     /// A public method.
     pub const fn new(name: &'static str, handler: Handler, parameters: &'static [Parameter]) -> Method {
-        Method { name, handler, parameters, flags: MethodFlags::Public, returns: MAY_BE_ANY }
+        let signature = Signature::Parts(parameters, MIXED);
+        Method { name: Name::Text(name), handler, signature, flags: MethodFlags::Public }
     }
 
-    /// The method, returning these types (a mask of `MAY_BE_`): what an interface of PHP's asks for.
+    /// A public method whose name and signature are made ready, so that nothing has to be made when PHP starts.
+    pub const fn ready((name, signature): (&'static CStr, &'static [Parameter]), handler: Handler) -> Method {
+        let signature = Signature::Ready(signature);
+        Method { name: Name::Ready(name), handler, signature, flags: MethodFlags::Public }
+    }
+
+    /// The method, returning these types.
     pub const fn returning(self, types: u32) -> Method {
-        Method { returns: types, ..self }
+        let signature = match self.signature {
+            Signature::Parts(parameters, _) => Signature::Parts(parameters, types),
+            ready @ Signature::Ready(_) => ready,
+        };
+        Method { signature, ..self }
     }
 
     /// The method's name.
     pub fn name(&self) -> &'static str {
-        self.name
+        match self.name {
+            Name::Text(name) => name,
+            Name::Ready(name) => name.to_str().unwrap_or_default(),
+        }
     }
 
     /// The method, static.
@@ -141,8 +128,8 @@ pub fn register() {
         CLASS.store(registered, Ordering::Relaxed);
         (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
         (*registered).__bindgen_anon_2.create_object = Some(create);
-        for (method, parameters) in SECRETIVE {
-            hide_parameters(registered, method, *parameters);
+        for method in SECRETIVE {
+            hide_parameters(registered, method);
         }
     }
 }
@@ -159,24 +146,15 @@ pub unsafe fn is_client(object: *mut zend_object) -> bool {
     }
 }
 
-/// Methods whose arguments may hold passwords, and how many parameters they have: traces must not show them (P13).
-const SECRETIVE: &[(&str, u32)] = &[
-    ("__construct", 2),
-    ("__call", 2),
-    ("executeraw", 1),
-    ("withoptions", 1),
-    ("auth", 1),
-    ("acl", 1),
-    ("config", 1),
-    ("hello", 1),
-    ("migrate", 1),
-];
+/// Methods whose arguments may hold passwords: traces must not show them (P13).
+const SECRETIVE: &[&str] =
+    &["__construct", "__call", "executeraw", "withoptions", "auth", "acl", "config", "hello", "migrate"];
 
 /// Marks a method's parameters with `#[\SensitiveParameter]`.
 ///
 /// # Safety
 /// The module is starting, and the class has just been registered.
-unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str, parameters: u32) {
+unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str) {
     /// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
     const PERSISTENT: u32 = 1;
     // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does. An offset
@@ -185,6 +163,8 @@ unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str, parameters
         let table = &raw mut (*class).function_table;
         let found = zend_hash_str_find_ptr_lc(table, method.as_ptr().cast(), method.len());
         let Some(function) = found.cast::<zend_function>().as_mut() else { return };
+        // A variadic parameter is not among those that Zend counts.
+        let parameters = function.common.num_args + u32::from(function.common.fn_flags & ZEND_ACC_VARIADIC != 0);
         let name = *zend_known_strings.add(_zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER as usize);
         for offset in 1..=parameters {
             zend::zend_add_attribute(&raw mut function.common.attributes, name, 0, PERSISTENT, offset, 0);
@@ -217,39 +197,31 @@ pub fn function_table(methods: &[Method]) -> *const zend_function_entry {
 }
 
 fn entry_of(method: &Method) -> zend_function_entry {
-    let required = method.parameters.iter().filter(|parameter| parameter.sort == Sort::Required).count();
-    let typed = |mask: u32| zend_type { ptr: ptr::null_mut(), type_mask: mask };
-    let mut described = Vec::with_capacity(method.parameters.len() + 1);
-    // The first entry is about the return value; its name is the number of required parameters.
-    described.push(zend_internal_arg_info {
-        name: ptr::without_provenance(required),
-        type_: typed(method.returns),
-        default_value: ptr::null(),
-    });
-    for parameter in method.parameters {
-        let variadic = if parameter.sort == Sort::Variadic { _ZEND_IS_VARIADIC_BIT } else { 0 };
-        let default_value = if parameter.sort == Sort::Optional { c"null".as_ptr() } else { ptr::null() };
-        described.push(zend_internal_arg_info {
-            name: parameter.name.as_ptr(),
-            type_: typed(parameter.types | variadic),
-            default_value,
-        });
-    }
-    // A constructor may declare no return type.
-    if method.name.starts_with("__construct") {
-        described[0].type_ = typed(0);
-    }
-    let name = CString::new(method.name).expect("method names have no NUL");
+    let (described, parameters) = match method.signature {
+        Signature::Ready(list) => (list.as_ptr(), list.len() - 1),
+        Signature::Parts(parameters, types) => {
+            let required = parameters.iter().filter(|parameter| parameter.is_required()).count();
+            let mut list = Vec::with_capacity(parameters.len() + 1);
+            // A constructor may declare no return type.
+            list.push(returns(required, if method.name() == "__construct" { 0 } else { types }));
+            list.extend_from_slice(parameters);
+            (Box::leak(list.into_boxed_slice()).as_ptr(), parameters.len())
+        }
+    };
     // SAFETY: all zeros means absent for what newer PHP versions have besides.
     let mut entry: zend_function_entry = unsafe { MaybeUninit::zeroed().assume_init() };
-    entry.fname = name.into_raw();
+    entry.fname = match method.name {
+        Name::Ready(name) => name.as_ptr(),
+        Name::Text(name) => CString::new(name).expect("method names have no NUL").into_raw(),
+    };
     // SAFETY: the same function by the name of the same calling convention.
     entry.handler = Some(unsafe {
         std::mem::transmute::<Handler, unsafe extern "C" fn(*mut zend_execute_data, *mut zval)>(method.handler)
     });
-    entry.num_args = u32::try_from(method.parameters.len()).expect("a few parameters");
+    entry.num_args = u32::try_from(parameters).expect("a few parameters");
     entry.flags = method.flags.bits();
-    entry.arg_info = Box::leak(described.into_boxed_slice()).as_ptr();
+    // A parameter is nothing but what Zend keeps of it.
+    entry.arg_info = described.cast();
     entry
 }
 

@@ -7,14 +7,15 @@ use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 use crate::command::{self, Arguments, Command, Shape};
 
 use super::arguments::{self, Unfit};
-use super::class::{self, Handler, Method, Parameter, variadic};
+use super::class::{self, Handler, Method};
 use super::elements::Elements;
 use super::process::hands;
 use super::replies::PhpSink;
+use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
 use super::{events, exceptions};
 
-const PARAMETERS: &[Parameter] = &[variadic(c"arguments")];
+const _: () = assert!(SIGNATURES.len() == command::COMMANDS.len());
 
 macro_rules! handlers {
     ($($index:literal)*) => { [$(handle::<$index> as Handler),*] };
@@ -25,8 +26,7 @@ static HANDLERS: [Handler; command::COMMANDS.len()] = crate::command::with_comma
 
 /// The methods of the table.
 pub fn table() -> Vec<Method> {
-    let rows = command::all().iter().zip(HANDLERS);
-    rows.map(|(row, handler)| Method::new(row.method, handler, PARAMETERS)).collect()
+    SIGNATURES.into_iter().zip(HANDLERS).map(|(signature, handler)| Method::ready(signature, handler)).collect()
 }
 
 extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_value: *mut zval) {
@@ -35,12 +35,19 @@ extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_va
         unsafe {
             let words = zend::arguments(call);
             if zend::has_named_arguments(call) {
-                exceptions::throw_misuse(command::at(INDEX).name, "commands take no named arguments");
+                refuse_names(command::at(INDEX));
                 return;
             }
             dispatch(call, command::at(INDEX), words, return_value);
         }
     });
+}
+
+/// An argument was given by a name that is no parameter's. (For those that are, Zend has found their places.)
+#[cold]
+pub fn refuse_names(row: &Command) {
+    let text = format!("{}: an argument was given by a name that the method's signature does not have", row.name);
+    exceptions::throw_misuse(row.name, &text);
 }
 
 /// Runs a command of the table.

@@ -15,6 +15,7 @@ use crate::client::{Failure, Kind};
 use crate::failover::Limit;
 
 use super::class::{self, Method};
+use super::signature::{ARRAY, FLOAT, INT, NULL, STRING};
 use super::zend::{self, Value};
 
 /// One class: what it is called and what it extends.
@@ -59,24 +60,37 @@ pub fn register() {
         zend_do_implement_interface(unknown, zend_ce_throwable);
         OUTCOME_UNKNOWN.entry.store(unknown, Ordering::Relaxed);
         let accessors = [
-            Method::new("getNode", get::<0>, &[]),
-            Method::new("getCommand", get::<1>, &[]),
-            Method::new("getAttempts", get::<2>, &[]),
-            Method::new("getElapsed", get::<3>, &[]),
-            Method::new("getPhase", get::<4>, &[]),
-            Method::new("getIndex", get::<5>, &[]),
-            Method::new("getReplies", get::<6>, &[]),
+            Method::new("getNode", get::<0>, &[]).returning(STRING | NULL),
+            Method::new("getCommand", get::<1>, &[]).returning(STRING | NULL),
+            Method::new("getAttempts", get::<2>, &[]).returning(INT | NULL),
+            Method::new("getElapsed", get::<3>, &[]).returning(FLOAT | NULL),
+            Method::new("getPhase", get::<4>, &[]).returning(STRING | NULL),
+            Method::new("getIndex", get::<5>, &[]).returning(INT | NULL),
+            Method::new("getReplies", get::<6>, &[]).returning(ARRAY | NULL),
         ];
         EXCEPTION.register(zend::spl_ce_RuntimeException, &accessors, ClassFlags::Abstract, &PROPERTIES[..7]);
         let none = ClassFlags::empty();
         CONNECTION.register(EXCEPTION.get(), &[], none, &[]);
         LOST_REPLY.register(CONNECTION.get(), &[], none, &[]);
-        let counts = [Method::new("getReached", get::<9>, &[]), Method::new("getWanted", get::<10>, &[])];
+        let counts = [
+            Method::new("getReached", get::<9>, &[]).returning(INT | NULL),
+            Method::new("getWanted", get::<10>, &[]).returning(INT | NULL),
+        ];
         NOT_ENOUGH.register(CONNECTION.get(), &counts, none, &PROPERTIES[9..]);
         CIRCUIT_OPEN.register(CONNECTION.get(), &[], none, &[]);
-        TIMEOUT.register(CONNECTION.get(), &[Method::new("getLimit", get::<7>, &[])], none, &PROPERTIES[7..8]);
+        TIMEOUT.register(
+            CONNECTION.get(),
+            &[Method::new("getLimit", get::<7>, &[]).returning(STRING | NULL)],
+            none,
+            &PROPERTIES[7..8],
+        );
         REPLY_TIMEOUT.register(TIMEOUT.get(), &[], none, &[]);
-        SERVER.register(EXCEPTION.get(), &[Method::new("getErrorType", get::<8>, &[])], none, &PROPERTIES[8..9]);
+        SERVER.register(
+            EXCEPTION.get(),
+            &[Method::new("getErrorType", get::<8>, &[]).returning(STRING | NULL)],
+            none,
+            &PROPERTIES[8..9],
+        );
         CLIENT.register(EXCEPTION.get(), &[], none, &[]);
         NOT_SUPPORTED.register(CLIENT.get(), &[], none, &[]);
         ABORTED.register(CLIENT.get(), &[], none, &[]);

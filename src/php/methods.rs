@@ -14,6 +14,7 @@ use super::class::{self, Method, optional, required, variadic};
 use super::commands::{self, guarded, unconstructed};
 use super::elements::{Elements, Key};
 use super::process::{hands, world};
+use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
 use super::{events, exceptions, ini, queue_options, settings};
@@ -22,18 +23,22 @@ use super::{events, exceptions, ini, queue_options, settings};
 pub fn table() -> Vec<Method> {
     vec![
         Method::new("__construct", construct, const { &[optional(c"parameters"), optional(c"options")] }),
-        Method::new("__call", commands::call, const { &[required(c"name"), required(c"arguments")] }),
-        Method::new("executeRaw", commands::execute_raw, const { &[required(c"words")] }),
+        Method::new(
+            "__call",
+            commands::call,
+            const { &[required(c"name").of(STRING), required(c"arguments").of(ARRAY)] },
+        ),
+        Method::new("executeRaw", commands::execute_raw, const { &[required(c"words").of(ARRAY)] }),
         Method::new("pipeline", queue_options::open_pipeline, const { &[variadic(c"arguments")] }),
         Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
-        Method::new("withOptions", with_options, const { &[required(c"options")] }),
-        Method::new("connect", connect, &[]),
-        Method::new("disconnect", disconnect, &[]),
-        Method::new("isConnected", is_connected, &[]),
-        Method::new("onEvent", on_event, const { &[required(c"listener")] }),
-        Method::new("stats", stats, &[]),
-        Method::new("topology", topology, &[]),
-        Method::new("resetPools", reset_pools, &[]).on_class(),
+        Method::new("withOptions", with_options, const { &[required(c"options").of(ARRAY)] }).returning(STATIC),
+        Method::new("connect", connect, &[]).returning(VOID),
+        Method::new("disconnect", disconnect, &[]).returning(VOID),
+        Method::new("isConnected", is_connected, &[]).returning(BOOL),
+        Method::new("onEvent", on_event, const { &[required(c"listener").of(CALLABLE | NULL)] }).returning(VOID),
+        Method::new("stats", stats, &[]).returning(ARRAY),
+        Method::new("topology", topology, &[]).returning(ARRAY),
+        Method::new("resetPools", reset_pools, &[]).on_class().returning(VOID),
     ]
 }
 

@@ -23,6 +23,8 @@ mod queue_options;
 mod replies;
 mod session;
 mod settings;
+mod signature;
+mod signatures;
 mod transaction;
 mod values;
 mod zend;

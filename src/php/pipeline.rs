@@ -11,14 +11,16 @@ use super::methods::is_callable;
 use super::process::hands;
 use super::queue;
 use super::replies::PhpSink;
+use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC};
 use super::zend::{self, Value};
 use super::{events, exceptions};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
     vec![
-        Method::new("execute", execute_method, const { &[optional(c"callable")] }),
-        Method::new("flushPipeline", flush_method, const { &[optional(c"send")] }),
+        Method::new("execute", execute_method, const { &[optional(c"callable").of(CALLABLE | NULL)] }).returning(ARRAY),
+        Method::new("flushPipeline", flush_method, const { &[optional(c"send").of(BOOL).or(c"true")] })
+            .returning(STATIC),
     ]
 }
 

@@ -18,6 +18,7 @@ use crate::client::{Batch, Client};
 use super::class::{self, Method};
 use super::commands::{guarded, unconstructed};
 use super::queue_options::Options;
+use super::signature::{INT, OBJECT};
 use super::zend::{self, Value};
 use super::{exceptions, pipeline, queue_commands, transaction};
 
@@ -89,8 +90,8 @@ pub fn register() {
     ] {
         let mut all = queue_commands::table(&own);
         all.extend(own);
-        all.push(Method::new("getClient", get_client, &[]));
-        all.push(Method::new("count", count, &[]).returning(1 << zend::IS_LONG));
+        all.push(Method::new("getClient", get_client, &[]).returning(OBJECT));
+        all.push(Method::new("count", count, &[]).returning(INT));
         // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
         unsafe {
             let mut class = class::new_entry(name);

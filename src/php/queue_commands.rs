@@ -4,19 +4,19 @@ use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::command::{self, Command, Shape};
 
-use super::class::{Handler, Method, Parameter, required, variadic};
+use super::class::{Handler, Method, required};
 use super::commands::{self, guarded};
 use super::elements::Elements;
 use super::process::hands;
 use super::queue::{Phase, Sort, of};
+use super::signature::{ARRAY, STRING};
+use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
 use super::{exceptions, pipeline, transaction};
 
 /// A pipeline is sent on its own accord when its commands take this much on the wire: so a million commands need no
 /// more memory than their replies. (A transaction and an atomic pipeline cannot be cut in two.)
 const CHUNK: usize = 16 * 1024 * 1024;
-
-const PARAMETERS: &[Parameter] = &[variadic(c"arguments")];
 
 macro_rules! handlers {
     ($($index:literal)*) => { [$(handle::<$index> as Handler),*] };
@@ -27,10 +27,10 @@ static ROWS: [Handler; command::COMMANDS.len()] = crate::command::with_command_i
 
 /// The methods of the table but those that the class has itself, and `__call`.
 pub fn table(own: &[Method]) -> Vec<Method> {
-    let rows = command::all().iter().zip(ROWS);
+    let rows = command::all().iter().zip(SIGNATURES.into_iter().zip(ROWS));
     let rows = rows.filter(|(row, _)| !own.iter().any(|method| method.name() == row.method));
-    let mut all: Vec<Method> = rows.map(|(row, handler)| Method::new(row.method, handler, PARAMETERS)).collect();
-    all.push(Method::new("__call", call, const { &[required(c"name"), required(c"arguments")] }));
+    let mut all: Vec<Method> = rows.map(|(_, (signature, handler))| Method::ready(signature, handler)).collect();
+    all.push(Method::new("__call", call, const { &[required(c"name").of(STRING), required(c"arguments").of(ARRAY)] }));
     all
 }
 
@@ -47,7 +47,7 @@ unsafe fn enqueue(call: *mut zend_execute_data, row: &'static Command, return_va
     // SAFETY: by the caller. PHP code may run while the words are settled: the object is reached anew after it.
     unsafe {
         if zend::has_named_arguments(call) {
-            exceptions::throw_misuse(row.name, "commands take no named arguments");
+            commands::refuse_names(row);
             return;
         }
         let object = zend::this(call);

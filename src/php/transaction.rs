@@ -15,18 +15,21 @@ use super::methods::is_callable;
 use super::pipeline::{Block, aborted, execute_block, first_error, server_error};
 use super::process::hands;
 use super::queue::{self, Phase, Queue, Sort};
+use super::signature::{ARRAY, CALLABLE, INT, NULL, STATIC, STRING};
 use super::zend::{self, Value};
 use super::{class, events, exceptions};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
     vec![
-        Method::new("execute", execute_method, const { &[optional(c"callable")] }),
-        Method::new("exec", execute_method, const { &[optional(c"callable")] }),
-        Method::new("multi", multi, &[]),
-        Method::new("discard", discard, &[]),
-        Method::new("watch", watch, const { &[variadic(c"keys")] }),
-        Method::new("unwatch", unwatch, &[]),
+        Method::new("execute", execute_method, const { &[optional(c"callable").of(CALLABLE | NULL)] })
+            .returning(ARRAY | NULL),
+        Method::new("exec", execute_method, const { &[optional(c"callable").of(CALLABLE | NULL)] })
+            .returning(ARRAY | NULL),
+        Method::new("multi", multi, &[]).returning(STATIC),
+        Method::new("discard", discard, &[]).returning(STATIC),
+        Method::new("watch", watch, const { &[variadic(c"keys").of(ARRAY | STRING | INT)] }).returning(STRING),
+        Method::new("unwatch", unwatch, &[]).returning(STATIC),
     ]
 }
 

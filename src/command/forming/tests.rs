@@ -59,6 +59,21 @@ fn what_says_nothing_is_left_out_of_options_and_kept_as_a_value() {
 }
 
 #[test]
+fn nothing_in_the_place_of_a_word_that_may_be_missing_is_no_word() {
+    for (command, arguments, expected) in [
+        ("LPOP", vec![word("l"), Nothing], "l"),
+        ("LPOP", vec![word("l"), word("2")], "l 2"),
+        ("PING", vec![Nothing], ""),
+        ("BITCOUNT", vec![word("k"), word("0"), word("1"), Nothing], "k 0 1"),
+        ("EXPIRE", vec![word("k"), word("5"), Nothing], "k 5"),
+        ("HRANDFIELD", vec![word("h"), Nothing, Nothing], "h"),
+        ("AUTH", vec![word("secret"), Nothing], "secret"),
+    ] {
+        assert_eq!(sent(command, &arguments), ok(expected), "{command} {arguments:?}");
+    }
+}
+
+#[test]
 fn lists_of_keys_are_counted_and_what_follows_has_its_place() {
     let keys = list(&["a", "b"]);
     let weights = list(&["2", "3"]);
