@@ -105,15 +105,22 @@ final class PredisTest extends RedisTestCase
             [['xrange', 'none', '-', '+'], []],
             [['xrevrange', 'x', '+', '-', 1], ['2-1' => ['f' => 'v2']]],
             [['xread', 'COUNT', 1, 'STREAMS', 'x', '0'], ['x' => [['1-1', ['f', 'v', 'g', 'w']]]]],
-            [['xread', 'STREAMS', 'x', '9-1'], []],
+            [['xread', 'STREAMS', 'x', '9-1'], [], null],
             [['xread', 1, null, ['x'], '0'], ['x' => [['1-1', ['f', 'v', 'g', 'w']]]]],
-            [['xread', null, null, ['x'], '99-0'], []],
+            [['xread', null, null, ['x'], '99-0'], [], null],
             [['xadd', 'x', ['a' => 'b'], '9-1'], '9-1'],
             [['xadd', 'x', ['a' => 'b', 'c' => 1], '9-1', ['trim' => ['MAXLEN', '=', 1], 'nomkstream' => true]], '9-1'],
             [['xadd', 'none', ['a' => 'b'], '*', ['nomkstream' => true]], null],
             [['xtrim', 'x', ['MAXLEN', '~'], 1, ['limit' => 1]], 0],
             [['xtrim', 'x', 'MAXLEN', 1], 1],
             [['bitfield_ro', 's', ['u8' => 0]], [118]],
+            [
+                ['geosearch', 'g', ['FROMMEMBER', 'Pal'], ['BYRADIUS', 200, 'km'], null, -1, false, true, true, true],
+                ['Pal' => ['dist' => 0.0, 'hash' => 3479099956230698, 'lng' => 13.36139, 'lat' => 38.11556]],
+                [['Pal', '0.0000', 3479099956230698, [13.361389338970184, 38.1155563954963]]],
+            ],
+            [['geosearch', 'none', ['FROMLONLAT', 1, 1], ['BYRADIUS', 200, 'km'], null, -1, false, true], []],
+            [['pubsub', 'NUMSUB', 'a', 'b'], ['a' => 0, 'b' => 0], ['a', 0, 'b', 0]],
         ];
         foreach ($calls as $number => $call) {
             yield "$number: " . json_encode($call[0]) => $call;
@@ -144,6 +151,35 @@ final class PredisTest extends RedisTestCase
         }
     }
 
+    public function test_a_stream_is_told_of_in_full_with_entries_by_id_and_groups_by_name(): void
+    {
+        foreach ([2, 3] as $protocol) {
+            self::fill();
+            $redis = self::client(['protocol' => $protocol]);
+            $redis->xgroup('CREATE', 'x', 'gr', '0');
+            $redis->xreadgroup('gr', 'c1', 1, null, false, 'x', '>');
+            $full = $redis->xinfo('STREAM', 'x', 'FULL');
+            self::assertSame([['1-1' => ['f' => 'v', 'g' => 'w']], ['2-1' => ['f' => 'v2']]], $full['entries'], "RESP$protocol");
+            self::assertSame('gr', $full['groups'][0]['name'], "RESP$protocol");
+            self::assertSame('1-1', $full['groups'][0]['pending'][0][0] ?? $full['groups'][0]['pel'][0][0]);
+            self::assertSame('c1', $full['groups'][0]['consumers'][0]['name'], "RESP$protocol");
+            self::assertSame(['1-1', ['f', 'v', 'g', 'w']], $redis->xinfo('STREAM', 'x')['first-entry']);
+            $executed = $redis->transaction()->ping()->xinfo('STREAM', 'x', 'FULL')->execute()[1];
+            self::assertSame($full['entries'], $executed['entries'], "RESP$protocol, in a transaction");
+        }
+    }
+
+    public function test_what_the_server_begins_in_the_background_is_true_under_resp2(): void
+    {
+        foreach ([2 => [true, true], 3 => ['Background append only file rewriting started', 'Background saving started']] as $protocol => $expected) {
+            foreach (['bgrewriteaof', 'bgsave'] as $index => $command) {
+                $server = $this->server();
+                $redis = new \ResilientRedis($server->endpoint(), ['protocol' => $protocol]);
+                self::assertSame($expected[$index], $redis->$command(), "$command under RESP$protocol");
+            }
+        }
+    }
+
     public function test_argument_objects_stand_for_their_arrays(): void
     {
         $argument = static fn (mixed $array): object => new class ($array) {
@@ -161,7 +197,7 @@ final class PredisTest extends RedisTestCase
         $by = $argument(['BYRADIUS', 200, 'km']);
         self::assertSame(['Pal'], $redis->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by));
         self::assertSame(['Pal'], $redis->geosearch('g', $argument(['FROMLONLAT', 13.0, 38]), $by, 'asc', 1, true));
-        self::assertSame([['Pal', '0.0000']], $redis->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by, null, -1, false, false, true));
+        self::assertSame(['Pal' => ['dist' => 0.0]], $redis->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by, null, -1, false, false, true));
         self::assertSame(1, $redis->geosearchstore('d', 'g', $argument(['FROMMEMBER', 'Pal']), $by, null, -1, false, true));
         self::assertSame('0', $redis->zscore('d', 'Pal'));
         self::assertSame(['Pal'], $redis->pipeline()->geosearch('g', $argument(['FROMMEMBER', 'Pal']), $by)->execute()[0]);

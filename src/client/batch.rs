@@ -19,6 +19,7 @@ pub struct Batch {
     /// The MULTI that no EXEC has followed yet.
     open: Option<usize>,
     has_effects: bool,
+    made_over: bool,
     blocking: Blocking,
 }
 
@@ -91,6 +92,7 @@ impl Batch {
             _ => {}
         }
         self.has_effects |= effect != Effect::None;
+        self.made_over |= shape.is_made_over();
         self.bytes.extend_from_slice(frame.bytes());
         self.items.push(Item { command, end: self.bytes.len(), shape, effect });
         Ok(())
@@ -140,6 +142,7 @@ impl Batch {
         self.blocks.clear();
         self.open = None;
         self.has_effects = false;
+        self.made_over = false;
         self.blocking = Blocking::default();
     }
 
@@ -161,6 +164,11 @@ impl Batch {
     /// Whether a MULTI has no EXEC yet.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether a reply is to be made over when it is complete.
+    pub fn is_made_over(&self) -> bool {
+        self.made_over
     }
 
     /// The shape of an item's reply.

@@ -78,7 +78,8 @@ REPLIES = {
     name: "Shape::" + "".join(part.capitalize() for part in name.split("-"))
     for name in (
         "pairs scores scores-aside popped popped-of-key popped-of-keys hash-scan score-scan entries streams matches"
-        " tables slow-log consumers sections clients"
+        " tables slow-log consumers sections clients counts nodes similar neighbours places numbers vector truth"
+        " rewriting saving name json stream hot-keys"
     ).split()
 }
 COLUMNS = (("risk", RISKS), ("blocking", BLOCKING), ("effect", EFFECTS), ("arguments", ARGUMENTS), ("reply", REPLIES))

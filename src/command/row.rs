@@ -297,4 +297,34 @@ pub enum Shape {
     Clients,
     /// Where `IDX` asks for matches, an associative array.
     Matches,
+    /// As `Pairs` under RESP2 only.
+    Counts,
+    /// As `Tables` under RESP2 only.
+    Nodes,
+    /// Where scores are asked for, floats by member; a list of such arrays for `Neighbours`.
+    Similar,
+    /// As `Similar`, one level deeper.
+    Neighbours,
+    /// RESP2's lists of what is known of a place become associative arrays by member.
+    Places,
+    /// RESP2's text of numbers becomes numbers.
+    Numbers,
+    /// RESP2's list of the components of a vector becomes one of floats; behind the first two elements where it is raw.
+    Vector,
+    /// As `Vector`, where the form of the server's own is asked for.
+    RawVector,
+    /// RESP2's 0 and 1 become false and true.
+    Truth,
+    /// RESP2's text becomes true if it says that a rewrite has started, else false.
+    Rewriting,
+    /// RESP2's text becomes true if it says that saving has started.
+    Saving,
+    /// RESP2's empty string becomes nil.
+    Name,
+    /// A JSON text becomes what it stands for.
+    Json,
+    /// `XINFO STREAM`, all of whose lists of pairs become associative arrays.
+    Stream,
+    /// RESP2's list of pairs becomes an associative array, and so do the lists of the hot keys in it.
+    HotKeys,
 }

@@ -1,5 +1,6 @@
 //! What the arrays of a reply become, by the row and the words that were sent.
 
+use super::lookup::find_subcommand;
 use super::row::{Command, Flags, Shape};
 
 /// What an array of the server becomes.
@@ -26,7 +27,8 @@ pub const SLOW_LOG: [&str; 4] = ["id", "timestamp", "duration", "command"];
 
 /// The shape of the reply to a command that was sent with these words, its name first.
 pub fn shape(row: &Command, words: &[&[u8]]) -> Shape {
-    match row.reply {
+    let subcommand = words.get(1).and_then(|name| find_subcommand(row, name));
+    match subcommand.map_or(row.reply, |sub| sub.reply) {
         Shape::Scores | Shape::ScoresAside => {
             // Behind the keys where those are counted, else behind the key and what chooses members.
             let count = words.get(1).and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
@@ -34,6 +36,11 @@ pub fn shape(row: &Command, words: &[&[u8]]) -> Shape {
             if asks(words, before, b"WITHSCORES") { row.reply } else { Shape::Plain }
         }
         Shape::Matches if asks(words, 3, b"IDX") => Shape::Pairs,
+        Shape::HashScan if asks(words, 3, b"NOVALUES") => Shape::Plain,
+        // Attributes beside the scores are more than one value for each member.
+        Shape::Similar if asks(words, 3, b"WITHATTRIBS") => Shape::Plain,
+        Shape::Similar | Shape::Neighbours if !asks(words, 3, b"WITHSCORES") => Shape::Plain,
+        Shape::Vector if asks(words, 3, b"RAW") => Shape::RawVector,
         Shape::Matches => Shape::Plain,
         Shape::Consumers if words.len() > 3 => Shape::Plain,
         shape => shape,
@@ -45,10 +52,49 @@ fn asks(words: &[&[u8]], before: usize, option: &[u8]) -> bool {
 }
 
 impl Shape {
-    /// Whether the words have to be looked at.
+    /// Whether all that is to be known of it is in the row: neither words nor the protocol decide, and the reply is
+    /// built as it is read.
     #[inline]
-    pub fn depends_on_words(self) -> bool {
-        matches!(self, Shape::Scores | Shape::ScoresAside | Shape::Matches | Shape::Consumers)
+    pub const fn is_settled(self) -> bool {
+        use Shape::{
+            Clients, Entries, Pairs, Plain, Popped, PoppedOfKey, PoppedOfKeys, ScoreScan, Sections, SlowLog, Tables,
+        };
+        matches!(
+            self,
+            Plain
+                | Pairs
+                | Popped
+                | PoppedOfKey
+                | PoppedOfKeys
+                | ScoreScan
+                | Entries
+                | Tables
+                | SlowLog
+                | Sections
+                | Clients
+        )
+    }
+
+    /// The shape under RESP3, or under RESP2.
+    pub fn under(self, resp3: bool) -> Shape {
+        match self {
+            Shape::Counts if !resp3 => Shape::Pairs,
+            Shape::Nodes if !resp3 => Shape::Tables,
+            Shape::Json | Shape::Stream => self,
+            _ if resp3 && (self.is_made_over() || matches!(self, Shape::Counts | Shape::Nodes | Shape::Streams)) => {
+                Shape::Plain
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether the reply is built as it comes, and made over when it is complete.
+    pub const fn is_made_over(self) -> bool {
+        use Shape::{HotKeys, Json, Name, Numbers, Places, RawVector, Rewriting, Saving, Stream, Truth, Vector};
+        matches!(
+            self,
+            Places | Numbers | Vector | RawVector | Truth | Rewriting | Saving | Name | Json | Stream | HotKeys
+        )
     }
 
     /// What an array becomes that stands so deep in the reply.
@@ -58,7 +104,7 @@ impl Shape {
             (Shape::Pairs | Shape::Scores | Shape::ScoresAside | Shape::Popped | Shape::PoppedOfKeys, 0)
             | (Shape::Scores | Shape::Popped | Shape::HashScan | Shape::Tables, 1)
             | (Shape::Entries, 2) => Held::Pairs,
-            (Shape::ScoreScan, 1) => Held::Floats,
+            (Shape::ScoreScan | Shape::Neighbours, 1) | (Shape::Similar, 0) => Held::Floats,
             (Shape::Entries | Shape::Streams, 1) | (Shape::PoppedOfKeys, 2) => Held::Entry,
             (Shape::PoppedOfKey, 0) => Held::Keyed,
             (Shape::Consumers, 2) => Held::Number,
@@ -104,11 +150,41 @@ mod tests {
             ("ZUNION 1 z WITHSCORES", Shape::ScoresAside),
             ("LCS a b IDX", Shape::Pairs),
             ("LCS IDX b LEN", Shape::Plain),
+            ("HSCAN h 0 COUNT 9", Shape::HashScan),
+            ("HSCAN h 0 NOVALUES", Shape::Plain),
+            ("PUBSUB NUMSUB a", Shape::Counts),
+            ("PUBSUB CHANNELS", Shape::Plain),
+            ("XINFO stream x", Shape::Stream),
             ("XPENDING x g", Shape::Consumers),
             ("XPENDING x g - + 10", Shape::Plain),
             ("HGETALL h", Shape::Pairs),
         ] {
             assert_eq!(shape_of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_predis_makes_of_resp2_alone_is_plain_under_resp3() {
+        for (shape, two, three) in [
+            (Shape::Counts, Shape::Pairs, Shape::Plain),
+            (Shape::Nodes, Shape::Tables, Shape::Plain),
+            (Shape::Streams, Shape::Streams, Shape::Plain),
+            (Shape::Places, Shape::Places, Shape::Plain),
+            (Shape::Truth, Shape::Truth, Shape::Plain),
+            (Shape::Json, Shape::Json, Shape::Json),
+            (Shape::Stream, Shape::Stream, Shape::Stream),
+            (Shape::Scores, Shape::Scores, Shape::Scores),
+            (Shape::Pairs, Shape::Pairs, Shape::Pairs),
+        ] {
+            assert_eq!((shape.under(false), shape.under(true)), (two, three), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_settled_by_its_row_is_neither_made_over_nor_another_under_resp3() {
+        for row in super::super::all().iter().filter(|row| row.reply.is_settled()) {
+            assert!(!row.reply.is_made_over() && row.reply.under(true) == row.reply, "{}", row.name);
+            assert_eq!(shape(&Command { subcommands: &[], ..*row }, &[]), row.reply, "{}", row.name);
         }
     }
 

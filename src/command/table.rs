@@ -160,9 +160,9 @@ const PUBSUB_SUBCOMMANDS: [Subcommand; 6] = [
     subcommand("CHANNELS", &[LOADING, PUBSUB, STALE]),
     subcommand("HELP", &[LOADING, STALE]),
     subcommand("NUMPAT", &[LOADING, PUBSUB, STALE]),
-    subcommand("NUMSUB", &[LOADING, PUBSUB, STALE]).reply(Shape::Pairs),
+    subcommand("NUMSUB", &[LOADING, PUBSUB, STALE]).reply(Shape::Counts),
     subcommand("SHARDCHANNELS", &[LOADING, PUBSUB, STALE]),
-    subcommand("SHARDNUMSUB", &[LOADING, PUBSUB, STALE]),
+    subcommand("SHARDNUMSUB", &[LOADING, PUBSUB, STALE]).reply(Shape::Counts),
 ];
 
 const SCRIPT_SUBCOMMANDS: [Subcommand; 6] = [
@@ -194,7 +194,7 @@ const XINFO_SUBCOMMANDS: [Subcommand; 4] = [
     subcommand("CONSUMERS", &[READONLY]).keys(2, 2, 1).reply(Shape::Tables),
     subcommand("GROUPS", &[READONLY]).keys(2, 2, 1).reply(Shape::Tables),
     subcommand("HELP", &[LOADING, STALE]),
-    subcommand("STREAM", &[READONLY]).keys(2, 2, 1).reply(Shape::Pairs),
+    subcommand("STREAM", &[READONLY]).keys(2, 2, 1).reply(Shape::Stream),
 ];
 
 /// How many rows have a name of their own. Those come first; the others are further methods for some of them.
@@ -209,10 +209,13 @@ pub static COMMANDS: [Command; 243] = [
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Auth)
         .arguments(Arguments::Form(&forms::AUTH)),
-    command("BGREWRITEAOF", "bgrewriteaof", 1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING]).risk(Risk::Fixed(Rank::Never)),
+    command("BGREWRITEAOF", "bgrewriteaof", 1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING])
+        .risk(Risk::Fixed(Rank::Never))
+        .reply(Shape::Rewriting),
     command("BGSAVE", "bgsave", -1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING])
         .risk(Risk::Fixed(Rank::Never))
-        .arguments(Arguments::Form(&forms::MAYBE)),
+        .arguments(Arguments::Form(&forms::MAYBE))
+        .reply(Shape::Saving),
     command("BITCOUNT", "bitcount", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::BITCOUNT)),
     command("BITFIELD", "bitfield", -2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::BitField),
     command("BITFIELD_RO", "bitfield_ro", -2, &[FAST, READONLY])
@@ -333,7 +336,10 @@ pub static COMMANDS: [Command; 243] = [
     command("GEORADIUS_RO", "georadius_ro", -6, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::GEORADIUS)),
-    command("GEOSEARCH", "geosearch", -7, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::GEOSEARCH)),
+    command("GEOSEARCH", "geosearch", -7, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::GEOSEARCH))
+        .reply(Shape::Places),
     command("GEOSEARCHSTORE", "geosearchstore", -8, &[DENYOOM, WRITE])
         .keys(1, 2, 1)
         .risk(Risk::StoreOne)
@@ -462,7 +468,7 @@ pub static COMMANDS: [Command; 243] = [
     command("QUIT", "quit", -1, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, NO_AUTH, STALE])
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Quit),
-    command("RANDOMKEY", "randomkey", 1, &[READONLY]),
+    command("RANDOMKEY", "randomkey", 1, &[READONLY]).reply(Shape::Name),
     command("READONLY", "readonly", 1, &[FAST, LOADING, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     command("READWRITE", "readwrite", 1, &[FAST, LOADING, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     command("RENAME", "rename", 3, &[WRITE]).keys(1, 2, 1).risk(Risk::Fixed(Rank::Accumulating)),

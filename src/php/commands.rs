@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::command::{self, Arguments, Command, Shape};
+use crate::config::Protocol;
 
 use super::arguments::{self, Unfit};
 use super::class::{self, Handler, Method};
 use super::elements::Elements;
 use super::process::hands;
-use super::replies::PhpSink;
+use super::replies::{self, PhpSink};
 use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
 use super::{events, exceptions};
@@ -59,8 +60,11 @@ pub fn refuse_names(row: &Command) {
 unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &mut [Value], return_value: *mut zval) {
     // SAFETY: by the caller. No PHP code runs between the two.
     unsafe {
-        if let Some(shape) = write(row, words) {
-            run(zend::this(call), Some(row), shape, return_value);
+        if !write_row(row, words) {
+        } else if has_settled_shape(row) {
+            run_settled(zend::this(call), Some(row), row.reply, return_value);
+        } else {
+            run(zend::this(call), Some(row), shape_of(row, words), return_value);
         }
     }
 }
@@ -69,11 +73,20 @@ unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &
 ///
 /// # Safety
 /// `words` are values that stay alive and unchanged until this returns.
-#[inline]
 pub unsafe fn write(row: &'static Command, words: &mut [Value]) -> Option<Shape> {
+    // SAFETY: by the caller.
+    unsafe { write_row(row, words) }.then(|| if has_settled_shape(row) { row.reply } else { shape_of(row, words) })
+}
+
+/// Writes a command of the table into this thread's frame. False if something was thrown.
+///
+/// # Safety
+/// As for [`write`].
+#[inline]
+unsafe fn write_row(row: &'static Command, words: &mut [Value]) -> bool {
     if let Err(unfit) = arguments::settle(words) {
         refuse(row.name, unfit);
-        return None;
+        return false;
     }
     // SAFETY: no PHP code runs from here on, so nothing else takes the hands.
     let frame = unsafe { &mut hands().desk.frame };
@@ -81,21 +94,50 @@ pub unsafe fn write(row: &'static Command, words: &mut [Value]) -> Option<Shape>
     frame.word(row.name.as_bytes());
     if let Err(unfit) = arguments::encode(frame, words, row.arguments) {
         refuse(row.name, unfit);
-        return None;
+        return false;
     }
     frame.end();
-    if row.reply.depends_on_words() {
-        return Some(command::shape(row, &frame.words()));
-    }
-    Some(if row.subcommands.is_empty() { row.reply } else { shape_of(row, words) })
+    true
 }
 
-/// Runs the command that stands in this thread's frame.
+/// Whether the row alone says what the reply becomes.
+#[inline]
+fn has_settled_shape(row: &Command) -> bool {
+    row.reply.is_settled() && row.subcommands.is_empty()
+}
+
+/// Runs the command that stands in this thread's frame, whatever its reply becomes.
 ///
 /// # Safety
 /// The object is a live one of our class and stays so; the return value is initialised and holds nothing.
-#[inline]
+#[cold]
 pub unsafe fn run(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
+    // SAFETY: by the caller. Events may run PHP code; nobody but us has the return value yet.
+    unsafe {
+        let shape = shape.under(speaks_resp3(object));
+        run_settled(object, row, shape, return_value);
+        if shape.is_made_over() {
+            replies::make_over(shape, &mut *return_value.cast::<Value>());
+        }
+    }
+}
+
+/// Whether replies to this client are of RESP3.
+///
+/// # Safety
+/// The object is a live one of our class.
+pub unsafe fn speaks_resp3(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller.
+    let client = unsafe { class::of(object) }.client.as_deref();
+    client.is_some_and(|client| client.configuration().protocol == Protocol::Resp3)
+}
+
+/// Runs the command that stands in this thread's frame. Its reply is built as it is read, and then complete.
+///
+/// # Safety
+/// As for [`run`].
+#[inline]
+unsafe fn run_settled(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
     // SAFETY: by the caller. PHP code does not run before the events.
     unsafe {
         let Some(client) = class::of(object).client.as_deref_mut() else {
@@ -114,14 +156,17 @@ pub unsafe fn run(object: *mut zend_object, row: Option<&'static Command>, shape
     }
 }
 
-/// The shape of a container's reply is its subcommand's.
-fn shape_of(row: &Command, words: &[Value]) -> Shape {
-    let Some(first) = words.first().map(zend::deref).filter(|word| zend::type_of(word) == zend::IS_STRING) else {
-        return row.reply;
-    };
-    // SAFETY: the type says that it is a string.
-    let name = unsafe { zend::bytes_of(first) };
-    command::find_subcommand(row, name).map_or(row.reply, |sub| sub.reply)
+/// The shape of the reply to the command that stands in this thread's frame, made of these arguments.
+#[cold]
+fn shape_of(row: &Command, arguments: &[Value]) -> Shape {
+    // SAFETY: nothing else takes the hands before the command runs.
+    let shape = command::shape(row, &unsafe { hands() }.desk.frame.words());
+    // Whether the text is wanted is not said to the server.
+    let last = arguments.get(2).map(zend::deref);
+    if shape == Shape::Json && last.is_some_and(|last| zend::type_of(last) == zend::IS_TRUE) {
+        return Shape::Plain;
+    }
+    shape
 }
 
 /// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.

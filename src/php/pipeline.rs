@@ -130,7 +130,7 @@ unsafe fn flush_plain(object: *mut zend_object) {
         queue.begin_exchange();
         let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
         let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
-        sink.close();
+        sink.close_batch();
         queue.end_exchange();
         match result {
             Ok(()) => {
@@ -230,7 +230,7 @@ pub unsafe fn execute_block(object: *mut zend_object) -> Block {
         let mut sink = PhpSink::of_batch(&mut hands.building, &raw mut replies, &queue.batch, true);
         queue.begin_exchange();
         let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
-        sink.close();
+        sink.close_batch();
         queue.end_exchange();
         queue.batch.clear();
         let block = match result {

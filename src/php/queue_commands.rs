@@ -74,6 +74,8 @@ unsafe fn add(object: *mut zend_object, row: Option<&'static Command>, shape: Sh
             }
             return;
         }
+        let Some(client) = queue.client_object() else { return };
+        let shape = shape.under(commands::speaks_resp3(client));
         let atomic = queue.is_atomic();
         if atomic && queue.batch.is_empty() {
             queue.batch.open();

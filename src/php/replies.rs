@@ -19,9 +19,11 @@ use super::zend::Value;
 use super::{exceptions, memory, zend};
 
 mod batch;
+mod made_over;
 mod text;
 
 use batch::{Course, ONE_REPLY};
+pub use made_over::make_over;
 
 /// Room is made for no more elements than this before they come.
 const MOST_FORESEEN: usize = 64 * 1024;

@@ -2,13 +2,13 @@
 
 use std::ptr;
 
-use ext_php_rs::ffi::{_zend_new_array, zend_hash_index_del};
+use ext_php_rs::ffi::{_zend_new_array, zend_hash_index_del, zend_hash_index_find};
 
 use crate::client::{Batch, Replies};
 use crate::command::Shape;
 
 use super::super::zend::{self, Value};
-use super::{Building, Filling, MOST_FORESEEN, Open, PhpSink};
+use super::{Building, Filling, MOST_FORESEEN, Open, PhpSink, make_over};
 
 /// Where a sink of many replies is. For one reply all of it is empty.
 #[derive(Clone, Copy)]
@@ -82,6 +82,41 @@ impl<'a> PhpSink<'a> {
                 }
             }
             _ => (self.shape, depth),
+        }
+    }
+
+    /// The exchange is over: replies that are made over when they are complete are complete now, and PHP code may run.
+    pub fn close_batch(&mut self) {
+        // SAFETY: `of_batch` promised the batch.
+        let batch = unsafe { &*self.course.batch };
+        if batch.is_made_over() && self.course.kept {
+            self.drop_open();
+            for index in 0..batch.len() {
+                self.make_over(batch, index);
+            }
+        }
+        self.close();
+    }
+
+    fn make_over(&self, batch: &Batch, index: usize) {
+        let (shape, executes) = (batch.shape(index), batch.executes_from(index));
+        if !shape.is_made_over() && executes.is_none() {
+            return;
+        }
+        // SAFETY: the root holds the list that `of_batch` saw, which nobody else has, and so do the lists in it.
+        unsafe {
+            let reply = zend_hash_index_find((*self.root).value.arr, self.place_of(index)).cast::<Value>();
+            let Some(reply) = reply.as_mut() else { return };
+            let Some(first) = executes else { return make_over(shape, reply) };
+            if zend::type_of(reply) != zend::IS_ARRAY {
+                return;
+            }
+            for executed in first..index {
+                let place = (executed - first) as u64;
+                if let Some(element) = zend_hash_index_find(reply.value.arr, place).cast::<Value>().as_mut() {
+                    make_over(batch.shape(executed), element);
+                }
+            }
         }
     }
 
