@@ -97,6 +97,11 @@ rust-tests: setup ## all that is below the PHP room
 php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
 	@$(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')
 
+# ROUNDS: how often each way of ending a request comes; SEED: the order of a run that failed.
+.PHONY: hostile-requests
+hostile-requests: setup build ## requests that end badly in every way, at length (ROUNDS=200)
+	@ROUNDS=$(or $(ROUNDS),200) $(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml --filter HostileRequestTest
+
 # RUNS: how often each scenario runs; ONLY: names, with commas between; PEERS=1: phpredis and Predis besides.
 .PHONY: failover-lab
 failover-lab: setup build ## measure failovers; writes docs/failover-results.md (RUNS=5 ONLY=name,name PEERS=1)

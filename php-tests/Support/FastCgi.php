@@ -66,6 +66,12 @@ final class FastCgi
         throw new \RuntimeException("the worker went away without an answer; until then it said: $this->output $this->errors");
     }
 
+    /** Goes away without waiting for the answer, as a browser does. */
+    public function abandon(): void
+    {
+        fclose($this->stream);
+    }
+
     private function bytes(int $count): string
     {
         $bytes = '';

@@ -2,7 +2,7 @@
 
 use crate::command::Effect;
 use crate::config::Secret;
-use crate::connection::Received;
+use crate::connection::{Identity, Received};
 use crate::failover::{Lost, Phase};
 use crate::resp::Sink;
 
@@ -47,11 +47,51 @@ impl Client {
         if self.pins.any() {
             self.run_pinned(desk, call, sink)?;
         } else {
-            self.attempt_until_done(desk, call, sink)?;
+            let moves = self.prepare_move(desk, effect);
+            let result = self.attempt_until_done(desk, call, sink);
+            if moves && result.is_err() {
+                // The pool of an identity that we did not get.
+                self.primary = None;
+            }
+            result?;
         }
         self.follow(desk, effect);
         self.settle(desk);
         Ok(())
+    }
+
+    /// Before a change of identity: where a connection that speaks for the new one is idle, it is the one to be asked.
+    /// Otherwise each object that selects a database would move one more connection there, and the next one would have to
+    /// open another for the first database. True if there is one.
+    fn prepare_move(&mut self, desk: &Desk, effect: Effect) -> bool {
+        let Some(identity) = self.identity_after(desk, effect) else { return false };
+        let knowledge = self.deployment.knowledge();
+        let Some(node) = knowledge.primary() else { return false };
+        let pool = self.world.registry.pool(node, &identity);
+        let waits = pool.status().idle > 0;
+        if waits {
+            self.primary = Some((knowledge.epoch(), pool));
+        }
+        waits
+    }
+
+    /// Who we are after SELECT or AUTH.
+    fn identity_after(&self, desk: &Desk, effect: Effect) -> Option<Identity> {
+        let words = desk.frame.words();
+        let mut identity = self.identity.clone();
+        match effect {
+            Effect::Select => {
+                identity.database = words.get(1).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok())?;
+            }
+            Effect::Auth => {
+                let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+                let (password, rest) = words[1..].split_last()?;
+                identity.credentials.username = rest.first().map(|user| text(user));
+                identity.credentials.password = Some(Secret::new(text(password)));
+            }
+            _ => return None,
+        }
+        Some(identity)
     }
 
     /// One try on the pinned connection. Its loss is never repaired by sending one command again elsewhere.
@@ -125,18 +165,9 @@ impl Client {
             Effect::Unwatch if !self.pins.multi => self.pins.watch = false,
             Effect::Exec | Effect::Discard => self.pins = Pins { multi: false, watch: false, ..self.pins },
             Effect::Pin => self.pins.state = true,
-            Effect::Select => {
-                let words = desk.frame.words();
-                let database = words.get(1).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
-                self.identity.database = database.unwrap_or(self.identity.database);
-                self.change_identity(desk);
-            }
-            Effect::Auth => {
-                let words = desk.frame.words();
-                let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
-                if let Some((password, rest)) = words[1..].split_last() {
-                    self.identity.credentials.username = rest.first().map(|user| text(user));
-                    self.identity.credentials.password = Some(Secret::new(text(password)));
+            Effect::Select | Effect::Auth => {
+                if let Some(identity) = self.identity_after(desk, effect) {
+                    self.identity = identity;
                 }
                 self.change_identity(desk);
             }

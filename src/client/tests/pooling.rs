@@ -163,3 +163,31 @@ fn a_connection_that_was_just_opened_is_not_tidied_away() {
     bench.run("GET k").unwrap();
     assert_eq!(bench.network.dialed(1), 1);
 }
+
+#[test]
+fn objects_that_select_the_same_database_or_become_the_same_user_one_after_the_other_need_no_new_connections() {
+    for change in ["SELECT 7", "AUTH user secret"] {
+        let mut bench = Bench::of(vec![Server::primary(&[])]);
+        for request in 0..20 {
+            let mut client = bench.sibling(1);
+            run_on(&mut client, &mut bench.desk, "GET k").unwrap();
+            run_on(&mut client, &mut bench.desk, change).unwrap();
+            run_on(&mut client, &mut bench.desk, &format!("SET k {request}")).unwrap();
+        }
+        assert_eq!(bench.network.dialed(1), 2, "{change}: one connection for each identity");
+    }
+}
+
+#[test]
+fn a_change_of_identity_that_is_refused_leaves_the_object_who_it_was() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    let mut other = bench.sibling(1);
+    run_on(&mut other, &mut bench.desk, "SELECT 7").unwrap();
+    bench.network.server(1, |server| {
+        server.faults.push_back(("SELECT".to_owned(), Fault::Say(b"-NOPERM no\r\n".to_vec())));
+    });
+    bench.run("SELECT 7").unwrap_err();
+    bench.run("SET k v").unwrap();
+    let idle = bench.world.registry.status().into_iter().map(|pool| (pool.database, pool.idle)).collect::<Vec<_>>();
+    assert!(idle.contains(&(0, 1)) && idle.contains(&(7, 1)), "{idle:?}");
+}
