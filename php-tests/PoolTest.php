@@ -5,8 +5,6 @@ declare(strict_types=1);
 namespace Tests;
 
 use ResilientRedis;
-use Tests\Support\Extension;
-use Tests\Support\Process;
 use Tests\Support\RedisTestCase;
 use Tests\Support\Wait;
 
@@ -192,11 +190,5 @@ final class PoolTest extends RedisTestCase
         self::assertFalse($redis->isConnected());
         self::assertSame('PONG', $redis->ping());
         self::assertTrue($redis->isConnected());
-    }
-
-    public function test_a_forked_child_shares_no_connection_with_its_parent(): void
-    {
-        $process = Process::run(Extension::php(__DIR__ . '/Fixtures/fork.php', [], self::shared()->endpoint()));
-        self::assertSame("parent: 2000 right, 0 wrong\nchild: 2000 right, 0 wrong\n", $process->output(), $process->errors());
     }
 }
