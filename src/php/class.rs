@@ -235,6 +235,16 @@ pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut ClientObject {
     unsafe { &mut *object.byte_sub(offset_of!(ClientObject, std)).cast::<ClientObject>() }
 }
 
+/// The client that a value is, or one of a class that extends it.
+pub fn client_in(value: &Value) -> Option<*mut zend_object> {
+    let value = zend::deref(value);
+    if zend::type_of(value) != zend::IS_OBJECT {
+        return None;
+    }
+    // SAFETY: the type says that it is an object; its class lives as long as it does.
+    unsafe { is_client(value.value.obj).then_some(value.value.obj) }
+}
+
 unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
     // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
     // behind Zend's part, and every field of ours is written before anybody sees it.

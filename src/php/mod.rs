@@ -12,6 +12,8 @@ mod events;
 mod exceptions;
 mod info;
 mod ini;
+mod iterator;
+mod iterator_pages;
 mod memory;
 mod methods;
 mod module;

@@ -103,6 +103,11 @@ impl Deployment {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// Counts the server processes that were primary; 0 while none was found.
+    pub fn incarnation(&self) -> u64 {
+        self.knowledge.lock().incarnation()
+    }
+
     /// What is known now.
     pub fn knowledge(&self) -> Knowledge {
         self.knowledge.lock().clone()

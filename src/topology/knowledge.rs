@@ -8,6 +8,7 @@ use super::{Evidence, Mode, Notice, Report, Role, Watched};
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     epoch: u64,
+    incarnation: u64,
     stamp: u64,
     primary: Option<NodeAddress>,
     replicas: Vec<NodeAddress>,
@@ -33,6 +34,13 @@ impl Knowledge {
     /// Counts the changes of who is primary.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Counts the server processes that were primary, as far as is seen: one that was started again at the same address
+    /// writes another history. 0 while none was found. What a server hands out for its own use, such as a cursor, is
+    /// worth nothing to the next one.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
     }
 
     /// The publication that it goes back to: a finding from a search that began with it counts only if no other one was
@@ -96,6 +104,8 @@ impl Knowledge {
             self.former = former;
         }
         self.mode = report.mode;
+        let history = report.lineage.as_ref().map(|lineage| &lineage.id);
+        self.count_incarnation(change, history.is_some_and(|history| !self.histories.contains(history)));
         if let Some(lineage) = &report.lineage {
             self.histories.retain(|history| *history != lineage.id);
             self.histories.push(lineage.id.clone());
@@ -104,6 +114,12 @@ impl Knowledge {
         }
         self.learn_replicas(report.replicas.clone());
         change
+    }
+
+    fn count_incarnation(&mut self, change: Change, writes_new_history: bool) {
+        if change == Change::Promoted || writes_new_history {
+            self.incarnation += 1;
+        }
     }
 
     /// Learns which replicas the primary has.
@@ -143,6 +159,7 @@ impl Knowledge {
             self.epoch += 1;
         }
         self.mode = notice.mode;
+        self.count_incarnation(change, notice.histories.last().is_some_and(|last| !self.histories.contains(last)));
         self.histories.clone_from(&notice.histories);
         self.former.clone_from(&notice.former);
         self.replicas.clone_from(&notice.replicas);
@@ -154,6 +171,7 @@ impl Knowledge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::Lineage;
 
     fn node(port: u16) -> NodeAddress {
         NodeAddress::tcp("10.0.0.1", port)
@@ -173,6 +191,27 @@ mod tests {
         assert_eq!(knowledge.epoch(), 2);
         assert_eq!(knowledge.primary(), Some(&node(2)));
         assert_eq!(knowledge.replicas(), [node(3), node(1)]);
+    }
+
+    #[test]
+    fn a_server_that_was_started_again_at_the_same_address_is_another_incarnation() {
+        let writing = |history: &str| {
+            let lineage = Some(Lineage { id: history.to_owned(), ..Lineage::default() });
+            Report { lineage, ..primary_with(&[]) }
+        };
+        let mut knowledge = Knowledge::default();
+        assert_eq!(knowledge.incarnation(), 0);
+        let said = [(1, "aa", 1), (1, "aa", 1), (1, "bb", 2), (2, "cc", 3), (1, "dd", 4)];
+        for (port, history, incarnation) in said {
+            knowledge.learn_primary(&node(port), &writing(history));
+            assert_eq!(knowledge.incarnation(), incarnation, "{port} {history}");
+        }
+        let mut heard = Knowledge::default();
+        heard.learn_primary(&node(1), &writing("aa"));
+        heard.take_over(&knowledge.notice(Evidence::default()).unwrap());
+        assert_eq!(heard.incarnation(), 2, "a worker that only hears of it counts it, too");
+        knowledge.learn_primary(&node(1), &primary_with(&[]));
+        assert_eq!(knowledge.incarnation(), 4, "who says nothing of his history is taken for the same");
     }
 
     #[test]
