@@ -102,6 +102,10 @@ php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
 hostile-requests: setup build ## requests that end badly in every way, at length (ROUNDS=200)
 	@ROUNDS=$(or $(ROUNDS),200) $(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml --filter HostileRequestTest
 
+.PHONY: bench-calls
+bench-calls: setup build ## measure what a call costs beside an empty method in C
+	@$(with_extension) benches/calls.php
+
 # RUNS: how often each scenario runs; ONLY: names, with commas between; PEERS=1: phpredis and Predis besides.
 .PHONY: failover-lab
 failover-lab: setup build ## measure failovers; writes docs/failover-results.md (RUNS=5 ONLY=name,name PEERS=1)
