@@ -236,7 +236,8 @@ def places(specs):
 
 PREFACE = """# Commands
 
-Every method that stands for a command. Generated from the command table by `make table`.
+Every method that stands for a command. Generated from the command table by `make table`; what differs from Predis is told in
+[from-predis.md](from-predis.md).
 
 **Arguments.** What `...` stands in front of may be given any number of times. Lists are flattened, associative arrays and
 arrays of options are taken where the command has them, and the server's own words are taken everywhere, also where
