@@ -63,6 +63,76 @@ class ResilientRedis
      *  @return int */
     public function append(string|int $key, mixed $value): mixed {}
 
+    /** Counts the places of an array that hold something.
+     *  @return int */
+    public function arcount(string|int $key): mixed {}
+
+    /** Empties places of an array.
+     *  @return int */
+    public function ardel(string|int $key, array|string|int ...$indexes): mixed {}
+
+    /** Empties ranges of places of an array.
+     *  @return int */
+    public function ardelrange(string|int $key, array|string|int ...$ranges): mixed {}
+
+    /** Gives what stands at a place of an array.
+     *  @return ?string */
+    public function arget(string|int $key, string|int $index): mixed {}
+
+    /** Gives what stands in a range of places of an array.
+     *  @return list<?string> */
+    public function argetrange(string|int $key, string|int $start, string|int $end): mixed {}
+
+    /** Looks for places of an array whose text fits.
+     *  @return array */
+    public function argrep(string|int $key, string|int $start, string|int $end, mixed ...$predicates): mixed {}
+
+    /** Tells how the server holds an array.
+     *  @return array */
+    public function arinfo(string|int $key, mixed ...$options): mixed {}
+
+    /** Adds values at the array's cursor and moves it on.
+     *  @return int */
+    public function arinsert(string|int $key, mixed ...$values): mixed {}
+
+    /** Gives what was inserted last into an array.
+     *  @return list<?string> */
+    public function arlastitems(string|int $key, string|int $count, mixed ...$options): mixed {}
+
+    /** Tells how far an array reaches, empty places included.
+     *  @return int */
+    public function arlen(string|int $key): mixed {}
+
+    /** Gives what stands at several places of an array.
+     *  @return list<?string> */
+    public function armget(string|int $key, array|string|int ...$indexes): mixed {}
+
+    /** Stores values at several places of an array.
+     *  @return int */
+    public function armset(string|int $key, mixed ...$indexesAndValues): mixed {}
+
+    /** Tells where the array's cursor stands.
+     *  @return ?int */
+    public function arnext(string|int $key): mixed {}
+
+    /** Reckons over a range of places of an array. */
+    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$arguments): mixed {}
+
+    /** Adds values to an array that is used as a ring of this size.
+     *  @return int */
+    public function arring(string|int $key, string|int $size, mixed ...$values): mixed {}
+
+    /** Gives the places of a range that hold something, with what they hold.
+     *  @return array */
+    public function arscan(string|int $key, string|int $start, string|int $end, mixed ...$options): mixed {}
+
+    /** Moves the array's cursor. */
+    public function arseek(string|int $key, string|int $index): mixed {}
+
+    /** Stores values in an array from a place on.
+     *  @return int */
+    public function arset(string|int $key, string|int $index, mixed ...$values): mixed {}
+
     /** Lets the next command reach a slot that is being imported.
      *  @return string */
     public function asking(): mixed {}
@@ -102,6 +172,10 @@ class ResilientRedis
     /** Moves an element from one list to another, and waits for one if there is none.
      *  @return ?string */
     public function blmove(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout): mixed {}
+
+    /** Moves several elements from one list to another, and waits for them.
+     *  @return ?list<string> */
+    public function blmovem(mixed ...$arguments): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
      *  @return ?array<string, list<string>> */
@@ -165,6 +239,10 @@ class ResilientRedis
     /** Removes keys and tells how many there were.
      *  @return int */
     public function del(array|string|int ...$keys): mixed {}
+
+    /** Removes a key if its value, or its digest, is this or is not.
+     *  @return int */
+    public function delex(string|int $key, mixed ...$condition): mixed {}
 
     /** Gives the hash of a string.
      *  @return ?string */
@@ -311,6 +389,18 @@ class ResilientRedis
      *  @return int */
     public function hexists(string|int $key, string|int $field): mixed {}
 
+    /** Has fields of a hash end after so many seconds.
+     *  @return ?list<int> */
+    public function hexpire(string|int $key, string|int $seconds, mixed ...$conditionAndFields): mixed {}
+
+    /** Has fields of a hash end at a time in seconds since 1970.
+     *  @return ?list<int> */
+    public function hexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+
+    /** Tells when fields of a hash end, in seconds since 1970.
+     *  @return ?list<int> */
+    public function hexpiretime(string|int $key, mixed ...$fields): mixed {}
+
     /** Gives one field of a hash.
      *  @return ?string */
     public function hget(string|int $key, string|int $field): mixed {}
@@ -318,6 +408,17 @@ class ResilientRedis
     /** Gives all fields and values of a hash.
      *  @return array<array-key, string> */
     public function hgetall(string|int $key): mixed {}
+
+    /** Gives fields of a hash and removes them.
+     *  @return ?list<?string> */
+    public function hgetdel(string|int $key, mixed ...$fields): mixed {}
+
+    /** Gives fields of a hash and changes when they end.
+     *  @return ?list<?string> */
+    public function hgetex(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Stores many hashes that have the same fields. */
+    public function himport(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Adds to the whole number in a field.
      *  @return int */
@@ -343,6 +444,29 @@ class ResilientRedis
      *  @return string */
     public function hmset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
+    /** Finds out which keys are used most. */
+    public function hotkeys(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Has fields of a hash stay that would have ended.
+     *  @return ?list<int> */
+    public function hpersist(string|int $key, mixed ...$fields): mixed {}
+
+    /** Has fields of a hash end after so many milliseconds.
+     *  @return ?list<int> */
+    public function hpexpire(string|int $key, string|int $milliseconds, mixed ...$conditionAndFields): mixed {}
+
+    /** Has fields of a hash end at a time in milliseconds since 1970.
+     *  @return ?list<int> */
+    public function hpexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+
+    /** Tells when fields of a hash end, in milliseconds since 1970.
+     *  @return ?list<int> */
+    public function hpexpiretime(string|int $key, mixed ...$fields): mixed {}
+
+    /** Tells how many milliseconds fields of a hash have left.
+     *  @return ?list<int> */
+    public function hpttl(string|int $key, mixed ...$fields): mixed {}
+
     /** Picks fields of a hash at random.
      *  @return string|array|null */
     public function hrandfield(string|int $key, string|int|null $count = null, mixed $withValues = false, mixed ...$more): mixed {}
@@ -355,6 +479,10 @@ class ResilientRedis
      *  @return int */
     public function hset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
+    /** Sets fields of a hash, on conditions, together with their end.
+     *  @return int */
+    public function hsetex(string|int $key, mixed ...$arguments): mixed {}
+
     /** Sets a field of a hash unless it is there.
      *  @return int */
     public function hsetnx(string|int $key, string|int $field, mixed $value): mixed {}
@@ -362,6 +490,10 @@ class ResilientRedis
     /** Tells how long a field's value is.
      *  @return int */
     public function hstrlen(string|int $key, string|int $field): mixed {}
+
+    /** Tells how many seconds fields of a hash have left.
+     *  @return ?list<int> */
+    public function httl(string|int $key, mixed ...$fields): mixed {}
 
     /** Gives all values of a hash.
      *  @return list<string> */
@@ -378,6 +510,10 @@ class ResilientRedis
     /** Adds to the number at a key, fractions included.
      *  @return string */
     public function incrbyfloat(string|int $key, string|int|float $increment): mixed {}
+
+    /** Adds to a number within bounds, and sets when it ends.
+     *  @return array */
+    public function increx(string|int $key, mixed ...$options): mixed {}
 
     /** Tells about the server, section by section.
      *  @return array */
@@ -413,6 +549,10 @@ class ResilientRedis
     /** Moves an element from one end of a list to one of another.
      *  @return ?string */
     public function lmove(string|int $source, string|int $destination, string $from, string $to): mixed {}
+
+    /** Moves several elements from one list to another.
+     *  @return ?list<string> */
+    public function lmovem(mixed ...$arguments): mixed {}
 
     /** Takes elements out of the first list that has some.
      *  @return ?array<string, list<string>> */
@@ -479,6 +619,10 @@ class ResilientRedis
     /** Stores strings at several keys.
      *  @return string */
     public function mset(mixed ...$keysAndValues): mixed {}
+
+    /** Stores strings at several keys, on conditions, together with their end.
+     *  @return int */
+    public function msetex(mixed ...$arguments): mixed {}
 
     /** Stores strings at several keys if none of them is there.
      *  @return int */
@@ -644,6 +788,10 @@ class ResilientRedis
      *  @return list<string> */
     public function sdiff(array|string|int ...$keys): mixed {}
 
+    /** Counts the members of the first set that are in none of the others.
+     *  @return int */
+    public function sdiffcard(array|string|int $keys, mixed ...$more): mixed {}
+
     /** Stores the members of the first set that are in none of the others.
      *  @return int */
     public function sdiffstore(string|int $destination, array|string|int ...$keys): mixed {}
@@ -651,6 +799,9 @@ class ResilientRedis
     /** Changes to another database.
      *  @return string */
     public function select(string|int $database): mixed {}
+
+    /** Asks a sentinel about what it watches, and manages it. */
+    public function sentinel(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Stores a string, on conditions and with an end if asked for.
      *  @return ?string */
@@ -758,6 +909,10 @@ class ResilientRedis
      *  @return list<string> */
     public function sunion(array|string|int ...$keys): mixed {}
 
+    /** Counts the members that any of the sets has.
+     *  @return int */
+    public function sunioncard(array|string|int $keys, mixed ...$more): mixed {}
+
     /** Stores the members that any of the sets has.
      *  @return int */
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
@@ -802,6 +957,10 @@ class ResilientRedis
      *  @return string */
     public function unwatch(): mixed {}
 
+    /** Adds an element with its vector to a vector set.
+     *  @return bool|int */
+    public function vadd(string|int $key, mixed ...$arguments): mixed {}
+
     /** Counts the elements of a vector set.
      *  @return int */
     public function vcard(string|int $key): mixed {}
@@ -810,9 +969,51 @@ class ResilientRedis
      *  @return int */
     public function vdim(string|int $key): mixed {}
 
+    /** Gives an element's vector.
+     *  @return ?array */
+    public function vemb(string|int $key, string|int $element, mixed $raw = false): mixed {}
+
+    /** Gives an element's attributes. */
+    public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
+
+    /** Tells how the server holds a vector set.
+     *  @return ?array */
+    public function vinfo(string|int $key): mixed {}
+
+    /** Tells whether a vector set has an element. */
+    public function vismember(string|int $key, string|int $element): mixed {}
+
+    /** Gives the neighbours of an element, layer by layer.
+     *  @return ?array */
+    public function vlinks(string|int $key, string|int $element, mixed $withScores = false): mixed {}
+
+    /** Picks elements of a vector set at random.
+     *  @return string|array|null */
+    public function vrandmember(string|int $key, string|int|null $count = null): mixed {}
+
+    /** Gives the elements between two in the order of their bytes.
+     *  @return list<string> */
+    public function vrange(string|int $key, string $start, string $end, string|int|null $count = null): mixed {}
+
+    /** Removes an element of a vector set.
+     *  @return bool|int */
+    public function vrem(string|int $key, string|int $element): mixed {}
+
+    /** Sets an element's attributes.
+     *  @return bool|int */
+    public function vsetattr(string|int $key, string|int $element, mixed $attributes): mixed {}
+
+    /** Finds the elements that are most alike.
+     *  @return array */
+    public function vsim(string|int $key, mixed ...$arguments): mixed {}
+
     /** Waits until so many replicas have the writes of this connection.
      *  @return int */
     public function wait(string|int $replicas, string|int $timeout): mixed {}
+
+    /** Waits until the writes of this connection are in append-only files.
+     *  @return list<int> */
+    public function waitaof(string|int $local, string|int $replicas, string|int $timeout): mixed {}
 
     /** Has the next EXEC do nothing if one of these keys changes before.
      *  @return string */
@@ -822,6 +1023,10 @@ class ResilientRedis
      *  @return int */
     public function xack(string|int $key, string $group, array|string|int ...$ids): mixed {}
 
+    /** Says that entries were dealt with, and removes them.
+     *  @return ?list<int> */
+    public function xackdel(string|int $key, string $group, mixed ...$arguments): mixed {}
+
     /** Adds an entry to a stream and gives its id.
      *  @return ?string */
     public function xadd(string|int $key, array|string|int $fields, mixed $id = '*', mixed ...$options): mixed {}
@@ -830,6 +1035,10 @@ class ResilientRedis
      *  @return list<mixed> */
     public function xautoclaim(string|int $key, string $group, string $consumer, string|int $minIdleTime, string|int $start, string|int|null $count = null, mixed $justId = false, mixed ...$more): mixed {}
 
+    /** Sets how a stream recognises entries that are sent twice.
+     *  @return string */
+    public function xcfgset(string|int $key, mixed ...$options): mixed {}
+
     /** Takes over these entries from other consumers.
      *  @return array */
     public function xclaim(string|int $key, string $group, string $consumer, string|int $minIdleTime, array|string|int $ids, string|int|null $idle = null, string|int|null $time = null, string|int|null $retryCount = null, mixed $force = false, mixed $justId = false, mixed ...$more): mixed {}
@@ -837,6 +1046,10 @@ class ResilientRedis
     /** Removes entries of a stream.
      *  @return int */
     public function xdel(string|int $key, array|string|int ...$ids): mixed {}
+
+    /** Removes entries of a stream, and says what becomes of their references.
+     *  @return ?list<int> */
+    public function xdelex(string|int $key, mixed ...$arguments): mixed {}
 
     /** Manages the groups that read a stream. */
     public function xgroup(string $subcommand, mixed ...$arguments): mixed {}
@@ -848,6 +1061,9 @@ class ResilientRedis
     /** Counts the entries of a stream.
      *  @return int */
     public function xlen(string|int $key): mixed {}
+
+    /** Gives entries back that were not dealt with. */
+    public function xnack(string|int $key, string $group, mixed ...$arguments): mixed {}
 
     /** Tells which entries wait to be acknowledged.
      *  @return array */
@@ -1004,6 +1220,14 @@ class ResilientRedis
     /** Stores the members that any of the sorted sets has.
      *  @return int */
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
+
+    /** As xread, with its arguments in the order of Predis' fourth form.
+     *  @return ?array */
+    public function xread_v4(mixed ...$arguments): mixed {}
+
+    /** As xreadgroup, and takes over what others left.
+     *  @return ?array */
+    public function xreadgroup_claim(mixed ...$arguments): mixed {}
 }
 }
 
@@ -1038,6 +1262,78 @@ final class Pipeline implements \Countable
     /** Adds text to the end of a string and tells its new length.
      *  @return $this */
     public function append(string|int $key, mixed $value): mixed {}
+
+    /** Counts the places of an array that hold something.
+     *  @return $this */
+    public function arcount(string|int $key): mixed {}
+
+    /** Empties places of an array.
+     *  @return $this */
+    public function ardel(string|int $key, array|string|int ...$indexes): mixed {}
+
+    /** Empties ranges of places of an array.
+     *  @return $this */
+    public function ardelrange(string|int $key, array|string|int ...$ranges): mixed {}
+
+    /** Gives what stands at a place of an array.
+     *  @return $this */
+    public function arget(string|int $key, string|int $index): mixed {}
+
+    /** Gives what stands in a range of places of an array.
+     *  @return $this */
+    public function argetrange(string|int $key, string|int $start, string|int $end): mixed {}
+
+    /** Looks for places of an array whose text fits.
+     *  @return $this */
+    public function argrep(string|int $key, string|int $start, string|int $end, mixed ...$predicates): mixed {}
+
+    /** Tells how the server holds an array.
+     *  @return $this */
+    public function arinfo(string|int $key, mixed ...$options): mixed {}
+
+    /** Adds values at the array's cursor and moves it on.
+     *  @return $this */
+    public function arinsert(string|int $key, mixed ...$values): mixed {}
+
+    /** Gives what was inserted last into an array.
+     *  @return $this */
+    public function arlastitems(string|int $key, string|int $count, mixed ...$options): mixed {}
+
+    /** Tells how far an array reaches, empty places included.
+     *  @return $this */
+    public function arlen(string|int $key): mixed {}
+
+    /** Gives what stands at several places of an array.
+     *  @return $this */
+    public function armget(string|int $key, array|string|int ...$indexes): mixed {}
+
+    /** Stores values at several places of an array.
+     *  @return $this */
+    public function armset(string|int $key, mixed ...$indexesAndValues): mixed {}
+
+    /** Tells where the array's cursor stands.
+     *  @return $this */
+    public function arnext(string|int $key): mixed {}
+
+    /** Reckons over a range of places of an array.
+     *  @return $this */
+    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$arguments): mixed {}
+
+    /** Adds values to an array that is used as a ring of this size.
+     *  @return $this */
+    public function arring(string|int $key, string|int $size, mixed ...$values): mixed {}
+
+    /** Gives the places of a range that hold something, with what they hold.
+     *  @return $this */
+    public function arscan(string|int $key, string|int $start, string|int $end, mixed ...$options): mixed {}
+
+    /** Moves the array's cursor.
+     *  @return $this */
+    public function arseek(string|int $key, string|int $index): mixed {}
+
+    /** Stores values in an array from a place on.
+     *  @return $this */
+    public function arset(string|int $key, string|int $index, mixed ...$values): mixed {}
 
     /** Lets the next command reach a slot that is being imported.
      *  @return $this */
@@ -1078,6 +1374,10 @@ final class Pipeline implements \Countable
     /** Moves an element from one list to another, and waits for one if there is none.
      *  @return $this */
     public function blmove(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout): mixed {}
+
+    /** Moves several elements from one list to another, and waits for them.
+     *  @return $this */
+    public function blmovem(mixed ...$arguments): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
      *  @return $this */
@@ -1146,6 +1446,10 @@ final class Pipeline implements \Countable
     /** Removes keys and tells how many there were.
      *  @return $this */
     public function del(array|string|int ...$keys): mixed {}
+
+    /** Removes a key if its value, or its digest, is this or is not.
+     *  @return $this */
+    public function delex(string|int $key, mixed ...$condition): mixed {}
 
     /** Gives the hash of a string.
      *  @return $this */
@@ -1299,6 +1603,18 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function hexists(string|int $key, string|int $field): mixed {}
 
+    /** Has fields of a hash end after so many seconds.
+     *  @return $this */
+    public function hexpire(string|int $key, string|int $seconds, mixed ...$conditionAndFields): mixed {}
+
+    /** Has fields of a hash end at a time in seconds since 1970.
+     *  @return $this */
+    public function hexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+
+    /** Tells when fields of a hash end, in seconds since 1970.
+     *  @return $this */
+    public function hexpiretime(string|int $key, mixed ...$fields): mixed {}
+
     /** Gives one field of a hash.
      *  @return $this */
     public function hget(string|int $key, string|int $field): mixed {}
@@ -1306,6 +1622,18 @@ final class Pipeline implements \Countable
     /** Gives all fields and values of a hash.
      *  @return $this */
     public function hgetall(string|int $key): mixed {}
+
+    /** Gives fields of a hash and removes them.
+     *  @return $this */
+    public function hgetdel(string|int $key, mixed ...$fields): mixed {}
+
+    /** Gives fields of a hash and changes when they end.
+     *  @return $this */
+    public function hgetex(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Stores many hashes that have the same fields.
+     *  @return $this */
+    public function himport(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Adds to the whole number in a field.
      *  @return $this */
@@ -1331,6 +1659,30 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function hmset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
+    /** Finds out which keys are used most.
+     *  @return $this */
+    public function hotkeys(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Has fields of a hash stay that would have ended.
+     *  @return $this */
+    public function hpersist(string|int $key, mixed ...$fields): mixed {}
+
+    /** Has fields of a hash end after so many milliseconds.
+     *  @return $this */
+    public function hpexpire(string|int $key, string|int $milliseconds, mixed ...$conditionAndFields): mixed {}
+
+    /** Has fields of a hash end at a time in milliseconds since 1970.
+     *  @return $this */
+    public function hpexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+
+    /** Tells when fields of a hash end, in milliseconds since 1970.
+     *  @return $this */
+    public function hpexpiretime(string|int $key, mixed ...$fields): mixed {}
+
+    /** Tells how many milliseconds fields of a hash have left.
+     *  @return $this */
+    public function hpttl(string|int $key, mixed ...$fields): mixed {}
+
     /** Picks fields of a hash at random.
      *  @return $this */
     public function hrandfield(string|int $key, string|int|null $count = null, mixed $withValues = false, mixed ...$more): mixed {}
@@ -1343,6 +1695,10 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function hset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
+    /** Sets fields of a hash, on conditions, together with their end.
+     *  @return $this */
+    public function hsetex(string|int $key, mixed ...$arguments): mixed {}
+
     /** Sets a field of a hash unless it is there.
      *  @return $this */
     public function hsetnx(string|int $key, string|int $field, mixed $value): mixed {}
@@ -1350,6 +1706,10 @@ final class Pipeline implements \Countable
     /** Tells how long a field's value is.
      *  @return $this */
     public function hstrlen(string|int $key, string|int $field): mixed {}
+
+    /** Tells how many seconds fields of a hash have left.
+     *  @return $this */
+    public function httl(string|int $key, mixed ...$fields): mixed {}
 
     /** Gives all values of a hash.
      *  @return $this */
@@ -1366,6 +1726,10 @@ final class Pipeline implements \Countable
     /** Adds to the number at a key, fractions included.
      *  @return $this */
     public function incrbyfloat(string|int $key, string|int|float $increment): mixed {}
+
+    /** Adds to a number within bounds, and sets when it ends.
+     *  @return $this */
+    public function increx(string|int $key, mixed ...$options): mixed {}
 
     /** Tells about the server, section by section.
      *  @return $this */
@@ -1402,6 +1766,10 @@ final class Pipeline implements \Countable
     /** Moves an element from one end of a list to one of another.
      *  @return $this */
     public function lmove(string|int $source, string|int $destination, string $from, string $to): mixed {}
+
+    /** Moves several elements from one list to another.
+     *  @return $this */
+    public function lmovem(mixed ...$arguments): mixed {}
 
     /** Takes elements out of the first list that has some.
      *  @return $this */
@@ -1470,6 +1838,10 @@ final class Pipeline implements \Countable
     /** Stores strings at several keys.
      *  @return $this */
     public function mset(mixed ...$keysAndValues): mixed {}
+
+    /** Stores strings at several keys, on conditions, together with their end.
+     *  @return $this */
+    public function msetex(mixed ...$arguments): mixed {}
 
     /** Stores strings at several keys if none of them is there.
      *  @return $this */
@@ -1639,6 +2011,10 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function sdiff(array|string|int ...$keys): mixed {}
 
+    /** Counts the members of the first set that are in none of the others.
+     *  @return $this */
+    public function sdiffcard(array|string|int $keys, mixed ...$more): mixed {}
+
     /** Stores the members of the first set that are in none of the others.
      *  @return $this */
     public function sdiffstore(string|int $destination, array|string|int ...$keys): mixed {}
@@ -1646,6 +2022,10 @@ final class Pipeline implements \Countable
     /** Changes to another database.
      *  @return $this */
     public function select(string|int $database): mixed {}
+
+    /** Asks a sentinel about what it watches, and manages it.
+     *  @return $this */
+    public function sentinel(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Stores a string, on conditions and with an end if asked for.
      *  @return $this */
@@ -1755,6 +2135,10 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function sunion(array|string|int ...$keys): mixed {}
 
+    /** Counts the members that any of the sets has.
+     *  @return $this */
+    public function sunioncard(array|string|int $keys, mixed ...$more): mixed {}
+
     /** Stores the members that any of the sets has.
      *  @return $this */
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
@@ -1799,6 +2183,10 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function unwatch(): mixed {}
 
+    /** Adds an element with its vector to a vector set.
+     *  @return $this */
+    public function vadd(string|int $key, mixed ...$arguments): mixed {}
+
     /** Counts the elements of a vector set.
      *  @return $this */
     public function vcard(string|int $key): mixed {}
@@ -1807,9 +2195,53 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function vdim(string|int $key): mixed {}
 
+    /** Gives an element's vector.
+     *  @return $this */
+    public function vemb(string|int $key, string|int $element, mixed $raw = false): mixed {}
+
+    /** Gives an element's attributes.
+     *  @return $this */
+    public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
+
+    /** Tells how the server holds a vector set.
+     *  @return $this */
+    public function vinfo(string|int $key): mixed {}
+
+    /** Tells whether a vector set has an element.
+     *  @return $this */
+    public function vismember(string|int $key, string|int $element): mixed {}
+
+    /** Gives the neighbours of an element, layer by layer.
+     *  @return $this */
+    public function vlinks(string|int $key, string|int $element, mixed $withScores = false): mixed {}
+
+    /** Picks elements of a vector set at random.
+     *  @return $this */
+    public function vrandmember(string|int $key, string|int|null $count = null): mixed {}
+
+    /** Gives the elements between two in the order of their bytes.
+     *  @return $this */
+    public function vrange(string|int $key, string $start, string $end, string|int|null $count = null): mixed {}
+
+    /** Removes an element of a vector set.
+     *  @return $this */
+    public function vrem(string|int $key, string|int $element): mixed {}
+
+    /** Sets an element's attributes.
+     *  @return $this */
+    public function vsetattr(string|int $key, string|int $element, mixed $attributes): mixed {}
+
+    /** Finds the elements that are most alike.
+     *  @return $this */
+    public function vsim(string|int $key, mixed ...$arguments): mixed {}
+
     /** Waits until so many replicas have the writes of this connection.
      *  @return $this */
     public function wait(string|int $replicas, string|int $timeout): mixed {}
+
+    /** Waits until the writes of this connection are in append-only files.
+     *  @return $this */
+    public function waitaof(string|int $local, string|int $replicas, string|int $timeout): mixed {}
 
     /** Has the next EXEC do nothing if one of these keys changes before.
      *  @return $this */
@@ -1819,6 +2251,10 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function xack(string|int $key, string $group, array|string|int ...$ids): mixed {}
 
+    /** Says that entries were dealt with, and removes them.
+     *  @return $this */
+    public function xackdel(string|int $key, string $group, mixed ...$arguments): mixed {}
+
     /** Adds an entry to a stream and gives its id.
      *  @return $this */
     public function xadd(string|int $key, array|string|int $fields, mixed $id = '*', mixed ...$options): mixed {}
@@ -1827,6 +2263,10 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function xautoclaim(string|int $key, string $group, string $consumer, string|int $minIdleTime, string|int $start, string|int|null $count = null, mixed $justId = false, mixed ...$more): mixed {}
 
+    /** Sets how a stream recognises entries that are sent twice.
+     *  @return $this */
+    public function xcfgset(string|int $key, mixed ...$options): mixed {}
+
     /** Takes over these entries from other consumers.
      *  @return $this */
     public function xclaim(string|int $key, string $group, string $consumer, string|int $minIdleTime, array|string|int $ids, string|int|null $idle = null, string|int|null $time = null, string|int|null $retryCount = null, mixed $force = false, mixed $justId = false, mixed ...$more): mixed {}
@@ -1834,6 +2274,10 @@ final class Pipeline implements \Countable
     /** Removes entries of a stream.
      *  @return $this */
     public function xdel(string|int $key, array|string|int ...$ids): mixed {}
+
+    /** Removes entries of a stream, and says what becomes of their references.
+     *  @return $this */
+    public function xdelex(string|int $key, mixed ...$arguments): mixed {}
 
     /** Manages the groups that read a stream.
      *  @return $this */
@@ -1846,6 +2290,10 @@ final class Pipeline implements \Countable
     /** Counts the entries of a stream.
      *  @return $this */
     public function xlen(string|int $key): mixed {}
+
+    /** Gives entries back that were not dealt with.
+     *  @return $this */
+    public function xnack(string|int $key, string $group, mixed ...$arguments): mixed {}
 
     /** Tells which entries wait to be acknowledged.
      *  @return $this */
@@ -2002,6 +2450,14 @@ final class Pipeline implements \Countable
     /** Stores the members that any of the sorted sets has.
      *  @return $this */
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
+
+    /** As xread, with its arguments in the order of Predis' fourth form.
+     *  @return $this */
+    public function xread_v4(mixed ...$arguments): mixed {}
+
+    /** As xreadgroup, and takes over what others left.
+     *  @return $this */
+    public function xreadgroup_claim(mixed ...$arguments): mixed {}
 }
 
 /**
@@ -2046,6 +2502,76 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function append(string|int $key, mixed $value): mixed {}
 
+    /** Counts the places of an array that hold something.
+     *  @return $this|int */
+    public function arcount(string|int $key): mixed {}
+
+    /** Empties places of an array.
+     *  @return $this|int */
+    public function ardel(string|int $key, array|string|int ...$indexes): mixed {}
+
+    /** Empties ranges of places of an array.
+     *  @return $this|int */
+    public function ardelrange(string|int $key, array|string|int ...$ranges): mixed {}
+
+    /** Gives what stands at a place of an array.
+     *  @return $this|?string */
+    public function arget(string|int $key, string|int $index): mixed {}
+
+    /** Gives what stands in a range of places of an array.
+     *  @return $this|list<?string> */
+    public function argetrange(string|int $key, string|int $start, string|int $end): mixed {}
+
+    /** Looks for places of an array whose text fits.
+     *  @return $this|array */
+    public function argrep(string|int $key, string|int $start, string|int $end, mixed ...$predicates): mixed {}
+
+    /** Tells how the server holds an array.
+     *  @return $this|array */
+    public function arinfo(string|int $key, mixed ...$options): mixed {}
+
+    /** Adds values at the array's cursor and moves it on.
+     *  @return $this|int */
+    public function arinsert(string|int $key, mixed ...$values): mixed {}
+
+    /** Gives what was inserted last into an array.
+     *  @return $this|list<?string> */
+    public function arlastitems(string|int $key, string|int $count, mixed ...$options): mixed {}
+
+    /** Tells how far an array reaches, empty places included.
+     *  @return $this|int */
+    public function arlen(string|int $key): mixed {}
+
+    /** Gives what stands at several places of an array.
+     *  @return $this|list<?string> */
+    public function armget(string|int $key, array|string|int ...$indexes): mixed {}
+
+    /** Stores values at several places of an array.
+     *  @return $this|int */
+    public function armset(string|int $key, mixed ...$indexesAndValues): mixed {}
+
+    /** Tells where the array's cursor stands.
+     *  @return $this|?int */
+    public function arnext(string|int $key): mixed {}
+
+    /** Reckons over a range of places of an array. */
+    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$arguments): mixed {}
+
+    /** Adds values to an array that is used as a ring of this size.
+     *  @return $this|int */
+    public function arring(string|int $key, string|int $size, mixed ...$values): mixed {}
+
+    /** Gives the places of a range that hold something, with what they hold.
+     *  @return $this|array */
+    public function arscan(string|int $key, string|int $start, string|int $end, mixed ...$options): mixed {}
+
+    /** Moves the array's cursor. */
+    public function arseek(string|int $key, string|int $index): mixed {}
+
+    /** Stores values in an array from a place on.
+     *  @return $this|int */
+    public function arset(string|int $key, string|int $index, mixed ...$values): mixed {}
+
     /** Lets the next command reach a slot that is being imported.
      *  @return $this|string */
     public function asking(): mixed {}
@@ -2085,6 +2611,10 @@ final class Transaction implements \Countable
     /** Moves an element from one list to another, and waits for one if there is none.
      *  @return $this|?string */
     public function blmove(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout): mixed {}
+
+    /** Moves several elements from one list to another, and waits for them.
+     *  @return $this|?list<string> */
+    public function blmovem(mixed ...$arguments): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
      *  @return $this|?array<string, list<string>> */
@@ -2148,6 +2678,10 @@ final class Transaction implements \Countable
     /** Removes keys and tells how many there were.
      *  @return $this|int */
     public function del(array|string|int ...$keys): mixed {}
+
+    /** Removes a key if its value, or its digest, is this or is not.
+     *  @return $this|int */
+    public function delex(string|int $key, mixed ...$condition): mixed {}
 
     /** Gives the hash of a string.
      *  @return $this|?string */
@@ -2286,6 +2820,18 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function hexists(string|int $key, string|int $field): mixed {}
 
+    /** Has fields of a hash end after so many seconds.
+     *  @return $this|?list<int> */
+    public function hexpire(string|int $key, string|int $seconds, mixed ...$conditionAndFields): mixed {}
+
+    /** Has fields of a hash end at a time in seconds since 1970.
+     *  @return $this|?list<int> */
+    public function hexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+
+    /** Tells when fields of a hash end, in seconds since 1970.
+     *  @return $this|?list<int> */
+    public function hexpiretime(string|int $key, mixed ...$fields): mixed {}
+
     /** Gives one field of a hash.
      *  @return $this|?string */
     public function hget(string|int $key, string|int $field): mixed {}
@@ -2293,6 +2839,17 @@ final class Transaction implements \Countable
     /** Gives all fields and values of a hash.
      *  @return $this|array<array-key, string> */
     public function hgetall(string|int $key): mixed {}
+
+    /** Gives fields of a hash and removes them.
+     *  @return $this|?list<?string> */
+    public function hgetdel(string|int $key, mixed ...$fields): mixed {}
+
+    /** Gives fields of a hash and changes when they end.
+     *  @return $this|?list<?string> */
+    public function hgetex(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Stores many hashes that have the same fields. */
+    public function himport(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Adds to the whole number in a field.
      *  @return $this|int */
@@ -2318,6 +2875,29 @@ final class Transaction implements \Countable
      *  @return $this|string */
     public function hmset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
+    /** Finds out which keys are used most. */
+    public function hotkeys(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Has fields of a hash stay that would have ended.
+     *  @return $this|?list<int> */
+    public function hpersist(string|int $key, mixed ...$fields): mixed {}
+
+    /** Has fields of a hash end after so many milliseconds.
+     *  @return $this|?list<int> */
+    public function hpexpire(string|int $key, string|int $milliseconds, mixed ...$conditionAndFields): mixed {}
+
+    /** Has fields of a hash end at a time in milliseconds since 1970.
+     *  @return $this|?list<int> */
+    public function hpexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+
+    /** Tells when fields of a hash end, in milliseconds since 1970.
+     *  @return $this|?list<int> */
+    public function hpexpiretime(string|int $key, mixed ...$fields): mixed {}
+
+    /** Tells how many milliseconds fields of a hash have left.
+     *  @return $this|?list<int> */
+    public function hpttl(string|int $key, mixed ...$fields): mixed {}
+
     /** Picks fields of a hash at random.
      *  @return $this|string|array|null */
     public function hrandfield(string|int $key, string|int|null $count = null, mixed $withValues = false, mixed ...$more): mixed {}
@@ -2330,6 +2910,10 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function hset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
+    /** Sets fields of a hash, on conditions, together with their end.
+     *  @return $this|int */
+    public function hsetex(string|int $key, mixed ...$arguments): mixed {}
+
     /** Sets a field of a hash unless it is there.
      *  @return $this|int */
     public function hsetnx(string|int $key, string|int $field, mixed $value): mixed {}
@@ -2337,6 +2921,10 @@ final class Transaction implements \Countable
     /** Tells how long a field's value is.
      *  @return $this|int */
     public function hstrlen(string|int $key, string|int $field): mixed {}
+
+    /** Tells how many seconds fields of a hash have left.
+     *  @return $this|?list<int> */
+    public function httl(string|int $key, mixed ...$fields): mixed {}
 
     /** Gives all values of a hash.
      *  @return $this|list<string> */
@@ -2353,6 +2941,10 @@ final class Transaction implements \Countable
     /** Adds to the number at a key, fractions included.
      *  @return $this|string */
     public function incrbyfloat(string|int $key, string|int|float $increment): mixed {}
+
+    /** Adds to a number within bounds, and sets when it ends.
+     *  @return $this|array */
+    public function increx(string|int $key, mixed ...$options): mixed {}
 
     /** Tells about the server, section by section.
      *  @return $this|array */
@@ -2388,6 +2980,10 @@ final class Transaction implements \Countable
     /** Moves an element from one end of a list to one of another.
      *  @return $this|?string */
     public function lmove(string|int $source, string|int $destination, string $from, string $to): mixed {}
+
+    /** Moves several elements from one list to another.
+     *  @return $this|?list<string> */
+    public function lmovem(mixed ...$arguments): mixed {}
 
     /** Takes elements out of the first list that has some.
      *  @return $this|?array<string, list<string>> */
@@ -2454,6 +3050,10 @@ final class Transaction implements \Countable
     /** Stores strings at several keys.
      *  @return $this|string */
     public function mset(mixed ...$keysAndValues): mixed {}
+
+    /** Stores strings at several keys, on conditions, together with their end.
+     *  @return $this|int */
+    public function msetex(mixed ...$arguments): mixed {}
 
     /** Stores strings at several keys if none of them is there.
      *  @return $this|int */
@@ -2615,6 +3215,10 @@ final class Transaction implements \Countable
      *  @return $this|list<string> */
     public function sdiff(array|string|int ...$keys): mixed {}
 
+    /** Counts the members of the first set that are in none of the others.
+     *  @return $this|int */
+    public function sdiffcard(array|string|int $keys, mixed ...$more): mixed {}
+
     /** Stores the members of the first set that are in none of the others.
      *  @return $this|int */
     public function sdiffstore(string|int $destination, array|string|int ...$keys): mixed {}
@@ -2622,6 +3226,9 @@ final class Transaction implements \Countable
     /** Changes to another database.
      *  @return $this|string */
     public function select(string|int $database): mixed {}
+
+    /** Asks a sentinel about what it watches, and manages it. */
+    public function sentinel(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Stores a string, on conditions and with an end if asked for.
      *  @return $this|?string */
@@ -2729,6 +3336,10 @@ final class Transaction implements \Countable
      *  @return $this|list<string> */
     public function sunion(array|string|int ...$keys): mixed {}
 
+    /** Counts the members that any of the sets has.
+     *  @return $this|int */
+    public function sunioncard(array|string|int $keys, mixed ...$more): mixed {}
+
     /** Stores the members that any of the sets has.
      *  @return $this|int */
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
@@ -2769,6 +3380,10 @@ final class Transaction implements \Countable
      *  @return $this|never */
     public function unsubscribe(array|string ...$channels): mixed {}
 
+    /** Adds an element with its vector to a vector set.
+     *  @return $this|bool|int */
+    public function vadd(string|int $key, mixed ...$arguments): mixed {}
+
     /** Counts the elements of a vector set.
      *  @return $this|int */
     public function vcard(string|int $key): mixed {}
@@ -2777,13 +3392,59 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function vdim(string|int $key): mixed {}
 
+    /** Gives an element's vector.
+     *  @return $this|?array */
+    public function vemb(string|int $key, string|int $element, mixed $raw = false): mixed {}
+
+    /** Gives an element's attributes. */
+    public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
+
+    /** Tells how the server holds a vector set.
+     *  @return $this|?array */
+    public function vinfo(string|int $key): mixed {}
+
+    /** Tells whether a vector set has an element. */
+    public function vismember(string|int $key, string|int $element): mixed {}
+
+    /** Gives the neighbours of an element, layer by layer.
+     *  @return $this|?array */
+    public function vlinks(string|int $key, string|int $element, mixed $withScores = false): mixed {}
+
+    /** Picks elements of a vector set at random.
+     *  @return $this|string|array|null */
+    public function vrandmember(string|int $key, string|int|null $count = null): mixed {}
+
+    /** Gives the elements between two in the order of their bytes.
+     *  @return $this|list<string> */
+    public function vrange(string|int $key, string $start, string $end, string|int|null $count = null): mixed {}
+
+    /** Removes an element of a vector set.
+     *  @return $this|bool|int */
+    public function vrem(string|int $key, string|int $element): mixed {}
+
+    /** Sets an element's attributes.
+     *  @return $this|bool|int */
+    public function vsetattr(string|int $key, string|int $element, mixed $attributes): mixed {}
+
+    /** Finds the elements that are most alike.
+     *  @return $this|array */
+    public function vsim(string|int $key, mixed ...$arguments): mixed {}
+
     /** Waits until so many replicas have the writes of this connection.
      *  @return $this|int */
     public function wait(string|int $replicas, string|int $timeout): mixed {}
 
+    /** Waits until the writes of this connection are in append-only files.
+     *  @return $this|list<int> */
+    public function waitaof(string|int $local, string|int $replicas, string|int $timeout): mixed {}
+
     /** Says that entries were dealt with.
      *  @return $this|int */
     public function xack(string|int $key, string $group, array|string|int ...$ids): mixed {}
+
+    /** Says that entries were dealt with, and removes them.
+     *  @return $this|?list<int> */
+    public function xackdel(string|int $key, string $group, mixed ...$arguments): mixed {}
 
     /** Adds an entry to a stream and gives its id.
      *  @return $this|?string */
@@ -2793,6 +3454,10 @@ final class Transaction implements \Countable
      *  @return $this|list<mixed> */
     public function xautoclaim(string|int $key, string $group, string $consumer, string|int $minIdleTime, string|int $start, string|int|null $count = null, mixed $justId = false, mixed ...$more): mixed {}
 
+    /** Sets how a stream recognises entries that are sent twice.
+     *  @return $this|string */
+    public function xcfgset(string|int $key, mixed ...$options): mixed {}
+
     /** Takes over these entries from other consumers.
      *  @return $this|array */
     public function xclaim(string|int $key, string $group, string $consumer, string|int $minIdleTime, array|string|int $ids, string|int|null $idle = null, string|int|null $time = null, string|int|null $retryCount = null, mixed $force = false, mixed $justId = false, mixed ...$more): mixed {}
@@ -2800,6 +3465,10 @@ final class Transaction implements \Countable
     /** Removes entries of a stream.
      *  @return $this|int */
     public function xdel(string|int $key, array|string|int ...$ids): mixed {}
+
+    /** Removes entries of a stream, and says what becomes of their references.
+     *  @return $this|?list<int> */
+    public function xdelex(string|int $key, mixed ...$arguments): mixed {}
 
     /** Manages the groups that read a stream. */
     public function xgroup(string $subcommand, mixed ...$arguments): mixed {}
@@ -2811,6 +3480,9 @@ final class Transaction implements \Countable
     /** Counts the entries of a stream.
      *  @return $this|int */
     public function xlen(string|int $key): mixed {}
+
+    /** Gives entries back that were not dealt with. */
+    public function xnack(string|int $key, string $group, mixed ...$arguments): mixed {}
 
     /** Tells which entries wait to be acknowledged.
      *  @return $this|array */
@@ -2967,6 +3639,14 @@ final class Transaction implements \Countable
     /** Stores the members that any of the sorted sets has.
      *  @return $this|int */
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
+
+    /** As xread, with its arguments in the order of Predis' fourth form.
+     *  @return $this|?array */
+    public function xread_v4(mixed ...$arguments): mixed {}
+
+    /** As xreadgroup, and takes over what others left.
+     *  @return $this|?array */
+    public function xreadgroup_claim(mixed ...$arguments): mixed {}
 }
 
 /**

@@ -21,6 +21,7 @@ pub fn blocking_timeout(command: &Command, arguments: &[&[u8]]) -> Option<Blocki
         Blocking::No => None,
         Blocking::FirstArgument => seconds(arguments.first()?),
         Blocking::LastArgument => seconds(arguments.last()?),
+        Blocking::FifthArgument => seconds(arguments.get(4)?),
         Blocking::Wait => milliseconds(arguments.last()?),
         Blocking::BlockOption => milliseconds(block_option(arguments)?),
     }
@@ -38,6 +39,7 @@ pub fn shorter_timeout(command: &Command, arguments: &[&[u8]], left: Duration) -
         Blocking::No | Blocking::Wait => None,
         Blocking::FirstArgument => Some((0, seconds)),
         Blocking::LastArgument => Some((arguments.len() - 1, seconds)),
+        Blocking::FifthArgument => Some((4, seconds)),
         Blocking::BlockOption => {
             let position = block_position(arguments)?;
             Some((position, left.as_millis().max(1).to_string()))
@@ -110,6 +112,7 @@ mod tests {
         };
         assert_eq!(shorter("BLPOP a b 5"), Some((2, "1.250".into())));
         assert_eq!(shorter("BLMPOP 5 1 a LEFT"), Some((0, "1.250".into())));
+        assert_eq!(shorter("BLMOVEM a b LEFT RIGHT 5 COUNT 2 OBO"), Some((4, "1.250".into())));
         assert_eq!(shorter("XREAD COUNT 1 BLOCK 5000 STREAMS s $"), Some((3, "1250".into())));
         assert_eq!(shorter("BLPOP a 0"), None);
         assert_eq!(shorter("WAIT 1 5000"), None);

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::forms::{COMBINING, Form, Kind, Place};
+use super::forms::{COMBINING, Form, Kind, Place, SORTED};
 
+mod counted;
 mod streams;
+mod vectors;
 
 /// A key of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,15 @@ impl Form {
                 Place::Pending => return streams::pending(&mut words, rest).map(|()| words),
                 Place::Bits => return bits(&mut words, rest).map(|()| words),
                 Place::Loading => return loading(&mut words, rest).map(|()| words),
+                Place::Streams => return streams::of_streams(&mut words, rest).map(|()| words),
+                Place::Claiming => return streams::claiming(&mut words, rest).map(|()| words),
+                Place::Block(block) => return counted::block(&mut words, rest, block).map(|()| words),
+                Place::Vector => return vectors::addition(&mut words, rest).map(|()| words),
+                Place::Query => {
+                    let done = vectors::query(&mut words, rest)?;
+                    rest = rest.get(1..).unwrap_or_default();
+                    done
+                }
                 Place::Choice(choice) => {
                     choose(&mut words, rest.first(), choice)?;
                     true
@@ -88,9 +99,36 @@ fn by_place<'a>(
             flat(words, argument)?;
         }
         (Place::Keys | Place::Clause, Word(_) | Yes | Nothing) => return Ok(false),
-        (Place::Order, Nothing) => {}
-        (Place::Order, Word(word)) if is_name(word, places) => return Ok(false),
-        (Place::Order, _) => choose(words, Some(argument), &["ASC", "DESC"])?,
+        (Place::Unsent, Yes) => {}
+        (Place::One(choice), Word(word)) if choice.iter().any(|name| is(word, name)) => {
+            choose(words, Some(argument), choice)?;
+        }
+        (Place::One(_), Word(word)) if word.is_empty() => {}
+        (Place::One(_) | Place::Limit | Place::Patterns(_), Word(word)) if is_name(word, places) => return Ok(false),
+        (Place::One(choice), Word(_) | Yes | Array(_)) => choose(words, Some(argument), choice)?,
+        (Place::Counted(_) | Place::Rows(_) | Place::Limit, Word(_) | Yes) => return Ok(false),
+        (Place::Counted(name), Array(list)) => {
+            words.extend([Cow::Borrowed(name.as_bytes()), Cow::Owned(list.len().to_string().into_bytes())]);
+            flat(words, argument)?;
+        }
+        (Place::Rows(first), Array(list)) => counted::rows(words, list, first)?,
+        (Place::Increment, Word(word)) => match counted::increment(word) {
+            Some(name) => words.extend([Cow::Borrowed(name.as_bytes()), word.clone()]),
+            None => return Ok(false),
+        },
+        (Place::Limit, Array(list)) => {
+            if !matches!(list.first(), Some((_, Word(first))) if is(first, "LIMIT")) {
+                words.push(Cow::Borrowed(b"LIMIT"));
+            }
+            flat(words, argument)?;
+        }
+        (Place::Patterns(name), Word(_) | Array(_)) => {
+            let one = [(Key::Index(0), argument.clone())];
+            for (_, pattern) in if let Array(list) = argument { &list[..] } else { &one } {
+                words.push(Cow::Borrowed(name.as_bytes()));
+                scalar(words, pattern)?;
+            }
+        }
         (Place::Weights, Array(list)) if list.iter().any(|(key, _)| matches!(key, Key::Name(_))) => {
             named_options(words, list, COMBINING)?;
         }
@@ -101,7 +139,18 @@ fn by_place<'a>(
         }
         (Place::Weights, Word(_) | Yes) => return Ok(false),
         (
-            Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_) | Place::Weights | Place::Maybe,
+            Place::Named(_)
+            | Place::Number(_)
+            | Place::Unless(_)
+            | Place::Switch(_)
+            | Place::Weights
+            | Place::Maybe
+            | Place::One(_)
+            | Place::Counted(_)
+            | Place::Rows(_)
+            | Place::Limit
+            | Place::Patterns(_)
+            | Place::Unsent,
             Nothing,
         ) => {}
         (Place::Named(_) | Place::Number(_) | Place::Unless(_) | Place::Switch(_), Word(word))
@@ -120,6 +169,7 @@ fn by_place<'a>(
                 words.push(Cow::Borrowed(name.as_bytes()));
             }
         }
+        (Place::Named("BY"), Array(list)) => named_options(words, list, SORTED)?,
         (Place::Named(name) | Place::Number(name) | Place::Unless(name) | Place::Switch(name), Array(_)) => {
             return Err(format!("an array was given for {name}; accepted is a scalar"));
         }
@@ -132,6 +182,9 @@ fn by_place<'a>(
 fn is_name(word: &[u8], places: &[Place]) -> bool {
     places.iter().any(|place| match place {
         Place::Named(name) | Place::Number(name) | Place::Unless(name) | Place::Switch(name) => is(word, name),
+        Place::Counted(name) | Place::Patterns(name) => is(word, name),
+        Place::Limit => is(word, "LIMIT"),
+        Place::One(choice) => choice.iter().any(|name| is(word, name)),
         Place::Weights => is(word, "WEIGHTS"),
         _ => false,
     })
@@ -363,5 +416,7 @@ fn two<'b, 'a>(value: &'b Argument<'a>) -> Option<(&'b Argument<'a>, &'b Argumen
     (!matches!(first, Array(_)) && !matches!(second, Array(_))).then_some((first, second))
 }
 
+#[cfg(test)]
+mod newer_tests;
 #[cfg(test)]
 mod tests;

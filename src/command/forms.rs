@@ -3,8 +3,9 @@
 
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
-    Bits, Choice, Clause, Entry, Group, Keys, Loading, Maybe, Members, Named, Number, Options, Order, Pending, Reading,
-    Switch, Unless, Weights, Word,
+    Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading, Maybe,
+    Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch, Unless, Unsent,
+    Vector, Weights, Word,
 };
 
 /// What stands at each place of a command's arguments. Arguments behind the last place are words.
@@ -13,6 +14,10 @@ pub struct Form {
     pub(super) places: &'static [Place],
     /// Whether strings and integers are the words of the command as they stand, so that nothing has to be looked up.
     pub(super) by_words: bool,
+    /// Where an array stands for its JSON text.
+    pub(super) json: Option<usize>,
+    /// Whether a float is to be told from an integer.
+    pub(super) tells_floats: bool,
 }
 
 /// What one argument stands for.
@@ -36,8 +41,8 @@ pub(super) enum Place {
     Number(&'static str),
     /// A list of words that belong together. A scalar is the first of them, and only words follow it.
     Clause,
-    /// `ASC`, `DESC` or nothing.
-    Order,
+    /// One of these words, or nothing.
+    One(&'static [&'static str]),
     /// As `Named`, but -1 says nothing either.
     Unless(&'static str),
     /// Whether this word is sent.
@@ -56,8 +61,47 @@ pub(super) enum Place {
     Pending,
     /// This and all that follow: an array of offsets by encoding, or words.
     Bits,
+    /// A list that is sent behind this name and its length, or nothing. At a scalar only words follow.
+    Counted(&'static str),
+    /// A list of lists of words, which begin with one of these if there are any. At a scalar only words follow.
+    Rows(&'static [&'static str]),
+    /// A number, in front of which is said whether it is an integer. At another word only words follow.
+    Increment,
+    /// A list of an offset and a count, or nothing.
+    Limit,
+    /// A pattern or a list of them; this name is sent in front of each.
+    Patterns(&'static str),
+    /// A word, or an array that stands for its JSON text.
+    Json,
+    /// What is not for the server.
+    Unsent,
+    /// This and all that follow: a list or an array of pairs, which is counted, and words of these sets; or words.
+    Block(Words),
+    /// This and all that follow: a vector, an element and options by place; or words.
+    Vector,
+    /// A vector or an element, and whether it is an element.
+    Query,
+    /// This and all that follow: ids by stream, a count, milliseconds to wait and two bounds, or nothing for each; or words.
+    Streams,
+    /// This and all that follow: group, consumer, ids by stream, count, milliseconds to wait, whether `NOACK` is sent, and
+    /// how idle an entry must be that is taken over; or words.
+    Claiming,
     /// This and all that follow: `LOAD`, code and whether it replaces another; or words.
     Loading,
+}
+
+/// The words that may stand beside a counted list: of each set one or none, in this order. The value of a word that has
+/// one follows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    /// What is sent in front of the number.
+    pub name: Option<&'static str>,
+    /// Whether the keys of the array are sent, too.
+    pub pairs: bool,
+    /// Whether the words of the sets are sent in front of the list.
+    pub before: bool,
+    /// Sets of words; true where a value follows.
+    pub sets: &'static [&'static [(&'static str, bool)]],
 }
 
 /// What an option of an array has as its value.
@@ -79,12 +123,30 @@ pub(super) enum Kind {
 
 impl Form {
     const fn new(places: &'static [Place]) -> Form {
-        let (mut by_words, mut index) = (true, 0);
+        let mut form = Form { places, by_words: true, json: None, tells_floats: false };
+        let mut index = 0;
         while index < places.len() {
-            by_words = by_words && matches!(places[index], Word | Maybe | Members | Options(_));
+            match places[index] {
+                Word | Maybe | Members | Options(_) | Unsent => {}
+                Json => form.json = Some(index),
+                // Attributes are the last but one of what may stand there.
+                Vector => (form.by_words, form.json) = (false, Some(ATTRIBUTES)),
+                Increment => (form.by_words, form.tells_floats) = (false, true),
+                _ => form.by_words = false,
+            }
             index += 1;
         }
-        Form { places, by_words }
+        form
+    }
+
+    /// Where an array stands for its JSON text.
+    pub fn json(&self) -> Option<usize> {
+        self.json
+    }
+
+    /// Whether a float is to be told from an integer.
+    pub fn tells_floats(&self) -> bool {
+        self.tells_floats
     }
 
     /// Whether strings and integers can be sent as they stand.
@@ -94,6 +156,12 @@ impl Form {
     }
 }
 
+/// Where the attributes of `VADD` stand.
+const ATTRIBUTES: usize = 7;
+const LASTING: &[(&str, bool)] = &[("EX", true), ("PX", true), ("EXAT", true), ("PXAT", true), ("KEEPTTL", false)];
+const ENDING: &[(&str, bool)] = &[("EX", true), ("PX", true), ("EXAT", true), ("PXAT", true), ("PERSIST", false)];
+const FIELDS: Words = Words { name: Some("FIELDS"), pairs: false, before: true, sets: &[] };
+
 macro_rules! forms {
     ($($name:ident: $($place:expr),+;)*) => {
         $(pub(super) static $name: Form = Form::new(&[$($place),+]);)*
@@ -101,7 +169,11 @@ macro_rules! forms {
 }
 
 const SCORED_RANGE: Place = Options(&[("WITHSCORES", Flag), ("LIMIT", Two)]);
+const ORDER: &[&str] = &["ASC", "DESC"];
 const SCAN_OPTIONS: Place = Options(&[("MATCH", Value), ("COUNT", Value)]);
+/// The options of `SORT_RO` in one array.
+pub(super) const SORTED: &[(&str, Kind)] =
+    &[("BY", Value), ("LIMIT", Two), ("GET", Each), ("SORT", Bare), ("ALPHA", Flag)];
 const SORTING: Place =
     Options(&[("BY", Value), ("LIMIT", Two), ("GET", Each), ("SORT", Bare), ("ALPHA", Flag), ("STORE", Value)]);
 const AROUND: Place = Options(&[
@@ -120,10 +192,16 @@ pub(super) const COMBINING: &[(&str, Kind)] = &[("WEIGHTS", Kind::All), ("AGGREG
 pub(super) const ADDING: &[(&str, Kind)] = &[("NOMKSTREAM", Flag), ("TRIM", Bare), ("LIMIT", Value)];
 
 forms! {
+    ARGREP: Word, Word, Word, Rows(&["EXACT", "MATCH", "GLOB", "RE"]), One(&["AND", "OR"]), Named("LIMIT"), Switch("WITHVALUES"), Switch("NOCASE");
+    ARINFO: Word, Switch("FULL");
+    ARLASTITEMS: Word, Word, Switch("REV");
+    AROP: Word, Word, Word, One(&["SUM", "MIN", "MAX", "AND", "OR", "XOR", "MATCH", "USED"]);
+    ARSCAN: Word, Word, Word, Named("LIMIT");
     AUTH: Word, Maybe;
     BITCOUNT: Word, Maybe, Maybe, Maybe;
     BITFIELDRO: Word, Bits;
     BITPOS: Word, Word, Maybe, Maybe, Maybe;
+    BLMOVEM: Word, Word, Word, Word, Word, One(&["COUNT", "EXACTLY"]), Maybe, One(&["OBO", "BULK"]);
     BLMPOP: Word, Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     BZMPOP: Word, Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
     COPY: Word, Word, Unless("DB"), Switch("REPLACE");
@@ -134,17 +212,26 @@ forms! {
     GEODIST: Word, Word, Word, Maybe;
     GEORADIUS: Word, Word, Word, Word, Word, AROUND;
     GEORADIUSBYMEMBER: Word, Word, Word, Word, AROUND;
-    GEOSEARCH: Word, Clause, Clause, Order, Unless("COUNT"), Switch("ANY"), Switch("WITHCOORD"), Switch("WITHDIST"), Switch("WITHHASH");
-    GEOSEARCHSTORE: Word, Word, Clause, Clause, Order, Unless("COUNT"), Switch("ANY"), Switch("STOREDIST");
+    GEOSEARCH: Word, Clause, Clause, One(ORDER), Unless("COUNT"), Switch("ANY"), Switch("WITHCOORD"), Switch("WITHDIST"), Switch("WITHHASH");
+    GEOSEARCHSTORE: Word, Word, Clause, Clause, One(ORDER), Unless("COUNT"), Switch("ANY"), Switch("STOREDIST");
     GETEX: Word, Options(&[("EX", Value), ("PX", Value), ("EXAT", Value), ("PXAT", Value), ("PERSIST", Flag)]);
+    HASHSCAN: Word, Word, Options(&[("MATCH", Value), ("COUNT", Value), ("NOVALUES", Flag)]);
+    HEXPIRE: Word, Word, Block(Words { sets: &[&[("NX", false), ("XX", false), ("GT", false), ("LT", false)]], ..FIELDS });
+    HFIELDS: Word, Block(FIELDS);
+    HGETEX: Word, Block(Words { sets: &[ENDING], ..FIELDS });
+    HOTKEYS: Word, Counted("METRICS"), Named("COUNT"), Named("DURATION"), Named("SAMPLE"), Counted("SLOTS");
+    HSETEX: Word, Block(Words { pairs: true, sets: &[&[("FNX", false), ("FXX", false)], LASTING], ..FIELDS });
     HRANDFIELD: Word, Maybe, Switch("WITHVALUES");
+    INCREX: Word, Increment, Named("LBOUND"), Named("UBOUND"), Switch("SATURATE"), One(&["EX", "PX", "EXAT", "PXAT", "PERSIST"]), Maybe, Switch("ENX");
     KEYSCAN: Word, Word, SCAN_OPTIONS;
     LCS: Word, Word, Switch("LEN"), Switch("IDX"), Named("MINMATCHLEN"), Switch("WITHMATCHLEN");
     LEXRANGE: Word, Word, Word, Options(&[("LIMIT", Two)]);
+    LMOVEM: Word, Word, Word, Word, One(&["COUNT", "EXACTLY"]), Maybe, One(&["OBO", "BULK"]);
     LMPOP: Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     LPOS: Word, Word, Options(&[("RANK", Value), ("COUNT", Value), ("MAXLEN", Value)]);
     MAYBE: Maybe;
     MIGRATE: Word, Word, Word, Word, Word, Options(&[("COPY", Flag), ("REPLACE", Flag)]);
+    MSETEX: Block(Words { name: None, pairs: true, before: false, sets: &[&[("NX", false), ("XX", false)], LASTING] });
     SCAN: Word, Options(&[("MATCH", Value), ("COUNT", Value), ("TYPE", Value)]);
     SCORERANGE: Word, Word, Word, SCORED_RANGE;
     SET: Word, Word, Options(&[
@@ -159,7 +246,21 @@ forms! {
     ]);
     INTERCARD: Keys, Named("LIMIT");
     SORT: Word, SORTING;
+    SORTRO: Word, Named("BY"), Limit, Patterns("GET"), One(ORDER), Switch("ALPHA");
+    UNIONCARD: Keys, Switch("APPROX"), Named("LIMIT");
+    VADD: Word, Vector;
+    VEMB: Word, Word, Switch("RAW");
+    VGETATTR: Word, Word, Unsent;
+    VLINKS: Word, Word, Switch("WITHSCORES");
+    VSETATTR: Word, Word, Json;
+    VSIM: Word, Query, Switch("WITHSCORES"), Named("COUNT"), Named("EPSILON"), Named("EF"), Named("FILTER"), Named("FILTER-EF"), Switch("TRUTH"), Switch("NOTHREAD");
+    VRANGE: Word, Word, Word, Maybe;
+    WORDROWS: Word, Rows(&[]);
     XADD: Word, Entry;
+    XCFGSET: Word, Named("IDMP-DURATION"), Named("IDMP-MAXSIZE");
+    XNACK: Word, Word, One(&["SILENT", "FAIL", "FATAL"]), Counted("IDS"), Named("RETRYCOUNT"), Switch("FORCE");
+    XREADFOUR: Streams;
+    XREADGROUPCLAIM: Claiming;
     XCLAIM: Word, Word, Word, Word, Word, Number("IDLE"), Number("TIME"), Number("RETRYCOUNT"), Switch("FORCE"), Switch("JUSTID");
     XPENDING: Word, Word, Pending;
     XREAD: Reading;

@@ -52,6 +52,9 @@ RISKS = {
     "expire": "Risk::Expire",
     "function-load": "Risk::FunctionLoad",
     "function-restore": "Risk::FunctionRestore",
+    "hash-expire": "Risk::HashExpire",
+    "hash-set": "Risk::HashSet",
+    "many-set": "Risk::ManySet",
     "georadius": "Risk::GeoRadius(5)",
     "georadiusbymember": "Risk::GeoRadius(4)",
     "restore": "Risk::Restore",
@@ -66,6 +69,7 @@ RISKS = {
 BLOCKING = {
     "last-argument": "Blocking::LastArgument",
     "first-argument": "Blocking::FirstArgument",
+    "fifth-argument": "Blocking::FifthArgument",
     "block-option": "Blocking::BlockOption",
     "wait": "Blocking::Wait",
 }

@@ -187,6 +187,12 @@ pub enum Risk {
     FunctionLoad,
     /// `FUNCTION RESTORE` and its policy.
     FunctionRestore,
+    /// `HEXPIRE` and its kin, with or without a condition.
+    HashExpire,
+    /// `HSETEX`, with or without a condition.
+    HashSet,
+    /// `MSETEX`, with or without a condition.
+    ManySet,
     /// `GEORADIUS` and its kin, which may store; the number of words before the options.
     GeoRadius(u8),
     /// `RESTORE`, with or without `REPLACE`.
@@ -216,6 +222,8 @@ pub enum Blocking {
     LastArgument,
     /// Seconds, first argument.
     FirstArgument,
+    /// Seconds, fifth argument.
+    FifthArgument,
     /// Milliseconds after the word `BLOCK`.
     BlockOption,
     /// Milliseconds, last argument of `WAIT`.

@@ -127,6 +127,46 @@ pub(super) fn expire(words: Words) -> Hazard {
     found
 }
 
+/// `key time [NX | XX | GT | LT] FIELDS n field ...`: the reply has a number for each field, so none of it is a telltale.
+pub(super) fn hash_expire(words: Words) -> Hazard {
+    match words {
+        [_, _, fields, ..] if is(fields, "FIELDS") => LAST_WINS,
+        _ => ACCUMULATING,
+    }
+}
+
+/// `key [FNX | FXX] [EX n | PX n | EXAT n | PXAT n | KEEPTTL] FIELDS n field value ...`
+pub(super) fn hash_set(words: Words) -> Hazard {
+    let known =
+        &[("FXX", 0), ("FNX", 0), ("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0), ("FIELDS", 0)];
+    let mut found = LAST_WINS;
+    for option in options(words, 1, known).into_iter().flatten() {
+        match option {
+            Some(("FIELDS", _)) => return found,
+            Some(("FNX", _)) => found = Hazard::checked(Telltale::Zero),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    ACCUMULATING
+}
+
+/// `n key value ... [NX | XX] [EX n | PX n | EXAT n | PXAT n | KEEPTTL]`
+pub(super) fn many_set(words: Words) -> Hazard {
+    let known = &[("NX", 0), ("XX", 0), ("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0)];
+    let pairs = words.first().and_then(|count| number::<usize>(count)?.checked_mul(2)?.checked_add(1));
+    let Some(options) = pairs.and_then(|before| options(words, before, known)) else { return ACCUMULATING };
+    let mut found = LAST_WINS;
+    for option in options {
+        match option {
+            Some(("NX", _)) => found = Hazard::checked(Telltale::Zero),
+            Some(_) => {}
+            None => return ACCUMULATING,
+        }
+    }
+    found
+}
+
 /// `key (longitude latitude | member) radius unit [options]`: it stores only if it is told to.
 pub(super) fn georadius(words: Words, before_options: usize) -> Hazard {
     let known = &[
@@ -164,14 +204,28 @@ fn read_unless_stored(words: Words, options: Option<Options>) -> Hazard {
     found
 }
 
-/// `key value [NX | XX] [GET] [EX n | PX n | EXAT n | PXAT n | KEEPTTL]`
+/// `key value [NX | XX | IFEQ v | IFNE v | IFDEQ d | IFDNE d] [GET] [EX n | PX n | EXAT n | PXAT n | KEEPTTL]`: a condition
+/// on the old value is one on the new value the second time, so a nil then says nothing.
 pub(super) fn set(words: Words) -> Hazard {
-    let known = &[("NX", 0), ("XX", 0), ("GET", 0), ("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0)];
+    let known = &[
+        ("NX", 0),
+        ("XX", 0),
+        ("IFEQ", 1),
+        ("IFNE", 1),
+        ("IFDEQ", 1),
+        ("IFDNE", 1),
+        ("GET", 0),
+        ("EX", 1),
+        ("PX", 1),
+        ("EXAT", 1),
+        ("PXAT", 1),
+        ("KEEPTTL", 0),
+    ];
     let Some(options) = options(words, 2, known) else { return ACCUMULATING };
     let mut found = LAST_WINS;
     for option in options {
         match option {
-            Some(("NX", _)) => found = Hazard::checked(Telltale::Nil),
+            Some(("NX" | "IFEQ" | "IFNE" | "IFDEQ" | "IFDNE", _)) => found = Hazard::checked(Telltale::Nil),
             // The reply is the old value, which the first application has overwritten.
             Some(("GET", _)) | None => return ACCUMULATING,
             Some(_) => {}

@@ -41,7 +41,7 @@ const ACL_SUBCOMMANDS: [Subcommand; 13] = [
     subcommand("WHOAMI", &[LOADING, NOSCRIPT, STALE]),
 ];
 
-const CLIENT_SUBCOMMANDS: [Subcommand; 17] = [
+const CLIENT_SUBCOMMANDS: [Subcommand; 18] = [
     subcommand("CACHING", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     subcommand("GETNAME", &[LOADING, NOSCRIPT, STALE]),
     subcommand("GETREDIR", &[LOADING, NOSCRIPT, STALE]),
@@ -54,6 +54,7 @@ const CLIENT_SUBCOMMANDS: [Subcommand; 17] = [
     subcommand("NO-TOUCH", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     subcommand("PAUSE", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
     subcommand("REPLY", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)).effect(Effect::Refused),
+    subcommand("SETINFO", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     subcommand("SETNAME", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     subcommand("TRACKING", &[LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     subcommand("TRACKINGINFO", &[LOADING, NOSCRIPT, STALE]),
@@ -61,7 +62,7 @@ const CLIENT_SUBCOMMANDS: [Subcommand; 17] = [
     subcommand("UNPAUSE", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
 ];
 
-const CLUSTER_SUBCOMMANDS: [Subcommand; 27] = [
+const CLUSTER_SUBCOMMANDS: [Subcommand; 30] = [
     subcommand("ADDSLOTS", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
     subcommand("ADDSLOTSRANGE", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
     subcommand("BUMPEPOCH", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
@@ -78,7 +79,9 @@ const CLUSTER_SUBCOMMANDS: [Subcommand; 27] = [
     subcommand("KEYSLOT", &[STALE]),
     subcommand("LINKS", &[STALE]),
     subcommand("MEET", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("MIGRATION", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
     subcommand("MYID", &[STALE]),
+    subcommand("MYSHARDID", &[LOADING, STALE]),
     subcommand("NODES", &[STALE]),
     subcommand("REPLICAS", &[ADMIN, STALE]),
     subcommand("REPLICATE", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
@@ -88,6 +91,7 @@ const CLUSTER_SUBCOMMANDS: [Subcommand; 27] = [
     subcommand("SETSLOT", &[ADMIN, NO_ASYNC_LOADING, STALE]).risk(Risk::Fixed(Rank::Never)),
     subcommand("SHARDS", &[STALE]),
     subcommand("SLAVES", &[ADMIN, STALE]),
+    subcommand("SLOT-STATS", &[LOADING, STALE]),
     subcommand("SLOTS", &[STALE]),
 ];
 
@@ -119,6 +123,22 @@ const FUNCTION_SUBCOMMANDS: [Subcommand; 9] = [
     subcommand("LOAD", &[DENYOOM, NOSCRIPT, WRITE]).risk(Risk::FunctionLoad),
     subcommand("RESTORE", &[DENYOOM, NOSCRIPT, WRITE]).risk(Risk::FunctionRestore),
     subcommand("STATS", &[ALLOW_BUSY, NOSCRIPT]),
+];
+
+const HIMPORT_SUBCOMMANDS: [Subcommand; 5] = [
+    subcommand("DISCARD", &[]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
+    subcommand("DISCARDALL", &[]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
+    subcommand("HELP", &[LOADING, STALE]),
+    subcommand("PREPARE", &[DENYOOM]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
+    subcommand("SET", &[DENYOOM, WRITE]).keys(2, 2, 1).risk(Risk::Fixed(Rank::LastWins)),
+];
+
+const HOTKEYS_SUBCOMMANDS: [Subcommand; 5] = [
+    subcommand("GET", &[ADMIN, NOSCRIPT]).reply(Shape::HotKeys),
+    subcommand("HELP", &[LOADING, STALE]),
+    subcommand("RESET", &[ADMIN, NOSCRIPT]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("START", &[ADMIN, NOSCRIPT]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("STOP", &[ADMIN, NOSCRIPT]).risk(Risk::Fixed(Rank::Never)),
 ];
 
 const LATENCY_SUBCOMMANDS: [Subcommand; 7] = [
@@ -174,6 +194,30 @@ const SCRIPT_SUBCOMMANDS: [Subcommand; 6] = [
     subcommand("LOAD", &[NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)),
 ];
 
+const SENTINEL_SUBCOMMANDS: [Subcommand; 21] = [
+    subcommand("CKQUORUM", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("CONFIG", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("DEBUG", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("FAILOVER", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("FLUSHCONFIG", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("GET-MASTER-ADDR-BY-NAME", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("HELP", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("INFO-CACHE", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("IS-MASTER-DOWN-BY-ADDR", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("MASTER", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("MASTERS", &[ADMIN, LOADING, NOSCRIPT, STALE]).reply(Shape::Nodes),
+    subcommand("MONITOR", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("MYID", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("PENDING-SCRIPTS", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("REMOVE", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("REPLICAS", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("RESET", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("SENTINELS", &[ADMIN, LOADING, NOSCRIPT, STALE]),
+    subcommand("SET", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("SIMULATE-FAILURE", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::Never)),
+    subcommand("SLAVES", &[ADMIN, LOADING, NOSCRIPT, STALE]).reply(Shape::Nodes),
+];
+
 const SLOWLOG_SUBCOMMANDS: [Subcommand; 4] = [
     subcommand("GET", &[ADMIN, LOADING, STALE]).reply(Shape::SlowLog),
     subcommand("HELP", &[LOADING, STALE]),
@@ -198,12 +242,41 @@ const XINFO_SUBCOMMANDS: [Subcommand; 4] = [
 ];
 
 /// How many rows have a name of their own. Those come first; the others are further methods for some of them.
-pub(super) const NAMED: usize = 243;
+pub(super) const NAMED: usize = 299;
 
 /// All commands, sorted by name, and behind them the further methods.
-pub static COMMANDS: [Command; 243] = [
+pub static COMMANDS: [Command; 301] = [
     command("ACL", "acl", -2, &[]).risk(Risk::Subcommand).subcommands(&ACL_SUBCOMMANDS),
     command("APPEND", "append", 3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("ARCOUNT", "arcount", 2, &[FAST, READONLY]).keys(1, 1, 1),
+    command("ARDEL", "ardel", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("ARDELRANGE", "ardelrange", -4, &[WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::WORDROWS)),
+    command("ARGET", "arget", 3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("ARGETRANGE", "argetrange", 4, &[READONLY]).keys(1, 1, 1),
+    command("ARGREP", "argrep", -6, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::ARGREP)),
+    command("ARINFO", "arinfo", -2, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::ARINFO))
+        .reply(Shape::Pairs),
+    command("ARINSERT", "arinsert", -3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("ARLASTITEMS", "arlastitems", -3, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::ARLASTITEMS)),
+    command("ARLEN", "arlen", 2, &[FAST, READONLY]).keys(1, 1, 1),
+    command("ARMGET", "armget", -3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("ARMSET", "armset", -4, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Pairs),
+    command("ARNEXT", "arnext", 2, &[FAST, READONLY]).keys(1, 1, 1),
+    command("AROP", "arop", -5, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::AROP)),
+    command("ARRING", "arring", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("ARSCAN", "arscan", -4, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::ARSCAN)),
+    command("ARSEEK", "arseek", 3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("ARSET", "arset", -4, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("ASKING", "asking", 1, &[FAST]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Pin),
     command("AUTH", "auth", -2, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, NO_AUTH, STALE])
         .risk(Risk::Fixed(Rank::LastWins))
@@ -227,6 +300,10 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 2, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
         .blocking(Blocking::LastArgument),
+    command("BLMOVEM", "blmovem", -6, &[BLOCKING, DENYOOM, WRITE])
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .blocking(Blocking::FifthArgument)
+        .arguments(Arguments::Form(&forms::BLMOVEM)),
     command("BLMPOP", "blmpop", -5, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
         .blocking(Blocking::FirstArgument)
@@ -272,6 +349,7 @@ pub static COMMANDS: [Command; 243] = [
     command("DECR", "decr", 2, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("DECRBY", "decrby", 3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("DEL", "del", -2, &[WRITE]).keys(1, -1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("DELEX", "delex", -2, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Zero)),
     command("DIGEST", "digest", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("DISCARD", "discard", 1, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, STALE])
         .risk(Risk::Fixed(Rank::Never))
@@ -358,8 +436,28 @@ pub static COMMANDS: [Command; 243] = [
         .risk(Risk::Fixed(Rank::Never))
         .effect(Effect::Refused),
     command("HEXISTS", "hexists", 3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("HEXPIRE", "hexpire", -6, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::HashExpire)
+        .arguments(Arguments::Form(&forms::HEXPIRE)),
+    command("HEXPIREAT", "hexpireat", -6, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::HashExpire)
+        .arguments(Arguments::Form(&forms::HEXPIRE)),
+    command("HEXPIRETIME", "hexpiretime", -5, &[FAST, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::HFIELDS)),
     command("HGET", "hget", 3, &[FAST, READONLY]).keys(1, 1, 1),
     command("HGETALL", "hgetall", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("HGETDEL", "hgetdel", -5, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::HFIELDS)),
+    command("HGETEX", "hgetex", -5, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::HGETEX)),
+    command("HIMPORT", "himport", -2, &[]).risk(Risk::Subcommand).effect(Effect::Pin).subcommands(&HIMPORT_SUBCOMMANDS),
     command("HINCRBY", "hincrby", 4, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("HINCRBYFLOAT", "hincrbyfloat", 4, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
@@ -371,23 +469,53 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::LastWins))
         .arguments(Arguments::Pairs),
+    command("HOTKEYS", "hotkeys", -2, &[])
+        .risk(Risk::Subcommand)
+        .arguments(Arguments::Form(&forms::HOTKEYS))
+        .subcommands(&HOTKEYS_SUBCOMMANDS),
+    command("HPERSIST", "hpersist", -5, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::HFIELDS)),
+    command("HPEXPIRE", "hpexpire", -6, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::HashExpire)
+        .arguments(Arguments::Form(&forms::HEXPIRE)),
+    command("HPEXPIREAT", "hpexpireat", -6, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::HashExpire)
+        .arguments(Arguments::Form(&forms::HEXPIRE)),
+    command("HPEXPIRETIME", "hpexpiretime", -5, &[FAST, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::HFIELDS)),
+    command("HPTTL", "hpttl", -5, &[FAST, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::HFIELDS)),
     command("HRANDFIELD", "hrandfield", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::HRANDFIELD)),
     command("HSCAN", "hscan", -3, &[READONLY])
         .keys(1, 1, 1)
-        .arguments(Arguments::Form(&forms::KEYSCAN))
+        .arguments(Arguments::Form(&forms::HASHSCAN))
         .reply(Shape::HashScan),
     command("HSET", "hset", -4, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::LastWins))
         .arguments(Arguments::Pairs),
+    command("HSETEX", "hsetex", -6, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::HashSet)
+        .arguments(Arguments::Form(&forms::HSETEX)),
     command("HSETNX", "hsetnx", 4, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Zero)),
     command("HSTRLEN", "hstrlen", 3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("HTTL", "httl", -5, &[FAST, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::HFIELDS)),
     command("HVALS", "hvals", 2, &[READONLY]).keys(1, 1, 1),
     command("INCR", "incr", 2, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("INCRBY", "incrby", 3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("INCRBYFLOAT", "incrbyfloat", 3, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating)),
+    command("INCREX", "increx", -2, &[DENYOOM, FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::INCREX))
+        .reply(Shape::Numbers),
     command("INFO", "info", -1, &[LOADING, STALE]).reply(Shape::Sections),
     command("KEYS", "keys", 2, &[READONLY]),
     command("LASTSAVE", "lastsave", 1, &[FAST, LOADING, STALE]),
@@ -397,6 +525,9 @@ pub static COMMANDS: [Command; 243] = [
     command("LINSERT", "linsert", 5, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("LLEN", "llen", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("LMOVE", "lmove", 5, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("LMOVEM", "lmovem", -5, &[DENYOOM, WRITE])
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::LMOVEM)),
     command("LMPOP", "lmpop", -4, &[MOVABLE_KEYS, WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
         .arguments(Arguments::Form(&forms::LMPOP))
@@ -428,6 +559,9 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, -1, 2)
         .risk(Risk::Fixed(Rank::LastWins))
         .arguments(Arguments::Pairs),
+    command("MSETEX", "msetex", -4, &[DENYOOM, MOVABLE_KEYS, WRITE])
+        .risk(Risk::ManySet)
+        .arguments(Arguments::Form(&forms::MSETEX)),
     command("MSETNX", "msetnx", -3, &[DENYOOM, WRITE])
         .keys(1, -1, 2)
         .risk(Risk::Checked(Telltale::Zero))
@@ -496,8 +630,12 @@ pub static COMMANDS: [Command; 243] = [
     command("SCARD", "scard", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("SCRIPT", "script", -2, &[]).risk(Risk::Subcommand).subcommands(&SCRIPT_SUBCOMMANDS),
     command("SDIFF", "sdiff", -2, &[READONLY]).keys(1, -1, 1),
+    command("SDIFFCARD", "sdiffcard", -3, &[MOVABLE_KEYS, READONLY]).arguments(Arguments::Form(&forms::INTERCARD)),
     command("SDIFFSTORE", "sdiffstore", -3, &[DENYOOM, WRITE]).keys(1, -1, 1).risk(Risk::StoreRest),
     command("SELECT", "select", 2, &[FAST, LOADING, STALE]).risk(Risk::Fixed(Rank::LastWins)).effect(Effect::Select),
+    command("SENTINEL", "sentinel", -2, &[ADMIN, LOADING, NOSCRIPT, STALE])
+        .risk(Risk::Subcommand)
+        .subcommands(&SENTINEL_SUBCOMMANDS),
     command("SET", "set", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Set).arguments(Arguments::Form(&forms::SET)),
     command("SETBIT", "setbit", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("SETEX", "setex", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
@@ -518,7 +656,9 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 1, 1)
         .risk(Risk::Sort)
         .arguments(Arguments::Form(&forms::SORT)),
-    command("SORT_RO", "sort_ro", -2, &[MOVABLE_KEYS, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::SORT)),
+    command("SORT_RO", "sort_ro", -2, &[MOVABLE_KEYS, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::SORTRO)),
     command("SPOP", "spop", -2, &[FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
@@ -537,6 +677,7 @@ pub static COMMANDS: [Command; 243] = [
         .effect(Effect::Refused),
     command("SUBSTR", "substr", 4, &[READONLY]).keys(1, 1, 1),
     command("SUNION", "sunion", -2, &[READONLY]).keys(1, -1, 1),
+    command("SUNIONCARD", "sunioncard", -3, &[MOVABLE_KEYS, READONLY]).arguments(Arguments::Form(&forms::UNIONCARD)),
     command("SUNIONSTORE", "sunionstore", -3, &[DENYOOM, WRITE]).keys(1, -1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("SUNSUBSCRIBE", "sunsubscribe", -1, &[LOADING, NOSCRIPT, PUBSUB, STALE])
         .keys(1, -1, 1)
@@ -557,14 +698,47 @@ pub static COMMANDS: [Command; 243] = [
     command("UNWATCH", "unwatch", 1, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, STALE])
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Unwatch),
+    command("VADD", "vadd", -5, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::VADD))
+        .reply(Shape::Truth),
     command("VCARD", "vcard", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("VDIM", "vdim", 2, &[FAST, READONLY]).keys(1, 1, 1),
+    command("VEMB", "vemb", -3, &[FAST, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::VEMB))
+        .reply(Shape::Vector),
+    command("VGETATTR", "vgetattr", -3, &[FAST, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::VGETATTR))
+        .reply(Shape::Json),
+    command("VINFO", "vinfo", 2, &[FAST, READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("VISMEMBER", "vismember", 3, &[FAST, READONLY]).keys(1, 1, 1),
+    command("VLINKS", "vlinks", -3, &[FAST, READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::VLINKS))
+        .reply(Shape::Neighbours),
+    command("VRANDMEMBER", "vrandmember", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::COUNTED)),
+    command("VRANGE", "vrange", -4, &[FAST, READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::VRANGE)),
+    command("VREM", "vrem", 3, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)).reply(Shape::Truth),
+    command("VSETATTR", "vsetattr", 4, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::VSETATTR))
+        .reply(Shape::Truth),
+    command("VSIM", "vsim", -4, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::VSIM))
+        .reply(Shape::Similar),
     command("WAIT", "wait", 3, &[NOSCRIPT]).risk(Risk::Fixed(Rank::Never)).blocking(Blocking::Wait),
+    command("WAITAOF", "waitaof", 4, &[BLOCKING]).risk(Risk::Fixed(Rank::Never)).blocking(Blocking::Wait),
     command("WATCH", "watch", -2, &[ALLOW_BUSY, FAST, LOADING, NOSCRIPT, STALE])
         .keys(1, -1, 1)
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Watch),
     command("XACK", "xack", -4, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("XACKDEL", "xackdel", -6, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("XADD", "xadd", -5, &[DENYOOM, FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::XAdd)
@@ -573,15 +747,24 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
         .arguments(Arguments::Form(&forms::XAUTOCLAIM)),
+    command("XCFGSET", "xcfgset", -2, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::XCFGSET)),
     command("XCLAIM", "xclaim", -6, &[FAST, WRITE])
         .keys(1, 1, 1)
         .risk(Risk::Fixed(Rank::Accumulating))
         .arguments(Arguments::Form(&forms::XCLAIM))
         .reply(Shape::Entries),
     command("XDEL", "xdel", -3, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("XDELEX", "xdelex", -5, &[FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("XGROUP", "xgroup", -2, &[]).risk(Risk::Subcommand).subcommands(&XGROUP_SUBCOMMANDS),
     command("XINFO", "xinfo", -2, &[]).risk(Risk::Subcommand).subcommands(&XINFO_SUBCOMMANDS),
     command("XLEN", "xlen", 2, &[FAST, READONLY]).keys(1, 1, 1),
+    command("XNACK", "xnack", -7, &[FAST, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::XNACK)),
     command("XPENDING", "xpending", -3, &[READONLY])
         .keys(1, 1, 1)
         .arguments(Arguments::Form(&forms::XPENDING))
@@ -691,6 +874,14 @@ pub static COMMANDS: [Command; 243] = [
         .keys(1, 1, 1)
         .risk(Risk::StoreCounted)
         .arguments(Arguments::Form(&forms::ZUNIONSTORE)),
+    command("XREAD", "xread_v4", -4, &[BLOCKING, MOVABLE_KEYS, READONLY])
+        .blocking(Blocking::BlockOption)
+        .arguments(Arguments::Form(&forms::XREADFOUR))
+        .reply(Shape::Streams),
+    command("XREADGROUP", "xreadgroup_claim", -7, &[BLOCKING, MOVABLE_KEYS, WRITE])
+        .risk(Risk::Fixed(Rank::Never))
+        .blocking(Blocking::BlockOption)
+        .arguments(Arguments::Form(&forms::XREADGROUPCLAIM)),
 ];
 
 /// Hands the index of every row to the macro `$callback`, which can then make one item per command.
@@ -706,7 +897,9 @@ macro_rules! with_command_indices {
             152 153 154 155 156 157 158 159 160 161 162 163 164 165 166 167 168 169 170 171 172 173 174 175 176
             177 178 179 180 181 182 183 184 185 186 187 188 189 190 191 192 193 194 195 196 197 198 199 200 201
             202 203 204 205 206 207 208 209 210 211 212 213 214 215 216 217 218 219 220 221 222 223 224 225 226
-            227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242
+            227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243 244 245 246 247 248 249 250 251
+            252 253 254 255 256 257 258 259 260 261 262 263 264 265 266 267 268 269 270 271 272 273 274 275 276
+            277 278 279 280 281 282 283 284 285 286 287 288 289 290 291 292 293 294 295 296 297 298 299 300
         }
     };
 }

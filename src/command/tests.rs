@@ -77,8 +77,8 @@ fn what_the_server_flags_readonly_is_a_read() {
 fn associative_arrays_go_in_and_come_out_where_pairs_are() {
     let with =
         |found: fn(&Command) -> bool| -> Vec<_> { all().iter().filter(|row| found(row)).map(|row| row.name).collect() };
-    assert_eq!(with(|row| row.arguments == Arguments::Pairs), ["HMSET", "HSET", "MSET", "MSETNX"]);
-    assert_eq!(with(|row| row.reply == Shape::Pairs), ["BLMPOP", "HGETALL", "LMPOP"]);
+    assert_eq!(with(|row| row.arguments == Arguments::Pairs), ["ARMSET", "HMSET", "HSET", "MSET", "MSETNX"]);
+    assert_eq!(with(|row| row.reply == Shape::Pairs), ["ARINFO", "BLMPOP", "HGETALL", "LMPOP", "VINFO"]);
     let with_subcommand: Vec<_> = all()
         .iter()
         .flat_map(|row| row.subcommands.iter().map(move |sub| (row.name, sub)))

@@ -9,6 +9,7 @@ use crate::command::{Argument, Arguments, Form};
 use crate::resp::Frame;
 
 use super::elements::{Elements, Key};
+use super::json;
 use super::zend::{self, Value};
 
 /// Why arguments cannot become words.
@@ -70,8 +71,20 @@ fn is_word(value: &Value) -> bool {
 
 #[cold]
 fn by_form(frame: &mut Frame, arguments: &[Value], form: &Form) -> Result<(), Unfit> {
-    let arguments: Vec<_> =
-        arguments.iter().map(|argument| seen(zend::deref(argument), 0)).collect::<Result<_, _>>()?;
+    let by_place = |(place, argument)| match zend::deref(argument) {
+        array if form.json() == Some(place) && zend::type_of(array) == zend::IS_ARRAY => {
+            json::encode(array).map(|text| Argument::Word(Cow::Owned(text))).map_err(Unfit::Shape)
+        }
+        float if form.tells_floats() && zend::type_of(float) == zend::IS_DOUBLE => {
+            let mut text = text_of(float);
+            if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+                text.extend_from_slice(b".0");
+            }
+            Ok(Argument::Word(Cow::Owned(text)))
+        }
+        other => seen(other, 0),
+    };
+    let arguments: Vec<_> = arguments.iter().enumerate().map(by_place).collect::<Result<_, _>>()?;
     for word in form.words(&arguments).map_err(Unfit::Shape)? {
         frame.word(&word);
     }

@@ -14,6 +14,7 @@ mod info;
 mod ini;
 mod iterator;
 mod iterator_pages;
+mod json;
 mod memory;
 mod methods;
 mod module;

@@ -6,26 +6,67 @@ use super::signature::{ARRAY, FLOAT, INT, NULL, OBJECT, Parameter, STRING, head,
 
 static S0: [Parameter; 3] = [head(1), required(c"subcommand").of(STRING), variadic(c"arguments")];
 static S1: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"value")];
-static S2: [Parameter; 1] = [head(0)];
-static S3: [Parameter; 3] = [head(1), required(c"userOrPassword").of(STRING), optional(c"password").of(STRING | NULL)];
-static S4: [Parameter; 2] = [head(0), optional(c"schedule").of(STRING | NULL)];
-static S5: [Parameter; 5] = [
+static S2: [Parameter; 2] = [head(1), required(c"key").of(STRING | INT)];
+static S3: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"indexes").of(ARRAY | STRING | INT)];
+static S4: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranges").of(ARRAY | STRING | INT)];
+static S5: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT)];
+static S6: [Parameter; 4] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"start").of(STRING | INT),
+    required(c"end").of(STRING | INT),
+];
+static S7: [Parameter; 5] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"start").of(STRING | INT),
+    required(c"end").of(STRING | INT),
+    variadic(c"predicates"),
+];
+static S8: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S9: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"values")];
+static S10: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), variadic(c"options")];
+static S11: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"indexesAndValues")];
+static S12: [Parameter; 6] = [
+    head(4),
+    required(c"key").of(STRING | INT),
+    required(c"start").of(STRING | INT),
+    required(c"end").of(STRING | INT),
+    required(c"operation").of(STRING),
+    variadic(c"arguments"),
+];
+static S13: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"values")];
+static S14: [Parameter; 5] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"start").of(STRING | INT),
+    required(c"end").of(STRING | INT),
+    variadic(c"options"),
+];
+static S15: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), variadic(c"values")];
+static S16: [Parameter; 1] = [head(0)];
+static S17: [Parameter; 3] = [head(1), required(c"userOrPassword").of(STRING), optional(c"password").of(STRING | NULL)];
+static S18: [Parameter; 2] = [head(0), optional(c"schedule").of(STRING | NULL)];
+static S19: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"start").of(STRING | INT | NULL),
     optional(c"end").of(STRING | INT | NULL),
     optional(c"unit").of(STRING | NULL),
 ];
-static S6: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"operations")];
-static S7: [Parameter; 3] =
+static S20: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"operations")];
+static S21: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"operations").of(ARRAY | STRING | INT)];
-static S8: [Parameter; 4] = [
+static S22: [Parameter; 4] = [
     head(2),
     required(c"operation").of(STRING),
     required(c"destination").of(STRING | INT),
     variadic(c"keys").of(ARRAY | STRING | INT),
 ];
-static S9: [Parameter; 6] = [
+static S23: [Parameter; 6] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"bit").of(STRING | INT),
@@ -33,7 +74,7 @@ static S9: [Parameter; 6] = [
     optional(c"end").of(STRING | INT | NULL),
     optional(c"unit").of(STRING | NULL),
 ];
-static S10: [Parameter; 6] = [
+static S24: [Parameter; 6] = [
     head(5),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -41,7 +82,8 @@ static S10: [Parameter; 6] = [
     required(c"to").of(STRING),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S11: [Parameter; 6] = [
+static S25: [Parameter; 2] = [head(0), variadic(c"arguments")];
+static S26: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -49,14 +91,14 @@ static S11: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S12: [Parameter; 3] = [head(1), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S13: [Parameter; 4] = [
+static S27: [Parameter; 3] = [head(1), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
+static S28: [Parameter; 4] = [
     head(3),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S14: [Parameter; 6] = [
+static S29: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -64,8 +106,7 @@ static S14: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S15: [Parameter; 2] = [head(0), variadic(c"arguments")];
-static S16: [Parameter; 6] = [
+static S30: [Parameter; 6] = [
     head(2),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -73,41 +114,41 @@ static S16: [Parameter; 6] = [
     optional(c"replace").or(c"false"),
     variadic(c"more"),
 ];
-static S17: [Parameter; 2] = [head(1), required(c"key").of(STRING | INT)];
-static S18: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
-static S19: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S20: [Parameter; 2] = [head(1), required(c"message")];
-static S21: [Parameter; 4] =
+static S31: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
+static S32: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
+static S33: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
+static S34: [Parameter; 2] = [head(1), required(c"message")];
+static S35: [Parameter; 4] =
     [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S22: [Parameter; 4] =
+static S36: [Parameter; 4] =
     [head(2), required(c"sha1").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S23: [Parameter; 4] = [
+static S37: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S24: [Parameter; 4] = [
+static S38: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S25: [Parameter; 2] = [head(0), variadic(c"options")];
-static S26: [Parameter; 4] =
+static S39: [Parameter; 2] = [head(0), variadic(c"options")];
+static S40: [Parameter; 4] =
     [head(2), required(c"function").of(STRING), required(c"keys").of(ARRAY | STRING | INT), variadic(c"arguments")];
-static S27: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
-static S28: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
-static S29: [Parameter; 5] = [
+static S41: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
+static S42: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S43: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"member1").of(STRING | INT),
     required(c"member2").of(STRING | INT),
     optional(c"unit").of(STRING | NULL),
 ];
-static S30: [Parameter; 3] =
+static S44: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"members").of(ARRAY | STRING | INT)];
-static S31: [Parameter; 7] = [
+static S45: [Parameter; 7] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"longitude").of(STRING | INT | FLOAT),
@@ -116,7 +157,7 @@ static S31: [Parameter; 7] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S32: [Parameter; 6] = [
+static S46: [Parameter; 6] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"member").of(STRING | INT),
@@ -124,7 +165,7 @@ static S32: [Parameter; 6] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S33: [Parameter; 11] = [
+static S47: [Parameter; 11] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(ARRAY | OBJECT | STRING),
@@ -137,7 +178,7 @@ static S33: [Parameter; 11] = [
     optional(c"withHash").or(c"false"),
     variadic(c"more"),
 ];
-static S34: [Parameter; 10] = [
+static S48: [Parameter; 10] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -149,46 +190,59 @@ static S34: [Parameter; 10] = [
     optional(c"storeDist").or(c"false"),
     variadic(c"more"),
 ];
-static S35: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
-static S36: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
-static S37: [Parameter; 4] = [
-    head(3),
+static S49: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
+static S50: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
+static S51: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
+static S52: [Parameter; 4] = [
+    head(2),
     required(c"key").of(STRING | INT),
-    required(c"start").of(STRING | INT),
-    required(c"end").of(STRING | INT),
+    required(c"seconds").of(STRING | INT),
+    variadic(c"conditionAndFields"),
 ];
-static S38: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
-static S39: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
-static S40: [Parameter; 4] = [
+static S53: [Parameter; 4] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"timestamp").of(STRING | INT),
+    variadic(c"conditionAndFields"),
+];
+static S54: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields")];
+static S55: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S56: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT),
 ];
-static S41: [Parameter; 4] = [
+static S57: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT | FLOAT),
 ];
-static S42: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
-static S43: [Parameter; 5] = [
+static S58: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
+static S59: [Parameter; 4] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"milliseconds").of(STRING | INT),
+    variadic(c"conditionAndFields"),
+];
+static S60: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withValues").or(c"false"),
     variadic(c"more"),
 ];
-static S44: [Parameter; 4] =
+static S61: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S45: [Parameter; 4] =
+static S62: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT), required(c"value")];
-static S46: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
-static S47: [Parameter; 3] =
+static S63: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
+static S64: [Parameter; 3] =
     [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT)];
-static S48: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
-static S49: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
-static S50: [Parameter; 8] = [
+static S65: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
+static S66: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
+static S67: [Parameter; 8] = [
     head(2),
     required(c"key1").of(STRING | INT),
     required(c"key2").of(STRING | INT),
@@ -198,42 +252,41 @@ static S50: [Parameter; 8] = [
     optional(c"withMatchLength").or(c"false"),
     variadic(c"more"),
 ];
-static S51: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT)];
-static S52: [Parameter; 5] = [
+static S68: [Parameter; 5] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"where").of(STRING),
     required(c"pivot"),
     required(c"element"),
 ];
-static S53: [Parameter; 5] = [
+static S69: [Parameter; 5] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"from").of(STRING),
     required(c"to").of(STRING),
 ];
-static S54: [Parameter; 5] = [
+static S70: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'LEFT'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S55: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
-static S56: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
-static S57: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
-static S58: [Parameter; 4] = [
+static S71: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
+static S72: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
+static S73: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
+static S74: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
 ];
-static S59: [Parameter; 4] =
+static S75: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), required(c"element")];
-static S60: [Parameter; 4] =
+static S76: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), required(c"element")];
-static S61: [Parameter; 7] = [
+static S77: [Parameter; 7] = [
     head(5),
     required(c"host").of(STRING),
     required(c"port").of(STRING | INT),
@@ -242,68 +295,100 @@ static S61: [Parameter; 7] = [
     required(c"timeout").of(STRING | INT),
     variadic(c"options"),
 ];
-static S62: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
-static S63: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
-static S64: [Parameter; 4] = [
+static S78: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
+static S79: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
+static S80: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S65: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
-static S66: [Parameter; 3] =
+static S81: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
+static S82: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"sources").of(ARRAY | STRING | INT)];
-static S67: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
-static S68: [Parameter; 4] =
+static S83: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
+static S84: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"milliseconds").of(STRING | INT), required(c"value")];
-static S69: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
-static S70: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
-static S71: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
-static S72: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
-static S73: [Parameter; 5] = [
+static S85: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
+static S86: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
+static S87: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
+static S88: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
+static S89: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"ttl").of(STRING | INT),
     required(c"value").of(STRING),
     variadic(c"options"),
 ];
-static S74: [Parameter; 3] = [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
-static S75: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
-static S76: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S77: [Parameter; 3] =
+static S90: [Parameter; 3] = [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
+static S91: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
+static S92: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
+static S93: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S78: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
-static S79: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
-static S80: [Parameter; 4] =
+static S94: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
+static S95: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
+static S96: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
-static S81: [Parameter; 4] =
+static S97: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
-static S82: [Parameter; 4] = [
+static S98: [Parameter; 4] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S83: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
-static S84: [Parameter; 4] =
+static S99: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
+static S100: [Parameter; 4] =
     [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
-static S85: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
-static S86: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
-static S87: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
-static S88: [Parameter; 4] = [
+static S101: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
+static S102: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S103: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), optional(c"raw").or(c"false")];
+static S104: [Parameter; 4] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"element").of(STRING | INT),
+    optional(c"asJson").or(c"false"),
+];
+static S105: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
+static S106: [Parameter; 4] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"element").of(STRING | INT),
+    optional(c"withScores").or(c"false"),
+];
+static S107: [Parameter; 5] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"start").of(STRING),
+    required(c"end").of(STRING),
+    optional(c"count").of(STRING | INT | NULL),
+];
+static S108: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), required(c"attributes")];
+static S109: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
+static S110: [Parameter; 4] = [
+    head(3),
+    required(c"local").of(STRING | INT),
+    required(c"replicas").of(STRING | INT),
+    required(c"timeout").of(STRING | INT),
+];
+static S111: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     variadic(c"ids").of(ARRAY | STRING | INT),
 ];
-static S89: [Parameter; 5] = [
+static S112: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"group").of(STRING), variadic(c"arguments")];
+static S113: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     optional(c"id").or(c"'*'"),
     variadic(c"options"),
 ];
-static S90: [Parameter; 9] = [
+static S114: [Parameter; 9] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -314,7 +399,7 @@ static S90: [Parameter; 9] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S91: [Parameter; 12] = [
+static S115: [Parameter; 12] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -328,15 +413,15 @@ static S91: [Parameter; 12] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S92: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
-static S93: [Parameter; 5] = [
+static S116: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
+static S117: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     optional(c"minIdleTime").of(STRING | INT | NULL),
     variadic(c"range"),
 ];
-static S94: [Parameter; 6] = [
+static S118: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
@@ -344,14 +429,14 @@ static S94: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S95: [Parameter; 5] = [
+static S119: [Parameter; 5] = [
     head(3),
     required(c"count").of(STRING | INT | NULL),
     required(c"block").of(STRING | INT | NULL),
     required(c"streams").of(ARRAY | STRING | INT),
     variadic(c"ids"),
 ];
-static S96: [Parameter; 7] = [
+static S120: [Parameter; 7] = [
     head(5),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -360,7 +445,7 @@ static S96: [Parameter; 7] = [
     required(c"noAck"),
     variadic(c"keysAndIds"),
 ];
-static S97: [Parameter; 6] = [
+static S121: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"end").of(STRING | INT),
@@ -368,29 +453,29 @@ static S97: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S98: [Parameter; 4] =
+static S122: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"lastId").of(STRING | INT), variadic(c"options")];
-static S99: [Parameter; 5] = [
+static S123: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"strategy").of(ARRAY | STRING),
     required(c"threshold").of(STRING | INT),
     variadic(c"options"),
 ];
-static S100: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
-static S101: [Parameter; 4] = [
+static S124: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
+static S125: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
 ];
-static S102: [Parameter; 4] =
+static S126: [Parameter; 4] =
     [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
-static S103: [Parameter; 4] =
+static S127: [Parameter; 4] =
     [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S104: [Parameter; 4] =
+static S128: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT), required(c"member")];
-static S105: [Parameter; 6] = [
+static S129: [Parameter; 6] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"weights"),
@@ -398,7 +483,7 @@ static S105: [Parameter; 6] = [
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S106: [Parameter; 6] = [
+static S130: [Parameter; 6] = [
     head(2),
     required(c"destination").of(STRING | INT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -406,44 +491,44 @@ static S106: [Parameter; 6] = [
     optional(c"aggregate").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S107: [Parameter; 4] =
+static S131: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"min").of(STRING), required(c"max").of(STRING)];
-static S108: [Parameter; 5] = [
+static S132: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'MIN'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S109: [Parameter; 5] = [
+static S133: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S110: [Parameter; 5] = [
+static S134: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT | FLOAT),
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S111: [Parameter; 5] = [
+static S135: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING),
     required(c"max").of(STRING),
     variadic(c"options"),
 ];
-static S112: [Parameter; 5] = [
+static S136: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S113: [Parameter; 6] = [
+static S137: [Parameter; 6] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -451,23 +536,23 @@ static S113: [Parameter; 6] = [
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S114: [Parameter; 4] =
+static S138: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"member"), optional(c"withScore").of(STRING | NULL)];
-static S115: [Parameter; 5] = [
+static S139: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
     variadic(c"options"),
 ];
-static S116: [Parameter; 5] = [
+static S140: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING),
     required(c"min").of(STRING),
     variadic(c"options"),
 ];
-static S117: [Parameter; 5] = [
+static S141: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING | INT | FLOAT),
@@ -476,248 +561,306 @@ static S117: [Parameter; 5] = [
 ];
 
 /// The name and the parameters of each row's method, in the order of the table.
-pub static SIGNATURES: [(&CStr, &[Parameter]); 243] = [
+pub static SIGNATURES: [(&CStr, &[Parameter]); 301] = [
     (c"acl", &S0),
     (c"append", &S1),
-    (c"asking", &S2),
-    (c"auth", &S3),
-    (c"bgrewriteaof", &S2),
-    (c"bgsave", &S4),
-    (c"bitcount", &S5),
-    (c"bitfield", &S6),
-    (c"bitfield_ro", &S7),
-    (c"bitop", &S8),
-    (c"bitpos", &S9),
-    (c"blmove", &S10),
-    (c"blmpop", &S11),
-    (c"blpop", &S12),
-    (c"brpop", &S12),
-    (c"brpoplpush", &S13),
-    (c"bzmpop", &S14),
-    (c"bzpopmax", &S12),
-    (c"bzpopmin", &S12),
+    (c"arcount", &S2),
+    (c"ardel", &S3),
+    (c"ardelrange", &S4),
+    (c"arget", &S5),
+    (c"argetrange", &S6),
+    (c"argrep", &S7),
+    (c"arinfo", &S8),
+    (c"arinsert", &S9),
+    (c"arlastitems", &S10),
+    (c"arlen", &S2),
+    (c"armget", &S3),
+    (c"armset", &S11),
+    (c"arnext", &S2),
+    (c"arop", &S12),
+    (c"arring", &S13),
+    (c"arscan", &S14),
+    (c"arseek", &S5),
+    (c"arset", &S15),
+    (c"asking", &S16),
+    (c"auth", &S17),
+    (c"bgrewriteaof", &S16),
+    (c"bgsave", &S18),
+    (c"bitcount", &S19),
+    (c"bitfield", &S20),
+    (c"bitfield_ro", &S21),
+    (c"bitop", &S22),
+    (c"bitpos", &S23),
+    (c"blmove", &S24),
+    (c"blmovem", &S25),
+    (c"blmpop", &S26),
+    (c"blpop", &S27),
+    (c"brpop", &S27),
+    (c"brpoplpush", &S28),
+    (c"bzmpop", &S29),
+    (c"bzpopmax", &S27),
+    (c"bzpopmin", &S27),
     (c"client", &S0),
     (c"cluster", &S0),
-    (c"command", &S15),
+    (c"command", &S25),
     (c"config", &S0),
-    (c"copy", &S16),
-    (c"dbsize", &S2),
+    (c"copy", &S30),
+    (c"dbsize", &S16),
     (c"debug", &S0),
-    (c"decr", &S17),
-    (c"decrby", &S18),
-    (c"del", &S19),
-    (c"digest", &S17),
-    (c"discard", &S2),
-    (c"dump", &S17),
-    (c"echo", &S20),
-    (c"eval", &S21),
-    (c"evalsha", &S22),
-    (c"evalsha_ro", &S22),
-    (c"eval_ro", &S21),
-    (c"exec", &S2),
-    (c"exists", &S19),
-    (c"expire", &S23),
-    (c"expireat", &S24),
-    (c"expiretime", &S17),
-    (c"failover", &S25),
-    (c"fcall", &S26),
-    (c"fcall_ro", &S26),
-    (c"flushall", &S27),
-    (c"flushdb", &S27),
+    (c"decr", &S2),
+    (c"decrby", &S31),
+    (c"del", &S32),
+    (c"delex", &S33),
+    (c"digest", &S2),
+    (c"discard", &S16),
+    (c"dump", &S2),
+    (c"echo", &S34),
+    (c"eval", &S35),
+    (c"evalsha", &S36),
+    (c"evalsha_ro", &S36),
+    (c"eval_ro", &S35),
+    (c"exec", &S16),
+    (c"exists", &S32),
+    (c"expire", &S37),
+    (c"expireat", &S38),
+    (c"expiretime", &S2),
+    (c"failover", &S39),
+    (c"fcall", &S40),
+    (c"fcall_ro", &S40),
+    (c"flushall", &S41),
+    (c"flushdb", &S41),
     (c"function", &S0),
-    (c"geoadd", &S28),
-    (c"geodist", &S29),
-    (c"geohash", &S30),
-    (c"geopos", &S30),
-    (c"georadius", &S31),
-    (c"georadiusbymember", &S32),
-    (c"georadiusbymember_ro", &S32),
-    (c"georadius_ro", &S31),
-    (c"geosearch", &S33),
-    (c"geosearchstore", &S34),
-    (c"get", &S17),
-    (c"getbit", &S35),
-    (c"getdel", &S17),
-    (c"getex", &S36),
-    (c"getrange", &S37),
+    (c"geoadd", &S42),
+    (c"geodist", &S43),
+    (c"geohash", &S44),
+    (c"geopos", &S44),
+    (c"georadius", &S45),
+    (c"georadiusbymember", &S46),
+    (c"georadiusbymember_ro", &S46),
+    (c"georadius_ro", &S45),
+    (c"geosearch", &S47),
+    (c"geosearchstore", &S48),
+    (c"get", &S2),
+    (c"getbit", &S49),
+    (c"getdel", &S2),
+    (c"getex", &S8),
+    (c"getrange", &S6),
     (c"getset", &S1),
-    (c"hdel", &S38),
-    (c"hello", &S15),
-    (c"hexists", &S39),
-    (c"hget", &S39),
-    (c"hgetall", &S17),
-    (c"hincrby", &S40),
-    (c"hincrbyfloat", &S41),
-    (c"hkeys", &S17),
-    (c"hlen", &S17),
-    (c"hmget", &S38),
-    (c"hmset", &S42),
-    (c"hrandfield", &S43),
-    (c"hscan", &S44),
-    (c"hset", &S42),
-    (c"hsetnx", &S45),
-    (c"hstrlen", &S39),
-    (c"hvals", &S17),
-    (c"incr", &S17),
-    (c"incrby", &S46),
-    (c"incrbyfloat", &S47),
-    (c"info", &S48),
-    (c"keys", &S49),
-    (c"lastsave", &S2),
+    (c"hdel", &S50),
+    (c"hello", &S25),
+    (c"hexists", &S51),
+    (c"hexpire", &S52),
+    (c"hexpireat", &S53),
+    (c"hexpiretime", &S54),
+    (c"hget", &S51),
+    (c"hgetall", &S2),
+    (c"hgetdel", &S54),
+    (c"hgetex", &S55),
+    (c"himport", &S0),
+    (c"hincrby", &S56),
+    (c"hincrbyfloat", &S57),
+    (c"hkeys", &S2),
+    (c"hlen", &S2),
+    (c"hmget", &S50),
+    (c"hmset", &S58),
+    (c"hotkeys", &S0),
+    (c"hpersist", &S54),
+    (c"hpexpire", &S59),
+    (c"hpexpireat", &S53),
+    (c"hpexpiretime", &S54),
+    (c"hpttl", &S54),
+    (c"hrandfield", &S60),
+    (c"hscan", &S61),
+    (c"hset", &S58),
+    (c"hsetex", &S55),
+    (c"hsetnx", &S62),
+    (c"hstrlen", &S51),
+    (c"httl", &S54),
+    (c"hvals", &S2),
+    (c"incr", &S2),
+    (c"incrby", &S63),
+    (c"incrbyfloat", &S64),
+    (c"increx", &S8),
+    (c"info", &S65),
+    (c"keys", &S66),
+    (c"lastsave", &S16),
     (c"latency", &S0),
-    (c"lcs", &S50),
-    (c"lindex", &S51),
-    (c"linsert", &S52),
-    (c"llen", &S17),
-    (c"lmove", &S53),
-    (c"lmpop", &S54),
-    (c"lolwut", &S15),
-    (c"lpop", &S55),
-    (c"lpos", &S56),
-    (c"lpush", &S57),
-    (c"lpushx", &S57),
-    (c"lrange", &S58),
-    (c"lrem", &S59),
-    (c"lset", &S60),
-    (c"ltrim", &S58),
+    (c"lcs", &S67),
+    (c"lindex", &S5),
+    (c"linsert", &S68),
+    (c"llen", &S2),
+    (c"lmove", &S69),
+    (c"lmovem", &S25),
+    (c"lmpop", &S70),
+    (c"lolwut", &S25),
+    (c"lpop", &S71),
+    (c"lpos", &S72),
+    (c"lpush", &S73),
+    (c"lpushx", &S73),
+    (c"lrange", &S74),
+    (c"lrem", &S75),
+    (c"lset", &S76),
+    (c"ltrim", &S74),
     (c"memory", &S0),
-    (c"mget", &S19),
-    (c"migrate", &S61),
+    (c"mget", &S32),
+    (c"migrate", &S77),
     (c"module", &S0),
-    (c"monitor", &S2),
-    (c"move", &S62),
-    (c"mset", &S63),
-    (c"msetnx", &S63),
-    (c"multi", &S2),
+    (c"monitor", &S16),
+    (c"move", &S78),
+    (c"mset", &S79),
+    (c"msetex", &S25),
+    (c"msetnx", &S79),
+    (c"multi", &S16),
     (c"object", &S0),
-    (c"persist", &S17),
-    (c"pexpire", &S64),
-    (c"pexpireat", &S24),
-    (c"pexpiretime", &S17),
-    (c"pfadd", &S57),
-    (c"pfcount", &S19),
-    (c"pfdebug", &S65),
-    (c"pfmerge", &S66),
-    (c"pfselftest", &S2),
-    (c"ping", &S67),
-    (c"psetex", &S68),
-    (c"psubscribe", &S69),
-    (c"psync", &S15),
-    (c"pttl", &S17),
-    (c"publish", &S70),
+    (c"persist", &S2),
+    (c"pexpire", &S80),
+    (c"pexpireat", &S38),
+    (c"pexpiretime", &S2),
+    (c"pfadd", &S73),
+    (c"pfcount", &S32),
+    (c"pfdebug", &S81),
+    (c"pfmerge", &S82),
+    (c"pfselftest", &S16),
+    (c"ping", &S83),
+    (c"psetex", &S84),
+    (c"psubscribe", &S85),
+    (c"psync", &S25),
+    (c"pttl", &S2),
+    (c"publish", &S86),
     (c"pubsub", &S0),
-    (c"punsubscribe", &S69),
-    (c"quit", &S2),
-    (c"randomkey", &S2),
-    (c"readonly", &S2),
-    (c"readwrite", &S2),
-    (c"rename", &S71),
-    (c"renamenx", &S71),
-    (c"replconf", &S15),
-    (c"replicaof", &S72),
-    (c"reset", &S2),
-    (c"restore", &S73),
-    (c"restore_asking", &S73),
-    (c"role", &S2),
-    (c"rpop", &S55),
-    (c"rpoplpush", &S74),
-    (c"rpush", &S57),
-    (c"rpushx", &S57),
-    (c"sadd", &S75),
-    (c"save", &S2),
-    (c"scan", &S76),
-    (c"scard", &S17),
+    (c"punsubscribe", &S85),
+    (c"quit", &S16),
+    (c"randomkey", &S16),
+    (c"readonly", &S16),
+    (c"readwrite", &S16),
+    (c"rename", &S87),
+    (c"renamenx", &S87),
+    (c"replconf", &S25),
+    (c"replicaof", &S88),
+    (c"reset", &S16),
+    (c"restore", &S89),
+    (c"restore_asking", &S89),
+    (c"role", &S16),
+    (c"rpop", &S71),
+    (c"rpoplpush", &S90),
+    (c"rpush", &S73),
+    (c"rpushx", &S73),
+    (c"sadd", &S91),
+    (c"save", &S16),
+    (c"scan", &S92),
+    (c"scard", &S2),
     (c"script", &S0),
-    (c"sdiff", &S19),
-    (c"sdiffstore", &S77),
-    (c"select", &S78),
-    (c"set", &S79),
-    (c"setbit", &S80),
-    (c"setex", &S81),
+    (c"sdiff", &S32),
+    (c"sdiffcard", &S27),
+    (c"sdiffstore", &S93),
+    (c"select", &S94),
+    (c"sentinel", &S0),
+    (c"set", &S95),
+    (c"setbit", &S96),
+    (c"setex", &S97),
     (c"setnx", &S1),
-    (c"setrange", &S80),
-    (c"shutdown", &S25),
-    (c"sinter", &S19),
-    (c"sintercard", &S82),
-    (c"sinterstore", &S77),
-    (c"sismember", &S83),
-    (c"slaveof", &S72),
+    (c"setrange", &S96),
+    (c"shutdown", &S39),
+    (c"sinter", &S32),
+    (c"sintercard", &S98),
+    (c"sinterstore", &S93),
+    (c"sismember", &S99),
+    (c"slaveof", &S88),
     (c"slowlog", &S0),
-    (c"smembers", &S17),
-    (c"smismember", &S75),
-    (c"smove", &S84),
-    (c"sort", &S36),
-    (c"sort_ro", &S36),
-    (c"spop", &S55),
-    (c"spublish", &S70),
-    (c"srandmember", &S55),
-    (c"srem", &S75),
-    (c"sscan", &S44),
-    (c"ssubscribe", &S85),
-    (c"strlen", &S17),
-    (c"subscribe", &S85),
-    (c"substr", &S37),
-    (c"sunion", &S19),
-    (c"sunionstore", &S77),
-    (c"sunsubscribe", &S85),
-    (c"swapdb", &S86),
-    (c"sync", &S2),
-    (c"time", &S2),
-    (c"touch", &S19),
-    (c"ttl", &S17),
-    (c"type", &S17),
-    (c"unlink", &S19),
-    (c"unsubscribe", &S85),
-    (c"unwatch", &S2),
-    (c"vcard", &S17),
-    (c"vdim", &S17),
-    (c"wait", &S87),
-    (c"watch", &S19),
-    (c"xack", &S88),
-    (c"xadd", &S89),
-    (c"xautoclaim", &S90),
-    (c"xclaim", &S91),
-    (c"xdel", &S92),
+    (c"smembers", &S2),
+    (c"smismember", &S91),
+    (c"smove", &S100),
+    (c"sort", &S8),
+    (c"sort_ro", &S8),
+    (c"spop", &S71),
+    (c"spublish", &S86),
+    (c"srandmember", &S71),
+    (c"srem", &S91),
+    (c"sscan", &S61),
+    (c"ssubscribe", &S101),
+    (c"strlen", &S2),
+    (c"subscribe", &S101),
+    (c"substr", &S6),
+    (c"sunion", &S32),
+    (c"sunioncard", &S27),
+    (c"sunionstore", &S93),
+    (c"sunsubscribe", &S101),
+    (c"swapdb", &S102),
+    (c"sync", &S16),
+    (c"time", &S16),
+    (c"touch", &S32),
+    (c"ttl", &S2),
+    (c"type", &S2),
+    (c"unlink", &S32),
+    (c"unsubscribe", &S101),
+    (c"unwatch", &S16),
+    (c"vadd", &S55),
+    (c"vcard", &S2),
+    (c"vdim", &S2),
+    (c"vemb", &S103),
+    (c"vgetattr", &S104),
+    (c"vinfo", &S2),
+    (c"vismember", &S105),
+    (c"vlinks", &S106),
+    (c"vrandmember", &S71),
+    (c"vrange", &S107),
+    (c"vrem", &S105),
+    (c"vsetattr", &S108),
+    (c"vsim", &S55),
+    (c"wait", &S109),
+    (c"waitaof", &S110),
+    (c"watch", &S32),
+    (c"xack", &S111),
+    (c"xackdel", &S112),
+    (c"xadd", &S113),
+    (c"xautoclaim", &S114),
+    (c"xcfgset", &S8),
+    (c"xclaim", &S115),
+    (c"xdel", &S116),
+    (c"xdelex", &S55),
     (c"xgroup", &S0),
     (c"xinfo", &S0),
-    (c"xlen", &S17),
-    (c"xpending", &S93),
-    (c"xrange", &S94),
-    (c"xread", &S95),
-    (c"xreadgroup", &S96),
-    (c"xrevrange", &S97),
-    (c"xsetid", &S98),
-    (c"xtrim", &S99),
-    (c"zadd", &S100),
-    (c"zcard", &S17),
-    (c"zcount", &S101),
-    (c"zdiff", &S102),
-    (c"zdiffstore", &S103),
-    (c"zincrby", &S104),
-    (c"zinter", &S105),
-    (c"zintercard", &S82),
-    (c"zinterstore", &S106),
-    (c"zlexcount", &S107),
-    (c"zmpop", &S108),
-    (c"zmscore", &S75),
-    (c"zpopmax", &S55),
-    (c"zpopmin", &S55),
-    (c"zrandmember", &S109),
-    (c"zrange", &S110),
-    (c"zrangebylex", &S111),
-    (c"zrangebyscore", &S112),
-    (c"zrangestore", &S113),
-    (c"zrank", &S114),
-    (c"zrem", &S75),
-    (c"zremrangebylex", &S107),
-    (c"zremrangebyrank", &S58),
-    (c"zremrangebyscore", &S101),
-    (c"zrevrange", &S115),
-    (c"zrevrangebylex", &S116),
-    (c"zrevrangebyscore", &S117),
-    (c"zrevrank", &S114),
-    (c"zscan", &S44),
-    (c"zscore", &S83),
-    (c"zunion", &S105),
-    (c"zunionstore", &S106),
+    (c"xlen", &S2),
+    (c"xnack", &S112),
+    (c"xpending", &S117),
+    (c"xrange", &S118),
+    (c"xread", &S119),
+    (c"xreadgroup", &S120),
+    (c"xrevrange", &S121),
+    (c"xsetid", &S122),
+    (c"xtrim", &S123),
+    (c"zadd", &S124),
+    (c"zcard", &S2),
+    (c"zcount", &S125),
+    (c"zdiff", &S126),
+    (c"zdiffstore", &S127),
+    (c"zincrby", &S128),
+    (c"zinter", &S129),
+    (c"zintercard", &S98),
+    (c"zinterstore", &S130),
+    (c"zlexcount", &S131),
+    (c"zmpop", &S132),
+    (c"zmscore", &S91),
+    (c"zpopmax", &S71),
+    (c"zpopmin", &S71),
+    (c"zrandmember", &S133),
+    (c"zrange", &S134),
+    (c"zrangebylex", &S135),
+    (c"zrangebyscore", &S136),
+    (c"zrangestore", &S137),
+    (c"zrank", &S138),
+    (c"zrem", &S91),
+    (c"zremrangebylex", &S131),
+    (c"zremrangebyrank", &S74),
+    (c"zremrangebyscore", &S125),
+    (c"zrevrange", &S139),
+    (c"zrevrangebylex", &S140),
+    (c"zrevrangebyscore", &S141),
+    (c"zrevrank", &S138),
+    (c"zscan", &S61),
+    (c"zscore", &S99),
+    (c"zunion", &S129),
+    (c"zunionstore", &S130),
+    (c"xread_v4", &S25),
+    (c"xreadgroup_claim", &S25),
 ];

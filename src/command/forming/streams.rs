@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::super::forms::ADDING;
-use super::{Argument, Unfit, Words, all_flat, flat, is, is_integer, is_yes, named, named_options, pairs, scalar};
+use super::{
+    Argument, Key, Unfit, Words, all_flat, flat, is, is_integer, is_yes, key_word, named, named_options, pairs, scalar,
+};
 use Argument::{Array, Nothing, Word};
 
 /// `XADD` behind its key: fields, an id and options. Words may hold fields in an array, too.
@@ -58,6 +60,40 @@ pub(super) fn group<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Re
     }
     words.push(Cow::Borrowed(b"STREAMS"));
     all_flat(words, streams)
+}
+
+/// `XREAD`: ids by stream, count, milliseconds to wait, and bounds of entries and of bytes.
+pub(super) fn of_streams<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let [Array(streams), options @ ..] = arguments else { return all_flat(words, arguments) };
+    let option = |index: usize| options.get(index).unwrap_or(&Nothing);
+    named(words, "COUNT", option(0))?;
+    named(words, "MAXCOUNT", option(2))?;
+    named(words, "MAXSIZE", option(3))?;
+    named(words, "BLOCK", option(1))?;
+    by_stream(words, streams)
+}
+
+/// `XREADGROUP`: group, consumer, ids by stream, count, milliseconds to wait, whether nothing is to be acknowledged, and
+/// how idle an entry must be that is taken over.
+pub(super) fn claiming<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let [group, consumer, Array(streams), options @ ..] = arguments else { return all_flat(words, arguments) };
+    let option = |index: usize| options.get(index).unwrap_or(&Nothing);
+    words.push(Cow::Borrowed(b"GROUP"));
+    scalar(words, group)?;
+    scalar(words, consumer)?;
+    named(words, "COUNT", option(0))?;
+    named(words, "BLOCK", option(1))?;
+    if is_yes(option(2)) {
+        words.push(Cow::Borrowed(b"NOACK"));
+    }
+    named(words, "CLAIM", option(3))?;
+    by_stream(words, streams)
+}
+
+fn by_stream<'a>(words: &mut Words<'a>, streams: &[(Key<'a>, Argument<'a>)]) -> Result<(), Unfit> {
+    words.push(Cow::Borrowed(b"STREAMS"));
+    words.extend(streams.iter().map(|(stream, _)| key_word(*stream)));
+    streams.iter().try_for_each(|(_, id)| scalar(words, id))
 }
 
 /// `XPENDING` behind its key and group: an idle time, start, end, count and consumer. As words the count stands one

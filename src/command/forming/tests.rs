@@ -3,27 +3,27 @@
 use super::super::{Arguments, find};
 use super::*;
 
-fn word(text: &str) -> Argument<'_> {
+pub(super) fn word(text: &str) -> Argument<'_> {
     Word(Cow::Borrowed(text.as_bytes()))
 }
 
-fn list<'a>(words: &[&'a str]) -> Argument<'a> {
+pub(super) fn list<'a>(words: &[&'a str]) -> Argument<'a> {
     Array(words.iter().zip(0..).map(|(text, index)| (Key::Index(index), word(text))).collect())
 }
 
-fn map<'a>(entries: &[(&'a str, Argument<'a>)]) -> Argument<'a> {
+pub(super) fn map<'a>(entries: &[(&'a str, Argument<'a>)]) -> Argument<'a> {
     Array(entries.iter().map(|(name, value)| (Key::Name(name.as_bytes()), value.clone())).collect())
 }
 
 /// The words of a command's arguments with blanks between them, or what is wrong.
-fn sent(command: &str, arguments: &[Argument]) -> Result<String, String> {
+pub(super) fn sent(command: &str, arguments: &[Argument]) -> Result<String, String> {
     let row = find(command.as_bytes()).expect("a command of the table");
     let Arguments::Form(form) = row.arguments else { panic!("{command} has no form") };
     let words = form.words(arguments)?;
     Ok(words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" "))
 }
 
-fn ok(text: &str) -> Result<String, String> {
+pub(super) fn ok(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 

@@ -104,7 +104,36 @@ fn an_option_that_is_not_known_is_the_riskier_reading_and_keeps_its_telltale() {
     let error = Hazard { rank: Rank::LastWins, telltale: Telltale::Error };
     assert_hazards(error, &["RESTORE k 0 v NEW", "RESTORE k 0", "RESTORE k 0 v FREQ", "FUNCTION LOAD NEW code"]);
     assert_hazards(error, &["FUNCTION LOAD", "FUNCTION RESTORE", "FUNCTION RESTORE dump NEW"]);
-    assert_ranks(Rank::Accumulating, &["SET k v NEW", "SET k v IFEQ x", "SET k v EX", "SET k", "SET"]);
+    assert_ranks(Rank::Accumulating, &["SET k v NEW", "SET k v IFEQ", "SET k v EX", "SET k", "SET"]);
+}
+
+#[test]
+fn conditions_that_the_first_application_makes_false_tell() {
+    let nil = Hazard::checked(Telltale::Nil);
+    assert_hazards(nil, &["SET k v IFEQ x", "SET k v IFNE x EX 5", "SET k v IFDEQ d"]);
+    let zero = Hazard::checked(Telltale::Zero);
+    assert_hazards(zero, &["DELEX k IFEQ v", "HSETEX h FNX EX 5 FIELDS 1 f v", "MSETEX 2 a 1 b 2 NX PX 9"]);
+    assert_ranks(
+        Rank::LastWins,
+        &["HSETEX h FIELDS 1 FNX v", "HSETEX h FXX KEEPTTL FIELDS 1 f v", "MSETEX 1 NX NX EX 5"],
+    );
+    assert_ranks(Rank::LastWins, &["HEXPIRE h 10 FIELDS 1 f", "HPERSIST h FIELDS 1 f", "HGETEX h EX 5 FIELDS 1 f"]);
+    assert_ranks(
+        Rank::Accumulating,
+        &["HEXPIRE h 10 NX FIELDS 1 f", "HSETEX h NEW FIELDS 1 f v", "HSETEX h", "HSETEX"],
+    );
+    assert_ranks(Rank::Accumulating, &["MSETEX 2 a 1", "MSETEX x a 1", "MSETEX 1 a 1 NEW", "MSETEX"]);
+}
+
+#[test]
+fn commands_of_newer_servers_have_their_ranks() {
+    assert_ranks(
+        Rank::Read,
+        &["DIGEST k", "HTTL h FIELDS 1 f", "VSIM v ELE e", "ARGET a 0", "SENTINEL MASTERS", "HOTKEYS GET"],
+    );
+    assert_ranks(Rank::LastWins, &["VADD v VALUES 1 1 e", "ARSET a 0 v", "XACKDEL x g IDS 1 1-1", "HIMPORT SET k f v"]);
+    assert_ranks(Rank::Accumulating, &["INCREX k", "LMOVEM a b LEFT LEFT", "ARINSERT a v", "HGETDEL h FIELDS 1 f"]);
+    assert_ranks(Rank::Never, &["WAITAOF 1 0 0", "HOTKEYS START", "SENTINEL FAILOVER m"]);
 }
 
 #[test]
@@ -245,7 +274,7 @@ fn what_acts_on_the_server_or_runs_code_is_never_sent_again() {
 fn unknown_commands_and_subcommands_are_never_sent_again() {
     assert_ranks(
         Rank::Never,
-        &["BF.ADD k v", "JSON.GET k", "CONFIG NEW", "CLIENT SETINFO a b", "CONFIG", "OBJECT NEW k"],
+        &["NOSUCH.ADD k v", "CONFIG NEW", "CLIENT NEW a b", "CONFIG", "OBJECT NEW k", "HIMPORT NEW"],
     );
     assert_ranks(Rank::Never, &["COMMAND NEW"]);
     assert_eq!(hazard(None, &[]), Hazard::of(Rank::Never));
