@@ -26,6 +26,30 @@ pub fn find_subcommand(command: &Command, name: &[u8]) -> Option<&'static Subcom
     rows.binary_search_by(|row| compare(row.name, name)).ok().map(|index| &rows[index])
 }
 
+/// Commands of modules and of newer servers that have subcommands which the table does not list.
+const MORE_CONTAINERS: [&str; 5] = ["FT.CONFIG", "FT.CURSOR", "HIMPORT", "HOTKEYS", "JSON.DEBUG"];
+
+/// The commands that have subcommands.
+pub fn containers() -> impl Iterator<Item = &'static Command> {
+    let rows = COMMANDS[..NAMED].iter();
+    rows.filter(|row| !row.subcommands.is_empty() || MORE_CONTAINERS.contains(&row.name))
+}
+
+/// The command with subcommands whose method has this name, in any letter case.
+pub fn container(method: &[u8]) -> Option<&'static Command> {
+    containers().find(|row| row.method.as_bytes().eq_ignore_ascii_case(method))
+}
+
+/// The word for a subcommand that is written as a method: `noEvict` and `no_evict` are `NO-EVICT`.
+pub fn subcommand_of_method(command: &Command, method: &[u8]) -> Vec<u8> {
+    let plain = |name: &[u8]| -> Vec<u8> {
+        name.iter().filter(|byte| !matches!(byte, b'-' | b'_')).map(u8::to_ascii_uppercase).collect()
+    };
+    let wanted = plain(method);
+    let known = command.subcommands.iter().find(|sub| plain(sub.name.as_bytes()) == wanted);
+    known.map_or_else(|| method.to_ascii_uppercase(), |sub| sub.name.as_bytes().to_vec())
+}
+
 /// Orders a row's upper-case name against a name in any letter case, without a copy of either.
 fn compare(row: &str, name: &[u8]) -> Ordering {
     row.bytes().cmp(name.iter().map(u8::to_ascii_uppercase))
@@ -55,6 +79,18 @@ mod tests {
         }
         assert_eq!(name::<0>(), COMMANDS[0].name);
         assert_eq!(name::<{ COMMANDS.len() - 1 }>(), COMMANDS[COMMANDS.len() - 1].name);
+    }
+
+    #[test]
+    fn a_container_is_found_by_its_method_and_its_subcommands_by_theirs() {
+        let client = container(b"Client").unwrap();
+        assert_eq!(client.name, "CLIENT");
+        assert!(container(b"get").is_none() && container(b"").is_none());
+        let said = |method: &str| String::from_utf8(subcommand_of_method(client, method.as_bytes())).unwrap();
+        for method in ["noEvict", "no_evict", "NO-EVICT", "noevict"] {
+            assert_eq!(said(method), "NO-EVICT");
+        }
+        assert_eq!((said("getName"), said("of_tomorrow")), ("GETNAME".to_owned(), "OF_TOMORROW".to_owned()));
     }
 
     #[test]

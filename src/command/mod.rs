@@ -20,7 +20,7 @@ mod text;
 pub use blocking::{BlockingTimeout, blocking_timeout, shorter_timeout};
 pub use forming::{Argument, Key};
 pub use forms::Form;
-pub use lookup::{all, at, find, find_subcommand};
+pub use lookup::{all, at, container, containers, find, find_subcommand, subcommand_of_method};
 pub use rank::{always_writes, effect, hazard, is_read, is_write, may_use_replica, may_write};
 pub use row::{Arguments, Blocking, Command, Effect, Flags, Hazard, KeyRange, Rank, Risk, Shape, Subcommand, Telltale};
 pub use shape::{Held, SLOW_LOG, shape};

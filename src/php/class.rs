@@ -19,7 +19,7 @@ use crate::client::Client;
 
 use super::signature::{MIXED, returns};
 use super::zend::{self, Value};
-use super::{commands, methods};
+use super::{commands, methods, properties};
 
 pub use super::signature::{Parameter, optional, required, variadic};
 
@@ -116,6 +116,7 @@ pub fn register() {
         handlers.get_gc = Some(collectable);
         // A copy of a client would share its pinned connection.
         handlers.clone_obj = None;
+        properties::install(&mut handlers);
         Handlers(handlers)
     });
     let mut all = methods::table();
@@ -154,7 +155,7 @@ const SECRETIVE: &[&str] =
 ///
 /// # Safety
 /// The module is starting, and the class has just been registered.
-unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str) {
+pub unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str) {
     /// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
     const PERSISTENT: u32 = 1;
     // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does. An offset

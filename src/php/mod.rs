@@ -7,6 +7,7 @@
 mod arguments;
 mod class;
 mod commands;
+mod container;
 mod elements;
 mod events;
 mod exceptions;
@@ -20,6 +21,7 @@ mod methods;
 mod module;
 mod pipeline;
 mod process;
+mod properties;
 mod queue;
 mod queue_commands;
 mod queue_options;

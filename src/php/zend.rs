@@ -39,7 +39,14 @@ unsafe extern "C" {
     pub static zend_empty_string: *mut zend_string;
     pub static spl_ce_RuntimeException: *mut zend_class_entry;
     pub static spl_ce_InvalidArgumentException: *mut zend_class_entry;
+    pub static spl_ce_UnexpectedValueException: *mut zend_class_entry;
 
+    /// The property as it is declared; null if it is not, and all ones if it cannot be accessed from here.
+    pub fn zend_get_property_info(
+        class: *const zend_class_entry,
+        name: *mut zend_string,
+        silent: c_int,
+    ) -> *const c_void;
     pub fn zend_objects_clone_members(into: *mut zend_object, from: *mut zend_object);
     pub fn object_init_ex(into: *mut zval, class: *mut zend_class_entry) -> c_int;
     pub fn zend_update_property_stringl(
