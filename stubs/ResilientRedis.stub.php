@@ -85,11 +85,11 @@ class ResilientRedis
 
     /** Looks for places of an array whose text fits.
      *  @return array */
-    public function argrep(string|int $key, string|int $start, string|int $end, mixed ...$predicates): mixed {}
+    public function argrep(string|int $key, string|int $start, string|int $end, mixed $predicates, ?string $combine = null, string|int|null $limit = null, mixed $withValues = false, mixed $noCase = false, mixed ...$more): mixed {}
 
     /** Tells how the server holds an array.
      *  @return array */
-    public function arinfo(string|int $key, mixed ...$options): mixed {}
+    public function arinfo(string|int $key, mixed $full = false, mixed ...$more): mixed {}
 
     /** Adds values at the array's cursor and moves it on.
      *  @return int */
@@ -97,7 +97,7 @@ class ResilientRedis
 
     /** Gives what was inserted last into an array.
      *  @return list<?string> */
-    public function arlastitems(string|int $key, string|int $count, mixed ...$options): mixed {}
+    public function arlastitems(string|int $key, string|int $count, mixed $reverse = false, mixed ...$more): mixed {}
 
     /** Tells how far an array reaches, empty places included.
      *  @return int */
@@ -116,7 +116,7 @@ class ResilientRedis
     public function arnext(string|int $key): mixed {}
 
     /** Reckons over a range of places of an array. */
-    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$arguments): mixed {}
+    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$more): mixed {}
 
     /** Adds values to an array that is used as a ring of this size.
      *  @return int */
@@ -124,7 +124,7 @@ class ResilientRedis
 
     /** Gives the places of a range that hold something, with what they hold.
      *  @return array */
-    public function arscan(string|int $key, string|int $start, string|int $end, mixed ...$options): mixed {}
+    public function arscan(string|int $key, string|int $start, string|int $end, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Moves the array's cursor. */
     public function arseek(string|int $key, string|int $index): mixed {}
@@ -175,7 +175,7 @@ class ResilientRedis
 
     /** Moves several elements from one list to another, and waits for them.
      *  @return ?list<string> */
-    public function blmovem(mixed ...$arguments): mixed {}
+    public function blmovem(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
      *  @return ?array<string, list<string>> */
@@ -391,15 +391,15 @@ class ResilientRedis
 
     /** Has fields of a hash end after so many seconds.
      *  @return ?list<int> */
-    public function hexpire(string|int $key, string|int $seconds, mixed ...$conditionAndFields): mixed {}
+    public function hexpire(string|int $key, string|int $seconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in seconds since 1970.
      *  @return ?list<int> */
-    public function hexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+    public function hexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in seconds since 1970.
      *  @return ?list<int> */
-    public function hexpiretime(string|int $key, mixed ...$fields): mixed {}
+    public function hexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives one field of a hash.
      *  @return ?string */
@@ -411,11 +411,11 @@ class ResilientRedis
 
     /** Gives fields of a hash and removes them.
      *  @return ?list<?string> */
-    public function hgetdel(string|int $key, mixed ...$fields): mixed {}
+    public function hgetdel(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives fields of a hash and changes when they end.
      *  @return ?list<?string> */
-    public function hgetex(string|int $key, mixed ...$arguments): mixed {}
+    public function hgetex(string|int $key, array|string|int $fields, mixed ...$options): mixed {}
 
     /** Stores many hashes that have the same fields. */
     public function himport(string $subcommand, mixed ...$arguments): mixed {}
@@ -445,27 +445,27 @@ class ResilientRedis
     public function hmset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
     /** Finds out which keys are used most. */
-    public function hotkeys(string $subcommand, mixed ...$arguments): mixed {}
+    public function hotkeys(string $subcommand, mixed $metrics = null, string|int|null $count = null, string|int|null $duration = null, string|int|null $sample = null, mixed $slots = null, mixed ...$more): mixed {}
 
     /** Has fields of a hash stay that would have ended.
      *  @return ?list<int> */
-    public function hpersist(string|int $key, mixed ...$fields): mixed {}
+    public function hpersist(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end after so many milliseconds.
      *  @return ?list<int> */
-    public function hpexpire(string|int $key, string|int $milliseconds, mixed ...$conditionAndFields): mixed {}
+    public function hpexpire(string|int $key, string|int $milliseconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in milliseconds since 1970.
      *  @return ?list<int> */
-    public function hpexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+    public function hpexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in milliseconds since 1970.
      *  @return ?list<int> */
-    public function hpexpiretime(string|int $key, mixed ...$fields): mixed {}
+    public function hpexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells how many milliseconds fields of a hash have left.
      *  @return ?list<int> */
-    public function hpttl(string|int $key, mixed ...$fields): mixed {}
+    public function hpttl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Picks fields of a hash at random.
      *  @return string|array|null */
@@ -481,7 +481,7 @@ class ResilientRedis
 
     /** Sets fields of a hash, on conditions, together with their end.
      *  @return int */
-    public function hsetex(string|int $key, mixed ...$arguments): mixed {}
+    public function hsetex(string|int $key, array|string|int $fieldsAndValues, mixed ...$options): mixed {}
 
     /** Sets a field of a hash unless it is there.
      *  @return int */
@@ -493,7 +493,7 @@ class ResilientRedis
 
     /** Tells how many seconds fields of a hash have left.
      *  @return ?list<int> */
-    public function httl(string|int $key, mixed ...$fields): mixed {}
+    public function httl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives all values of a hash.
      *  @return list<string> */
@@ -552,7 +552,7 @@ class ResilientRedis
 
     /** Moves several elements from one list to another.
      *  @return ?list<string> */
-    public function lmovem(mixed ...$arguments): mixed {}
+    public function lmovem(string|int $source, string|int $destination, string $from, string $to, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some.
      *  @return ?array<string, list<string>> */
@@ -622,7 +622,7 @@ class ResilientRedis
 
     /** Stores strings at several keys, on conditions, together with their end.
      *  @return int */
-    public function msetex(mixed ...$arguments): mixed {}
+    public function msetex(array|string|int $keysAndValues, mixed ...$options): mixed {}
 
     /** Stores strings at several keys if none of them is there.
      *  @return int */
@@ -790,7 +790,7 @@ class ResilientRedis
 
     /** Counts the members of the first set that are in none of the others.
      *  @return int */
-    public function sdiffcard(array|string|int $keys, mixed ...$more): mixed {}
+    public function sdiffcard(array|string|int $keys, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Stores the members of the first set that are in none of the others.
      *  @return int */
@@ -867,7 +867,7 @@ class ResilientRedis
 
     /** Gives the elements of a list or set in order, and stores nothing.
      *  @return list<?string> */
-    public function sort_ro(string|int $key, mixed ...$options): mixed {}
+    public function sort_ro(string|int $key, mixed $by = null, mixed $limit = null, mixed $get = null, ?string $order = null, mixed $alpha = false, mixed ...$more): mixed {}
 
     /** Takes members out of a set at random.
      *  @return string|array|null */
@@ -911,7 +911,7 @@ class ResilientRedis
 
     /** Counts the members that any of the sets has.
      *  @return int */
-    public function sunioncard(array|string|int $keys, mixed ...$more): mixed {}
+    public function sunioncard(array|string|int $keys, mixed $approximate = false, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Stores the members that any of the sets has.
      *  @return int */
@@ -959,7 +959,7 @@ class ResilientRedis
 
     /** Adds an element with its vector to a vector set.
      *  @return bool|int */
-    public function vadd(string|int $key, mixed ...$arguments): mixed {}
+    public function vadd(string|int $key, mixed $vector, mixed $element, mixed ...$options): mixed {}
 
     /** Counts the elements of a vector set.
      *  @return int */
@@ -971,9 +971,9 @@ class ResilientRedis
 
     /** Gives an element's vector.
      *  @return ?array */
-    public function vemb(string|int $key, string|int $element, mixed $raw = false): mixed {}
+    public function vemb(string|int $key, string|int $element, mixed $raw = false, mixed ...$more): mixed {}
 
-    /** Gives an element's attributes. */
+    /** Gives an element's attributes, decoded unless their JSON is asked for. */
     public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
 
     /** Tells how the server holds a vector set.
@@ -985,7 +985,7 @@ class ResilientRedis
 
     /** Gives the neighbours of an element, layer by layer.
      *  @return ?array */
-    public function vlinks(string|int $key, string|int $element, mixed $withScores = false): mixed {}
+    public function vlinks(string|int $key, string|int $element, mixed $withScores = false, mixed ...$more): mixed {}
 
     /** Picks elements of a vector set at random.
      *  @return string|array|null */
@@ -1005,7 +1005,7 @@ class ResilientRedis
 
     /** Finds the elements that are most alike.
      *  @return array */
-    public function vsim(string|int $key, mixed ...$arguments): mixed {}
+    public function vsim(string|int $key, mixed $query, mixed ...$options): mixed {}
 
     /** Waits until so many replicas have the writes of this connection.
      *  @return int */
@@ -1037,7 +1037,7 @@ class ResilientRedis
 
     /** Sets how a stream recognises entries that are sent twice.
      *  @return string */
-    public function xcfgset(string|int $key, mixed ...$options): mixed {}
+    public function xcfgset(string|int $key, string|int|null $duration = null, string|int|null $maxSize = null, mixed ...$more): mixed {}
 
     /** Takes over these entries from other consumers.
      *  @return array */
@@ -1063,7 +1063,7 @@ class ResilientRedis
     public function xlen(string|int $key): mixed {}
 
     /** Gives entries back that were not dealt with. */
-    public function xnack(string|int $key, string $group, mixed ...$arguments): mixed {}
+    public function xnack(string|int $key, string $group, string $mode, array|string|int $ids, string|int|null $retryCount = null, mixed $force = false, mixed ...$more): mixed {}
 
     /** Tells which entries wait to be acknowledged.
      *  @return array */
@@ -1221,13 +1221,13 @@ class ResilientRedis
      *  @return int */
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
 
-    /** As xread, with its arguments in the order of Predis' fourth form.
+    /** As xread, with ids by stream in front.
      *  @return ?array */
-    public function xread_v4(mixed ...$arguments): mixed {}
+    public function xread_v4(array|string|int $streams, mixed ...$more): mixed {}
 
     /** As xreadgroup, and takes over what others left.
      *  @return ?array */
-    public function xreadgroup_claim(mixed ...$arguments): mixed {}
+    public function xreadgroup_claim(string $group, string|int $consumer, array|string|int $streams, mixed ...$more): mixed {}
 }
 }
 
@@ -1285,11 +1285,11 @@ final class Pipeline implements \Countable
 
     /** Looks for places of an array whose text fits.
      *  @return $this */
-    public function argrep(string|int $key, string|int $start, string|int $end, mixed ...$predicates): mixed {}
+    public function argrep(string|int $key, string|int $start, string|int $end, mixed $predicates, ?string $combine = null, string|int|null $limit = null, mixed $withValues = false, mixed $noCase = false, mixed ...$more): mixed {}
 
     /** Tells how the server holds an array.
      *  @return $this */
-    public function arinfo(string|int $key, mixed ...$options): mixed {}
+    public function arinfo(string|int $key, mixed $full = false, mixed ...$more): mixed {}
 
     /** Adds values at the array's cursor and moves it on.
      *  @return $this */
@@ -1297,7 +1297,7 @@ final class Pipeline implements \Countable
 
     /** Gives what was inserted last into an array.
      *  @return $this */
-    public function arlastitems(string|int $key, string|int $count, mixed ...$options): mixed {}
+    public function arlastitems(string|int $key, string|int $count, mixed $reverse = false, mixed ...$more): mixed {}
 
     /** Tells how far an array reaches, empty places included.
      *  @return $this */
@@ -1317,7 +1317,7 @@ final class Pipeline implements \Countable
 
     /** Reckons over a range of places of an array.
      *  @return $this */
-    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$arguments): mixed {}
+    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$more): mixed {}
 
     /** Adds values to an array that is used as a ring of this size.
      *  @return $this */
@@ -1325,7 +1325,7 @@ final class Pipeline implements \Countable
 
     /** Gives the places of a range that hold something, with what they hold.
      *  @return $this */
-    public function arscan(string|int $key, string|int $start, string|int $end, mixed ...$options): mixed {}
+    public function arscan(string|int $key, string|int $start, string|int $end, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Moves the array's cursor.
      *  @return $this */
@@ -1377,7 +1377,7 @@ final class Pipeline implements \Countable
 
     /** Moves several elements from one list to another, and waits for them.
      *  @return $this */
-    public function blmovem(mixed ...$arguments): mixed {}
+    public function blmovem(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
      *  @return $this */
@@ -1605,15 +1605,15 @@ final class Pipeline implements \Countable
 
     /** Has fields of a hash end after so many seconds.
      *  @return $this */
-    public function hexpire(string|int $key, string|int $seconds, mixed ...$conditionAndFields): mixed {}
+    public function hexpire(string|int $key, string|int $seconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in seconds since 1970.
      *  @return $this */
-    public function hexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+    public function hexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in seconds since 1970.
      *  @return $this */
-    public function hexpiretime(string|int $key, mixed ...$fields): mixed {}
+    public function hexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives one field of a hash.
      *  @return $this */
@@ -1625,11 +1625,11 @@ final class Pipeline implements \Countable
 
     /** Gives fields of a hash and removes them.
      *  @return $this */
-    public function hgetdel(string|int $key, mixed ...$fields): mixed {}
+    public function hgetdel(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives fields of a hash and changes when they end.
      *  @return $this */
-    public function hgetex(string|int $key, mixed ...$arguments): mixed {}
+    public function hgetex(string|int $key, array|string|int $fields, mixed ...$options): mixed {}
 
     /** Stores many hashes that have the same fields.
      *  @return $this */
@@ -1661,27 +1661,27 @@ final class Pipeline implements \Countable
 
     /** Finds out which keys are used most.
      *  @return $this */
-    public function hotkeys(string $subcommand, mixed ...$arguments): mixed {}
+    public function hotkeys(string $subcommand, mixed $metrics = null, string|int|null $count = null, string|int|null $duration = null, string|int|null $sample = null, mixed $slots = null, mixed ...$more): mixed {}
 
     /** Has fields of a hash stay that would have ended.
      *  @return $this */
-    public function hpersist(string|int $key, mixed ...$fields): mixed {}
+    public function hpersist(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end after so many milliseconds.
      *  @return $this */
-    public function hpexpire(string|int $key, string|int $milliseconds, mixed ...$conditionAndFields): mixed {}
+    public function hpexpire(string|int $key, string|int $milliseconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in milliseconds since 1970.
      *  @return $this */
-    public function hpexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+    public function hpexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in milliseconds since 1970.
      *  @return $this */
-    public function hpexpiretime(string|int $key, mixed ...$fields): mixed {}
+    public function hpexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells how many milliseconds fields of a hash have left.
      *  @return $this */
-    public function hpttl(string|int $key, mixed ...$fields): mixed {}
+    public function hpttl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Picks fields of a hash at random.
      *  @return $this */
@@ -1697,7 +1697,7 @@ final class Pipeline implements \Countable
 
     /** Sets fields of a hash, on conditions, together with their end.
      *  @return $this */
-    public function hsetex(string|int $key, mixed ...$arguments): mixed {}
+    public function hsetex(string|int $key, array|string|int $fieldsAndValues, mixed ...$options): mixed {}
 
     /** Sets a field of a hash unless it is there.
      *  @return $this */
@@ -1709,7 +1709,7 @@ final class Pipeline implements \Countable
 
     /** Tells how many seconds fields of a hash have left.
      *  @return $this */
-    public function httl(string|int $key, mixed ...$fields): mixed {}
+    public function httl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives all values of a hash.
      *  @return $this */
@@ -1769,7 +1769,7 @@ final class Pipeline implements \Countable
 
     /** Moves several elements from one list to another.
      *  @return $this */
-    public function lmovem(mixed ...$arguments): mixed {}
+    public function lmovem(string|int $source, string|int $destination, string $from, string $to, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some.
      *  @return $this */
@@ -1841,7 +1841,7 @@ final class Pipeline implements \Countable
 
     /** Stores strings at several keys, on conditions, together with their end.
      *  @return $this */
-    public function msetex(mixed ...$arguments): mixed {}
+    public function msetex(array|string|int $keysAndValues, mixed ...$options): mixed {}
 
     /** Stores strings at several keys if none of them is there.
      *  @return $this */
@@ -2013,7 +2013,7 @@ final class Pipeline implements \Countable
 
     /** Counts the members of the first set that are in none of the others.
      *  @return $this */
-    public function sdiffcard(array|string|int $keys, mixed ...$more): mixed {}
+    public function sdiffcard(array|string|int $keys, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Stores the members of the first set that are in none of the others.
      *  @return $this */
@@ -2093,7 +2093,7 @@ final class Pipeline implements \Countable
 
     /** Gives the elements of a list or set in order, and stores nothing.
      *  @return $this */
-    public function sort_ro(string|int $key, mixed ...$options): mixed {}
+    public function sort_ro(string|int $key, mixed $by = null, mixed $limit = null, mixed $get = null, ?string $order = null, mixed $alpha = false, mixed ...$more): mixed {}
 
     /** Takes members out of a set at random.
      *  @return $this */
@@ -2137,7 +2137,7 @@ final class Pipeline implements \Countable
 
     /** Counts the members that any of the sets has.
      *  @return $this */
-    public function sunioncard(array|string|int $keys, mixed ...$more): mixed {}
+    public function sunioncard(array|string|int $keys, mixed $approximate = false, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Stores the members that any of the sets has.
      *  @return $this */
@@ -2185,7 +2185,7 @@ final class Pipeline implements \Countable
 
     /** Adds an element with its vector to a vector set.
      *  @return $this */
-    public function vadd(string|int $key, mixed ...$arguments): mixed {}
+    public function vadd(string|int $key, mixed $vector, mixed $element, mixed ...$options): mixed {}
 
     /** Counts the elements of a vector set.
      *  @return $this */
@@ -2197,9 +2197,9 @@ final class Pipeline implements \Countable
 
     /** Gives an element's vector.
      *  @return $this */
-    public function vemb(string|int $key, string|int $element, mixed $raw = false): mixed {}
+    public function vemb(string|int $key, string|int $element, mixed $raw = false, mixed ...$more): mixed {}
 
-    /** Gives an element's attributes.
+    /** Gives an element's attributes, decoded unless their JSON is asked for.
      *  @return $this */
     public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
 
@@ -2213,7 +2213,7 @@ final class Pipeline implements \Countable
 
     /** Gives the neighbours of an element, layer by layer.
      *  @return $this */
-    public function vlinks(string|int $key, string|int $element, mixed $withScores = false): mixed {}
+    public function vlinks(string|int $key, string|int $element, mixed $withScores = false, mixed ...$more): mixed {}
 
     /** Picks elements of a vector set at random.
      *  @return $this */
@@ -2233,7 +2233,7 @@ final class Pipeline implements \Countable
 
     /** Finds the elements that are most alike.
      *  @return $this */
-    public function vsim(string|int $key, mixed ...$arguments): mixed {}
+    public function vsim(string|int $key, mixed $query, mixed ...$options): mixed {}
 
     /** Waits until so many replicas have the writes of this connection.
      *  @return $this */
@@ -2265,7 +2265,7 @@ final class Pipeline implements \Countable
 
     /** Sets how a stream recognises entries that are sent twice.
      *  @return $this */
-    public function xcfgset(string|int $key, mixed ...$options): mixed {}
+    public function xcfgset(string|int $key, string|int|null $duration = null, string|int|null $maxSize = null, mixed ...$more): mixed {}
 
     /** Takes over these entries from other consumers.
      *  @return $this */
@@ -2293,7 +2293,7 @@ final class Pipeline implements \Countable
 
     /** Gives entries back that were not dealt with.
      *  @return $this */
-    public function xnack(string|int $key, string $group, mixed ...$arguments): mixed {}
+    public function xnack(string|int $key, string $group, string $mode, array|string|int $ids, string|int|null $retryCount = null, mixed $force = false, mixed ...$more): mixed {}
 
     /** Tells which entries wait to be acknowledged.
      *  @return $this */
@@ -2451,13 +2451,13 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
 
-    /** As xread, with its arguments in the order of Predis' fourth form.
+    /** As xread, with ids by stream in front.
      *  @return $this */
-    public function xread_v4(mixed ...$arguments): mixed {}
+    public function xread_v4(array|string|int $streams, mixed ...$more): mixed {}
 
     /** As xreadgroup, and takes over what others left.
      *  @return $this */
-    public function xreadgroup_claim(mixed ...$arguments): mixed {}
+    public function xreadgroup_claim(string $group, string|int $consumer, array|string|int $streams, mixed ...$more): mixed {}
 }
 
 /**
@@ -2524,11 +2524,11 @@ final class Transaction implements \Countable
 
     /** Looks for places of an array whose text fits.
      *  @return $this|array */
-    public function argrep(string|int $key, string|int $start, string|int $end, mixed ...$predicates): mixed {}
+    public function argrep(string|int $key, string|int $start, string|int $end, mixed $predicates, ?string $combine = null, string|int|null $limit = null, mixed $withValues = false, mixed $noCase = false, mixed ...$more): mixed {}
 
     /** Tells how the server holds an array.
      *  @return $this|array */
-    public function arinfo(string|int $key, mixed ...$options): mixed {}
+    public function arinfo(string|int $key, mixed $full = false, mixed ...$more): mixed {}
 
     /** Adds values at the array's cursor and moves it on.
      *  @return $this|int */
@@ -2536,7 +2536,7 @@ final class Transaction implements \Countable
 
     /** Gives what was inserted last into an array.
      *  @return $this|list<?string> */
-    public function arlastitems(string|int $key, string|int $count, mixed ...$options): mixed {}
+    public function arlastitems(string|int $key, string|int $count, mixed $reverse = false, mixed ...$more): mixed {}
 
     /** Tells how far an array reaches, empty places included.
      *  @return $this|int */
@@ -2555,7 +2555,7 @@ final class Transaction implements \Countable
     public function arnext(string|int $key): mixed {}
 
     /** Reckons over a range of places of an array. */
-    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$arguments): mixed {}
+    public function arop(string|int $key, string|int $start, string|int $end, string $operation, mixed ...$more): mixed {}
 
     /** Adds values to an array that is used as a ring of this size.
      *  @return $this|int */
@@ -2563,7 +2563,7 @@ final class Transaction implements \Countable
 
     /** Gives the places of a range that hold something, with what they hold.
      *  @return $this|array */
-    public function arscan(string|int $key, string|int $start, string|int $end, mixed ...$options): mixed {}
+    public function arscan(string|int $key, string|int $start, string|int $end, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Moves the array's cursor. */
     public function arseek(string|int $key, string|int $index): mixed {}
@@ -2614,7 +2614,7 @@ final class Transaction implements \Countable
 
     /** Moves several elements from one list to another, and waits for them.
      *  @return $this|?list<string> */
-    public function blmovem(mixed ...$arguments): mixed {}
+    public function blmovem(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
      *  @return $this|?array<string, list<string>> */
@@ -2822,15 +2822,15 @@ final class Transaction implements \Countable
 
     /** Has fields of a hash end after so many seconds.
      *  @return $this|?list<int> */
-    public function hexpire(string|int $key, string|int $seconds, mixed ...$conditionAndFields): mixed {}
+    public function hexpire(string|int $key, string|int $seconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in seconds since 1970.
      *  @return $this|?list<int> */
-    public function hexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+    public function hexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in seconds since 1970.
      *  @return $this|?list<int> */
-    public function hexpiretime(string|int $key, mixed ...$fields): mixed {}
+    public function hexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives one field of a hash.
      *  @return $this|?string */
@@ -2842,11 +2842,11 @@ final class Transaction implements \Countable
 
     /** Gives fields of a hash and removes them.
      *  @return $this|?list<?string> */
-    public function hgetdel(string|int $key, mixed ...$fields): mixed {}
+    public function hgetdel(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives fields of a hash and changes when they end.
      *  @return $this|?list<?string> */
-    public function hgetex(string|int $key, mixed ...$arguments): mixed {}
+    public function hgetex(string|int $key, array|string|int $fields, mixed ...$options): mixed {}
 
     /** Stores many hashes that have the same fields. */
     public function himport(string $subcommand, mixed ...$arguments): mixed {}
@@ -2876,27 +2876,27 @@ final class Transaction implements \Countable
     public function hmset(string|int $key, mixed ...$fieldsAndValues): mixed {}
 
     /** Finds out which keys are used most. */
-    public function hotkeys(string $subcommand, mixed ...$arguments): mixed {}
+    public function hotkeys(string $subcommand, mixed $metrics = null, string|int|null $count = null, string|int|null $duration = null, string|int|null $sample = null, mixed $slots = null, mixed ...$more): mixed {}
 
     /** Has fields of a hash stay that would have ended.
      *  @return $this|?list<int> */
-    public function hpersist(string|int $key, mixed ...$fields): mixed {}
+    public function hpersist(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end after so many milliseconds.
      *  @return $this|?list<int> */
-    public function hpexpire(string|int $key, string|int $milliseconds, mixed ...$conditionAndFields): mixed {}
+    public function hpexpire(string|int $key, string|int $milliseconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in milliseconds since 1970.
      *  @return $this|?list<int> */
-    public function hpexpireat(string|int $key, string|int $timestamp, mixed ...$conditionAndFields): mixed {}
+    public function hpexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in milliseconds since 1970.
      *  @return $this|?list<int> */
-    public function hpexpiretime(string|int $key, mixed ...$fields): mixed {}
+    public function hpexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells how many milliseconds fields of a hash have left.
      *  @return $this|?list<int> */
-    public function hpttl(string|int $key, mixed ...$fields): mixed {}
+    public function hpttl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Picks fields of a hash at random.
      *  @return $this|string|array|null */
@@ -2912,7 +2912,7 @@ final class Transaction implements \Countable
 
     /** Sets fields of a hash, on conditions, together with their end.
      *  @return $this|int */
-    public function hsetex(string|int $key, mixed ...$arguments): mixed {}
+    public function hsetex(string|int $key, array|string|int $fieldsAndValues, mixed ...$options): mixed {}
 
     /** Sets a field of a hash unless it is there.
      *  @return $this|int */
@@ -2924,7 +2924,7 @@ final class Transaction implements \Countable
 
     /** Tells how many seconds fields of a hash have left.
      *  @return $this|?list<int> */
-    public function httl(string|int $key, mixed ...$fields): mixed {}
+    public function httl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives all values of a hash.
      *  @return $this|list<string> */
@@ -2983,7 +2983,7 @@ final class Transaction implements \Countable
 
     /** Moves several elements from one list to another.
      *  @return $this|?list<string> */
-    public function lmovem(mixed ...$arguments): mixed {}
+    public function lmovem(string|int $source, string|int $destination, string $from, string $to, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some.
      *  @return $this|?array<string, list<string>> */
@@ -3053,7 +3053,7 @@ final class Transaction implements \Countable
 
     /** Stores strings at several keys, on conditions, together with their end.
      *  @return $this|int */
-    public function msetex(mixed ...$arguments): mixed {}
+    public function msetex(array|string|int $keysAndValues, mixed ...$options): mixed {}
 
     /** Stores strings at several keys if none of them is there.
      *  @return $this|int */
@@ -3217,7 +3217,7 @@ final class Transaction implements \Countable
 
     /** Counts the members of the first set that are in none of the others.
      *  @return $this|int */
-    public function sdiffcard(array|string|int $keys, mixed ...$more): mixed {}
+    public function sdiffcard(array|string|int $keys, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Stores the members of the first set that are in none of the others.
      *  @return $this|int */
@@ -3294,7 +3294,7 @@ final class Transaction implements \Countable
 
     /** Gives the elements of a list or set in order, and stores nothing.
      *  @return $this|list<?string> */
-    public function sort_ro(string|int $key, mixed ...$options): mixed {}
+    public function sort_ro(string|int $key, mixed $by = null, mixed $limit = null, mixed $get = null, ?string $order = null, mixed $alpha = false, mixed ...$more): mixed {}
 
     /** Takes members out of a set at random.
      *  @return $this|string|array|null */
@@ -3338,7 +3338,7 @@ final class Transaction implements \Countable
 
     /** Counts the members that any of the sets has.
      *  @return $this|int */
-    public function sunioncard(array|string|int $keys, mixed ...$more): mixed {}
+    public function sunioncard(array|string|int $keys, mixed $approximate = false, string|int|null $limit = null, mixed ...$more): mixed {}
 
     /** Stores the members that any of the sets has.
      *  @return $this|int */
@@ -3382,7 +3382,7 @@ final class Transaction implements \Countable
 
     /** Adds an element with its vector to a vector set.
      *  @return $this|bool|int */
-    public function vadd(string|int $key, mixed ...$arguments): mixed {}
+    public function vadd(string|int $key, mixed $vector, mixed $element, mixed ...$options): mixed {}
 
     /** Counts the elements of a vector set.
      *  @return $this|int */
@@ -3394,9 +3394,9 @@ final class Transaction implements \Countable
 
     /** Gives an element's vector.
      *  @return $this|?array */
-    public function vemb(string|int $key, string|int $element, mixed $raw = false): mixed {}
+    public function vemb(string|int $key, string|int $element, mixed $raw = false, mixed ...$more): mixed {}
 
-    /** Gives an element's attributes. */
+    /** Gives an element's attributes, decoded unless their JSON is asked for. */
     public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
 
     /** Tells how the server holds a vector set.
@@ -3408,7 +3408,7 @@ final class Transaction implements \Countable
 
     /** Gives the neighbours of an element, layer by layer.
      *  @return $this|?array */
-    public function vlinks(string|int $key, string|int $element, mixed $withScores = false): mixed {}
+    public function vlinks(string|int $key, string|int $element, mixed $withScores = false, mixed ...$more): mixed {}
 
     /** Picks elements of a vector set at random.
      *  @return $this|string|array|null */
@@ -3428,7 +3428,7 @@ final class Transaction implements \Countable
 
     /** Finds the elements that are most alike.
      *  @return $this|array */
-    public function vsim(string|int $key, mixed ...$arguments): mixed {}
+    public function vsim(string|int $key, mixed $query, mixed ...$options): mixed {}
 
     /** Waits until so many replicas have the writes of this connection.
      *  @return $this|int */
@@ -3456,7 +3456,7 @@ final class Transaction implements \Countable
 
     /** Sets how a stream recognises entries that are sent twice.
      *  @return $this|string */
-    public function xcfgset(string|int $key, mixed ...$options): mixed {}
+    public function xcfgset(string|int $key, string|int|null $duration = null, string|int|null $maxSize = null, mixed ...$more): mixed {}
 
     /** Takes over these entries from other consumers.
      *  @return $this|array */
@@ -3482,7 +3482,7 @@ final class Transaction implements \Countable
     public function xlen(string|int $key): mixed {}
 
     /** Gives entries back that were not dealt with. */
-    public function xnack(string|int $key, string $group, mixed ...$arguments): mixed {}
+    public function xnack(string|int $key, string $group, string $mode, array|string|int $ids, string|int|null $retryCount = null, mixed $force = false, mixed ...$more): mixed {}
 
     /** Tells which entries wait to be acknowledged.
      *  @return $this|array */
@@ -3640,13 +3640,13 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
 
-    /** As xread, with its arguments in the order of Predis' fourth form.
+    /** As xread, with ids by stream in front.
      *  @return $this|?array */
-    public function xread_v4(mixed ...$arguments): mixed {}
+    public function xread_v4(array|string|int $streams, mixed ...$more): mixed {}
 
     /** As xreadgroup, and takes over what others left.
      *  @return $this|?array */
-    public function xreadgroup_claim(mixed ...$arguments): mixed {}
+    public function xreadgroup_claim(string $group, string|int $consumer, array|string|int $streams, mixed ...$more): mixed {}
 }
 
 /**
@@ -3757,4 +3757,170 @@ class ProtocolException extends Exception {}
 
 /** An option or a parameter is wrong. */
 class ConfigurationException extends \InvalidArgumentException {}
+
+/** Another request kept a session's lock, or has it now. */
+class SessionLockException extends Exception {}
+
+/**
+ * PHP's sessions in Redis: docs/sessions.md.
+ */
+class SessionHandler implements \SessionHandlerInterface, \SessionIdInterface, \SessionUpdateTimestampHandlerInterface
+{
+    /** Keeps the client and the options of the handler.
+     *  @param \ResilientRedis $client
+     *  @param ?array $options */
+    public function __construct(mixed $client, mixed $options = null) {}
+
+    /** Makes this the handler of PHP's sessions. */
+    public function register(): bool {}
+
+    /** Begins with a session; its data are read later. */
+    public function open(string $path, string $name): bool {}
+
+    /** Lets go of the session, and of its lock. */
+    public function close(): bool {}
+
+    /** Gives a session's data, and takes its lock before if there is one. */
+    public function read(string $id): string|false {}
+
+    /** Stores a session's data. */
+    public function write(string $id, string $data): bool {}
+
+    /** Removes a session. */
+    public function destroy(string $id): bool {}
+
+    /** Has nothing to do: sessions end by themselves. */
+    public function gc(int $max_lifetime): int|false {}
+
+    /** Makes an id for a new session. */
+    public function create_sid(): string {}
+
+    /** Tells whether a session of this id is there. */
+    public function validateId(string $id): bool {}
+
+    /** Has a session live on whose data did not change. */
+    public function updateTimestamp(string $id, string $data): bool {}
+}
+}
+
+namespace ResilientRedis\Iterator {
+/**
+ * The names of keys, a page at a time.
+ */
+class Keyspace implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $match = null, mixed $count = null) {}
+
+    /** Gives a name. */
+    public function current(): mixed {}
+
+    /** Gives the place of the name, counted from 0. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The fields of a hash, a page at a time.
+ */
+class HashKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $match = null, mixed $count = null) {}
+
+    /** Gives the value. */
+    public function current(): mixed {}
+
+    /** Gives the field. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The members of a set, a page at a time.
+ */
+class SetKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $match = null, mixed $count = null) {}
+
+    /** Gives a member. */
+    public function current(): mixed {}
+
+    /** Gives the place of the member, counted from 0. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The members of a sorted set, a page at a time.
+ */
+class SortedSetKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $match = null, mixed $count = null) {}
+
+    /** Gives the score. */
+    public function current(): mixed {}
+
+    /** Gives the member. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The elements of a list, a page at a time.
+ */
+class ListKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $count = null) {}
+
+    /** Gives an element. */
+    public function current(): mixed {}
+
+    /** Gives the place of the element, counted from 0. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
 }

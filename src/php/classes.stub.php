@@ -233,4 +233,170 @@ class ProtocolException extends Exception {}
 
 /** An option or a parameter is wrong. */
 class ConfigurationException extends \InvalidArgumentException {}
+
+/** Another request kept a session's lock, or has it now. */
+class SessionLockException extends Exception {}
+
+/**
+ * PHP's sessions in Redis: docs/sessions.md.
+ */
+class SessionHandler implements \SessionHandlerInterface, \SessionIdInterface, \SessionUpdateTimestampHandlerInterface
+{
+    /** Keeps the client and the options of the handler.
+     *  @param \ResilientRedis $client
+     *  @param ?array $options */
+    public function __construct(mixed $client, mixed $options = null) {}
+
+    /** Makes this the handler of PHP's sessions. */
+    public function register(): bool {}
+
+    /** Begins with a session; its data are read later. */
+    public function open(string $path, string $name): bool {}
+
+    /** Lets go of the session, and of its lock. */
+    public function close(): bool {}
+
+    /** Gives a session's data, and takes its lock before if there is one. */
+    public function read(string $id): string|false {}
+
+    /** Stores a session's data. */
+    public function write(string $id, string $data): bool {}
+
+    /** Removes a session. */
+    public function destroy(string $id): bool {}
+
+    /** Has nothing to do: sessions end by themselves. */
+    public function gc(int $max_lifetime): int|false {}
+
+    /** Makes an id for a new session. */
+    public function create_sid(): string {}
+
+    /** Tells whether a session of this id is there. */
+    public function validateId(string $id): bool {}
+
+    /** Has a session live on whose data did not change. */
+    public function updateTimestamp(string $id, string $data): bool {}
+}
+}
+
+namespace ResilientRedis\Iterator {
+/**
+ * The names of keys, a page at a time.
+ */
+class Keyspace implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $match = null, mixed $count = null) {}
+
+    /** Gives a name. */
+    public function current(): mixed {}
+
+    /** Gives the place of the name, counted from 0. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The fields of a hash, a page at a time.
+ */
+class HashKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $match = null, mixed $count = null) {}
+
+    /** Gives the value. */
+    public function current(): mixed {}
+
+    /** Gives the field. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The members of a set, a page at a time.
+ */
+class SetKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $match = null, mixed $count = null) {}
+
+    /** Gives a member. */
+    public function current(): mixed {}
+
+    /** Gives the place of the member, counted from 0. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The members of a sorted set, a page at a time.
+ */
+class SortedSetKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $match = null, mixed $count = null) {}
+
+    /** Gives the score. */
+    public function current(): mixed {}
+
+    /** Gives the member. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
+
+/**
+ * The elements of a list, a page at a time.
+ */
+class ListKey implements \Iterator
+{
+    /** Keeps what to walk through; nothing is sent before the first element is asked for. */
+    public function __construct(mixed $client, mixed $key, mixed $count = null) {}
+
+    /** Gives an element. */
+    public function current(): mixed {}
+
+    /** Gives the place of the element, counted from 0. */
+    public function key(): mixed {}
+
+    /** Goes on to the next element. */
+    public function next(): void {}
+
+    /** Begins anew. */
+    public function rewind(): void {}
+
+    /** Tells whether there is an element. */
+    public function valid(): bool {}
+}
 }

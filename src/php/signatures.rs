@@ -16,17 +16,28 @@ static S6: [Parameter; 4] = [
     required(c"start").of(STRING | INT),
     required(c"end").of(STRING | INT),
 ];
-static S7: [Parameter; 5] = [
-    head(3),
+static S7: [Parameter; 10] = [
+    head(4),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"end").of(STRING | INT),
-    variadic(c"predicates"),
+    required(c"predicates"),
+    optional(c"combine").of(STRING | NULL),
+    optional(c"limit").of(STRING | INT | NULL),
+    optional(c"withValues").or(c"false"),
+    optional(c"noCase").or(c"false"),
+    variadic(c"more"),
 ];
-static S8: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S8: [Parameter; 4] =
+    [head(1), required(c"key").of(STRING | INT), optional(c"full").or(c"false"), variadic(c"more")];
 static S9: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"values")];
-static S10: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), variadic(c"options")];
+static S10: [Parameter; 5] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"count").of(STRING | INT),
+    optional(c"reverse").or(c"false"),
+    variadic(c"more"),
+];
 static S11: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"indexesAndValues")];
 static S12: [Parameter; 6] = [
     head(4),
@@ -34,16 +45,17 @@ static S12: [Parameter; 6] = [
     required(c"start").of(STRING | INT),
     required(c"end").of(STRING | INT),
     required(c"operation").of(STRING),
-    variadic(c"arguments"),
+    variadic(c"more"),
 ];
 static S13: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"values")];
-static S14: [Parameter; 5] = [
+static S14: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"end").of(STRING | INT),
-    variadic(c"options"),
+    optional(c"limit").of(STRING | INT | NULL),
+    variadic(c"more"),
 ];
 static S15: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), variadic(c"values")];
@@ -82,7 +94,18 @@ static S24: [Parameter; 6] = [
     required(c"to").of(STRING),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S25: [Parameter; 2] = [head(0), variadic(c"arguments")];
+static S25: [Parameter; 10] = [
+    head(5),
+    required(c"source").of(STRING | INT),
+    required(c"destination").of(STRING | INT),
+    required(c"from").of(STRING),
+    required(c"to").of(STRING),
+    required(c"timeout").of(STRING | INT | FLOAT),
+    optional(c"mode").of(STRING | NULL),
+    optional(c"count").of(STRING | INT | NULL),
+    optional(c"order").of(STRING | NULL),
+    variadic(c"more"),
+];
 static S26: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
@@ -106,7 +129,8 @@ static S29: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S30: [Parameter; 6] = [
+static S30: [Parameter; 2] = [head(0), variadic(c"arguments")];
+static S31: [Parameter; 6] = [
     head(2),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -114,41 +138,41 @@ static S30: [Parameter; 6] = [
     optional(c"replace").or(c"false"),
     variadic(c"more"),
 ];
-static S31: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
-static S32: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S33: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
-static S34: [Parameter; 2] = [head(1), required(c"message")];
-static S35: [Parameter; 4] =
-    [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
+static S32: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
+static S33: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
+static S34: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
+static S35: [Parameter; 2] = [head(1), required(c"message")];
 static S36: [Parameter; 4] =
+    [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
+static S37: [Parameter; 4] =
     [head(2), required(c"sha1").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S37: [Parameter; 4] = [
+static S38: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S38: [Parameter; 4] = [
+static S39: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S39: [Parameter; 2] = [head(0), variadic(c"options")];
-static S40: [Parameter; 4] =
+static S40: [Parameter; 2] = [head(0), variadic(c"options")];
+static S41: [Parameter; 4] =
     [head(2), required(c"function").of(STRING), required(c"keys").of(ARRAY | STRING | INT), variadic(c"arguments")];
-static S41: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
-static S42: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
-static S43: [Parameter; 5] = [
+static S42: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
+static S43: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S44: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"member1").of(STRING | INT),
     required(c"member2").of(STRING | INT),
     optional(c"unit").of(STRING | NULL),
 ];
-static S44: [Parameter; 3] =
+static S45: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"members").of(ARRAY | STRING | INT)];
-static S45: [Parameter; 7] = [
+static S46: [Parameter; 7] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"longitude").of(STRING | INT | FLOAT),
@@ -157,7 +181,7 @@ static S45: [Parameter; 7] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S46: [Parameter; 6] = [
+static S47: [Parameter; 6] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"member").of(STRING | INT),
@@ -165,7 +189,7 @@ static S46: [Parameter; 6] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S47: [Parameter; 11] = [
+static S48: [Parameter; 11] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(ARRAY | OBJECT | STRING),
@@ -178,7 +202,7 @@ static S47: [Parameter; 11] = [
     optional(c"withHash").or(c"false"),
     variadic(c"more"),
 ];
-static S48: [Parameter; 10] = [
+static S49: [Parameter; 10] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -190,59 +214,81 @@ static S48: [Parameter; 10] = [
     optional(c"storeDist").or(c"false"),
     variadic(c"more"),
 ];
-static S49: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
-static S50: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
-static S51: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
-static S52: [Parameter; 4] = [
-    head(2),
+static S50: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
+static S51: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S52: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
+static S53: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
+static S54: [Parameter; 5] = [
+    head(3),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
-    variadic(c"conditionAndFields"),
+    required(c"fields").of(ARRAY | STRING | INT),
+    variadic(c"more"),
 ];
-static S53: [Parameter; 4] = [
-    head(2),
+static S55: [Parameter; 5] = [
+    head(3),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
-    variadic(c"conditionAndFields"),
+    required(c"fields").of(ARRAY | STRING | INT),
+    variadic(c"more"),
 ];
-static S54: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields")];
-static S55: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
-static S56: [Parameter; 4] = [
+static S56: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"more")];
+static S57: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"options")];
+static S58: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT),
 ];
-static S57: [Parameter; 4] = [
+static S59: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT | FLOAT),
 ];
-static S58: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
-static S59: [Parameter; 4] = [
-    head(2),
+static S60: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
+static S61: [Parameter; 8] = [
+    head(1),
+    required(c"subcommand").of(STRING),
+    optional(c"metrics"),
+    optional(c"count").of(STRING | INT | NULL),
+    optional(c"duration").of(STRING | INT | NULL),
+    optional(c"sample").of(STRING | INT | NULL),
+    optional(c"slots"),
+    variadic(c"more"),
+];
+static S62: [Parameter; 5] = [
+    head(3),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
-    variadic(c"conditionAndFields"),
+    required(c"fields").of(ARRAY | STRING | INT),
+    variadic(c"more"),
 ];
-static S60: [Parameter; 5] = [
+static S63: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withValues").or(c"false"),
     variadic(c"more"),
 ];
-static S61: [Parameter; 4] =
+static S64: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S62: [Parameter; 4] =
+static S65: [Parameter; 4] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"fieldsAndValues").of(ARRAY | STRING | INT),
+    variadic(c"options"),
+];
+static S66: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT), required(c"value")];
-static S63: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
-static S64: [Parameter; 3] =
+static S67: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
+static S68: [Parameter; 3] =
     [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT)];
-static S65: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
-static S66: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
-static S67: [Parameter; 8] = [
+static S69: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
+static S70: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
+static S71: [Parameter; 8] = [
     head(2),
     required(c"key1").of(STRING | INT),
     required(c"key2").of(STRING | INT),
@@ -252,41 +298,52 @@ static S67: [Parameter; 8] = [
     optional(c"withMatchLength").or(c"false"),
     variadic(c"more"),
 ];
-static S68: [Parameter; 5] = [
+static S72: [Parameter; 5] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"where").of(STRING),
     required(c"pivot"),
     required(c"element"),
 ];
-static S69: [Parameter; 5] = [
+static S73: [Parameter; 5] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"from").of(STRING),
     required(c"to").of(STRING),
 ];
-static S70: [Parameter; 5] = [
+static S74: [Parameter; 9] = [
+    head(4),
+    required(c"source").of(STRING | INT),
+    required(c"destination").of(STRING | INT),
+    required(c"from").of(STRING),
+    required(c"to").of(STRING),
+    optional(c"mode").of(STRING | NULL),
+    optional(c"count").of(STRING | INT | NULL),
+    optional(c"order").of(STRING | NULL),
+    variadic(c"more"),
+];
+static S75: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'LEFT'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S71: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
-static S72: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
-static S73: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
-static S74: [Parameter; 4] = [
+static S76: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
+static S77: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
+static S78: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
+static S79: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
 ];
-static S75: [Parameter; 4] =
+static S80: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), required(c"element")];
-static S76: [Parameter; 4] =
+static S81: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), required(c"element")];
-static S77: [Parameter; 7] = [
+static S82: [Parameter; 7] = [
     head(5),
     required(c"host").of(STRING),
     required(c"port").of(STRING | INT),
@@ -295,100 +352,127 @@ static S77: [Parameter; 7] = [
     required(c"timeout").of(STRING | INT),
     variadic(c"options"),
 ];
-static S78: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
-static S79: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
-static S80: [Parameter; 4] = [
+static S83: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
+static S84: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
+static S85: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
+static S86: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S81: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
-static S82: [Parameter; 3] =
+static S87: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
+static S88: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"sources").of(ARRAY | STRING | INT)];
-static S83: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
-static S84: [Parameter; 4] =
+static S89: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
+static S90: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"milliseconds").of(STRING | INT), required(c"value")];
-static S85: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
-static S86: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
-static S87: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
-static S88: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
-static S89: [Parameter; 5] = [
+static S91: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
+static S92: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
+static S93: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
+static S94: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
+static S95: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"ttl").of(STRING | INT),
     required(c"value").of(STRING),
     variadic(c"options"),
 ];
-static S90: [Parameter; 3] = [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
-static S91: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
-static S92: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S93: [Parameter; 3] =
-    [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S94: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
-static S95: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
-static S96: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
-static S97: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
-static S98: [Parameter; 4] = [
+static S96: [Parameter; 3] = [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
+static S97: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
+static S98: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
+static S99: [Parameter; 4] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S99: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
-static S100: [Parameter; 4] =
-    [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
-static S101: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
-static S102: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S100: [Parameter; 3] =
+    [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
+static S101: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
+static S102: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
 static S103: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), optional(c"raw").or(c"false")];
-static S104: [Parameter; 4] = [
+    [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
+static S104: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
+static S105: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
+static S106: [Parameter; 4] =
+    [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
+static S107: [Parameter; 8] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"by"),
+    optional(c"limit"),
+    optional(c"get"),
+    optional(c"order").of(STRING | NULL),
+    optional(c"alpha").or(c"false"),
+    variadic(c"more"),
+];
+static S108: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
+static S109: [Parameter; 5] = [
+    head(1),
+    required(c"keys").of(ARRAY | STRING | INT),
+    optional(c"approximate").or(c"false"),
+    optional(c"limit").of(STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S110: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S111: [Parameter; 5] =
+    [head(3), required(c"key").of(STRING | INT), required(c"vector"), required(c"element"), variadic(c"options")];
+static S112: [Parameter; 5] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"element").of(STRING | INT),
+    optional(c"raw").or(c"false"),
+    variadic(c"more"),
+];
+static S113: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"asJson").or(c"false"),
 ];
-static S105: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
-static S106: [Parameter; 4] = [
+static S114: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
+static S115: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"withScores").or(c"false"),
+    variadic(c"more"),
 ];
-static S107: [Parameter; 5] = [
+static S116: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING),
     required(c"end").of(STRING),
     optional(c"count").of(STRING | INT | NULL),
 ];
-static S108: [Parameter; 4] =
+static S117: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), required(c"attributes")];
-static S109: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
-static S110: [Parameter; 4] = [
+static S118: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
+static S119: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
+static S120: [Parameter; 4] = [
     head(3),
     required(c"local").of(STRING | INT),
     required(c"replicas").of(STRING | INT),
     required(c"timeout").of(STRING | INT),
 ];
-static S111: [Parameter; 4] = [
+static S121: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     variadic(c"ids").of(ARRAY | STRING | INT),
 ];
-static S112: [Parameter; 4] =
+static S122: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"group").of(STRING), variadic(c"arguments")];
-static S113: [Parameter; 5] = [
+static S123: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     optional(c"id").or(c"'*'"),
     variadic(c"options"),
 ];
-static S114: [Parameter; 9] = [
+static S124: [Parameter; 9] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -399,7 +483,14 @@ static S114: [Parameter; 9] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S115: [Parameter; 12] = [
+static S125: [Parameter; 5] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"duration").of(STRING | INT | NULL),
+    optional(c"maxSize").of(STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S126: [Parameter; 12] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -413,15 +504,26 @@ static S115: [Parameter; 12] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S116: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
-static S117: [Parameter; 5] = [
+static S127: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
+static S128: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S129: [Parameter; 8] = [
+    head(4),
+    required(c"key").of(STRING | INT),
+    required(c"group").of(STRING),
+    required(c"mode").of(STRING),
+    required(c"ids").of(ARRAY | STRING | INT),
+    optional(c"retryCount").of(STRING | INT | NULL),
+    optional(c"force").or(c"false"),
+    variadic(c"more"),
+];
+static S130: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     optional(c"minIdleTime").of(STRING | INT | NULL),
     variadic(c"range"),
 ];
-static S118: [Parameter; 6] = [
+static S131: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
@@ -429,14 +531,14 @@ static S118: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S119: [Parameter; 5] = [
+static S132: [Parameter; 5] = [
     head(3),
     required(c"count").of(STRING | INT | NULL),
     required(c"block").of(STRING | INT | NULL),
     required(c"streams").of(ARRAY | STRING | INT),
     variadic(c"ids"),
 ];
-static S120: [Parameter; 7] = [
+static S133: [Parameter; 7] = [
     head(5),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -445,7 +547,7 @@ static S120: [Parameter; 7] = [
     required(c"noAck"),
     variadic(c"keysAndIds"),
 ];
-static S121: [Parameter; 6] = [
+static S134: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"end").of(STRING | INT),
@@ -453,29 +555,29 @@ static S121: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S122: [Parameter; 4] =
+static S135: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"lastId").of(STRING | INT), variadic(c"options")];
-static S123: [Parameter; 5] = [
+static S136: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"strategy").of(ARRAY | STRING),
     required(c"threshold").of(STRING | INT),
     variadic(c"options"),
 ];
-static S124: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
-static S125: [Parameter; 4] = [
+static S137: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
+static S138: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
 ];
-static S126: [Parameter; 4] =
+static S139: [Parameter; 4] =
     [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
-static S127: [Parameter; 4] =
+static S140: [Parameter; 4] =
     [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S128: [Parameter; 4] =
+static S141: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT), required(c"member")];
-static S129: [Parameter; 6] = [
+static S142: [Parameter; 6] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"weights"),
@@ -483,7 +585,7 @@ static S129: [Parameter; 6] = [
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S130: [Parameter; 6] = [
+static S143: [Parameter; 6] = [
     head(2),
     required(c"destination").of(STRING | INT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -491,44 +593,44 @@ static S130: [Parameter; 6] = [
     optional(c"aggregate").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S131: [Parameter; 4] =
+static S144: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"min").of(STRING), required(c"max").of(STRING)];
-static S132: [Parameter; 5] = [
+static S145: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'MIN'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S133: [Parameter; 5] = [
+static S146: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S134: [Parameter; 5] = [
+static S147: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT | FLOAT),
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S135: [Parameter; 5] = [
+static S148: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING),
     required(c"max").of(STRING),
     variadic(c"options"),
 ];
-static S136: [Parameter; 5] = [
+static S149: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S137: [Parameter; 6] = [
+static S150: [Parameter; 6] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -536,28 +638,36 @@ static S137: [Parameter; 6] = [
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S138: [Parameter; 4] =
+static S151: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"member"), optional(c"withScore").of(STRING | NULL)];
-static S139: [Parameter; 5] = [
+static S152: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
     variadic(c"options"),
 ];
-static S140: [Parameter; 5] = [
+static S153: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING),
     required(c"min").of(STRING),
     variadic(c"options"),
 ];
-static S141: [Parameter; 5] = [
+static S154: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING | INT | FLOAT),
     required(c"min").of(STRING | INT | FLOAT),
     variadic(c"options"),
+];
+static S155: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
+static S156: [Parameter; 5] = [
+    head(3),
+    required(c"group").of(STRING),
+    required(c"consumer").of(STRING | INT),
+    required(c"streams").of(ARRAY | STRING | INT),
+    variadic(c"more"),
 ];
 
 /// The name and the parameters of each row's method, in the order of the table.
@@ -602,265 +712,265 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); 301] = [
     (c"bzpopmin", &S27),
     (c"client", &S0),
     (c"cluster", &S0),
-    (c"command", &S25),
+    (c"command", &S30),
     (c"config", &S0),
-    (c"copy", &S30),
+    (c"copy", &S31),
     (c"dbsize", &S16),
     (c"debug", &S0),
     (c"decr", &S2),
-    (c"decrby", &S31),
-    (c"del", &S32),
-    (c"delex", &S33),
+    (c"decrby", &S32),
+    (c"del", &S33),
+    (c"delex", &S34),
     (c"digest", &S2),
     (c"discard", &S16),
     (c"dump", &S2),
-    (c"echo", &S34),
-    (c"eval", &S35),
-    (c"evalsha", &S36),
-    (c"evalsha_ro", &S36),
-    (c"eval_ro", &S35),
+    (c"echo", &S35),
+    (c"eval", &S36),
+    (c"evalsha", &S37),
+    (c"evalsha_ro", &S37),
+    (c"eval_ro", &S36),
     (c"exec", &S16),
-    (c"exists", &S32),
-    (c"expire", &S37),
-    (c"expireat", &S38),
+    (c"exists", &S33),
+    (c"expire", &S38),
+    (c"expireat", &S39),
     (c"expiretime", &S2),
-    (c"failover", &S39),
-    (c"fcall", &S40),
-    (c"fcall_ro", &S40),
-    (c"flushall", &S41),
-    (c"flushdb", &S41),
+    (c"failover", &S40),
+    (c"fcall", &S41),
+    (c"fcall_ro", &S41),
+    (c"flushall", &S42),
+    (c"flushdb", &S42),
     (c"function", &S0),
-    (c"geoadd", &S42),
-    (c"geodist", &S43),
-    (c"geohash", &S44),
-    (c"geopos", &S44),
-    (c"georadius", &S45),
-    (c"georadiusbymember", &S46),
-    (c"georadiusbymember_ro", &S46),
-    (c"georadius_ro", &S45),
-    (c"geosearch", &S47),
-    (c"geosearchstore", &S48),
+    (c"geoadd", &S43),
+    (c"geodist", &S44),
+    (c"geohash", &S45),
+    (c"geopos", &S45),
+    (c"georadius", &S46),
+    (c"georadiusbymember", &S47),
+    (c"georadiusbymember_ro", &S47),
+    (c"georadius_ro", &S46),
+    (c"geosearch", &S48),
+    (c"geosearchstore", &S49),
     (c"get", &S2),
-    (c"getbit", &S49),
+    (c"getbit", &S50),
     (c"getdel", &S2),
-    (c"getex", &S8),
+    (c"getex", &S51),
     (c"getrange", &S6),
     (c"getset", &S1),
-    (c"hdel", &S50),
-    (c"hello", &S25),
-    (c"hexists", &S51),
-    (c"hexpire", &S52),
-    (c"hexpireat", &S53),
-    (c"hexpiretime", &S54),
-    (c"hget", &S51),
+    (c"hdel", &S52),
+    (c"hello", &S30),
+    (c"hexists", &S53),
+    (c"hexpire", &S54),
+    (c"hexpireat", &S55),
+    (c"hexpiretime", &S56),
+    (c"hget", &S53),
     (c"hgetall", &S2),
-    (c"hgetdel", &S54),
-    (c"hgetex", &S55),
+    (c"hgetdel", &S56),
+    (c"hgetex", &S57),
     (c"himport", &S0),
-    (c"hincrby", &S56),
-    (c"hincrbyfloat", &S57),
+    (c"hincrby", &S58),
+    (c"hincrbyfloat", &S59),
     (c"hkeys", &S2),
     (c"hlen", &S2),
-    (c"hmget", &S50),
-    (c"hmset", &S58),
-    (c"hotkeys", &S0),
-    (c"hpersist", &S54),
-    (c"hpexpire", &S59),
-    (c"hpexpireat", &S53),
-    (c"hpexpiretime", &S54),
-    (c"hpttl", &S54),
-    (c"hrandfield", &S60),
-    (c"hscan", &S61),
-    (c"hset", &S58),
-    (c"hsetex", &S55),
-    (c"hsetnx", &S62),
-    (c"hstrlen", &S51),
-    (c"httl", &S54),
+    (c"hmget", &S52),
+    (c"hmset", &S60),
+    (c"hotkeys", &S61),
+    (c"hpersist", &S56),
+    (c"hpexpire", &S62),
+    (c"hpexpireat", &S55),
+    (c"hpexpiretime", &S56),
+    (c"hpttl", &S56),
+    (c"hrandfield", &S63),
+    (c"hscan", &S64),
+    (c"hset", &S60),
+    (c"hsetex", &S65),
+    (c"hsetnx", &S66),
+    (c"hstrlen", &S53),
+    (c"httl", &S56),
     (c"hvals", &S2),
     (c"incr", &S2),
-    (c"incrby", &S63),
-    (c"incrbyfloat", &S64),
-    (c"increx", &S8),
-    (c"info", &S65),
-    (c"keys", &S66),
+    (c"incrby", &S67),
+    (c"incrbyfloat", &S68),
+    (c"increx", &S51),
+    (c"info", &S69),
+    (c"keys", &S70),
     (c"lastsave", &S16),
     (c"latency", &S0),
-    (c"lcs", &S67),
+    (c"lcs", &S71),
     (c"lindex", &S5),
-    (c"linsert", &S68),
+    (c"linsert", &S72),
     (c"llen", &S2),
-    (c"lmove", &S69),
-    (c"lmovem", &S25),
-    (c"lmpop", &S70),
-    (c"lolwut", &S25),
-    (c"lpop", &S71),
-    (c"lpos", &S72),
-    (c"lpush", &S73),
-    (c"lpushx", &S73),
-    (c"lrange", &S74),
-    (c"lrem", &S75),
-    (c"lset", &S76),
-    (c"ltrim", &S74),
+    (c"lmove", &S73),
+    (c"lmovem", &S74),
+    (c"lmpop", &S75),
+    (c"lolwut", &S30),
+    (c"lpop", &S76),
+    (c"lpos", &S77),
+    (c"lpush", &S78),
+    (c"lpushx", &S78),
+    (c"lrange", &S79),
+    (c"lrem", &S80),
+    (c"lset", &S81),
+    (c"ltrim", &S79),
     (c"memory", &S0),
-    (c"mget", &S32),
-    (c"migrate", &S77),
+    (c"mget", &S33),
+    (c"migrate", &S82),
     (c"module", &S0),
     (c"monitor", &S16),
-    (c"move", &S78),
-    (c"mset", &S79),
-    (c"msetex", &S25),
-    (c"msetnx", &S79),
+    (c"move", &S83),
+    (c"mset", &S84),
+    (c"msetex", &S85),
+    (c"msetnx", &S84),
     (c"multi", &S16),
     (c"object", &S0),
     (c"persist", &S2),
-    (c"pexpire", &S80),
-    (c"pexpireat", &S38),
+    (c"pexpire", &S86),
+    (c"pexpireat", &S39),
     (c"pexpiretime", &S2),
-    (c"pfadd", &S73),
-    (c"pfcount", &S32),
-    (c"pfdebug", &S81),
-    (c"pfmerge", &S82),
+    (c"pfadd", &S78),
+    (c"pfcount", &S33),
+    (c"pfdebug", &S87),
+    (c"pfmerge", &S88),
     (c"pfselftest", &S16),
-    (c"ping", &S83),
-    (c"psetex", &S84),
-    (c"psubscribe", &S85),
-    (c"psync", &S25),
+    (c"ping", &S89),
+    (c"psetex", &S90),
+    (c"psubscribe", &S91),
+    (c"psync", &S30),
     (c"pttl", &S2),
-    (c"publish", &S86),
+    (c"publish", &S92),
     (c"pubsub", &S0),
-    (c"punsubscribe", &S85),
+    (c"punsubscribe", &S91),
     (c"quit", &S16),
     (c"randomkey", &S16),
     (c"readonly", &S16),
     (c"readwrite", &S16),
-    (c"rename", &S87),
-    (c"renamenx", &S87),
-    (c"replconf", &S25),
-    (c"replicaof", &S88),
+    (c"rename", &S93),
+    (c"renamenx", &S93),
+    (c"replconf", &S30),
+    (c"replicaof", &S94),
     (c"reset", &S16),
-    (c"restore", &S89),
-    (c"restore_asking", &S89),
+    (c"restore", &S95),
+    (c"restore_asking", &S95),
     (c"role", &S16),
-    (c"rpop", &S71),
-    (c"rpoplpush", &S90),
-    (c"rpush", &S73),
-    (c"rpushx", &S73),
-    (c"sadd", &S91),
+    (c"rpop", &S76),
+    (c"rpoplpush", &S96),
+    (c"rpush", &S78),
+    (c"rpushx", &S78),
+    (c"sadd", &S97),
     (c"save", &S16),
-    (c"scan", &S92),
+    (c"scan", &S98),
     (c"scard", &S2),
     (c"script", &S0),
-    (c"sdiff", &S32),
-    (c"sdiffcard", &S27),
-    (c"sdiffstore", &S93),
-    (c"select", &S94),
+    (c"sdiff", &S33),
+    (c"sdiffcard", &S99),
+    (c"sdiffstore", &S100),
+    (c"select", &S101),
     (c"sentinel", &S0),
-    (c"set", &S95),
-    (c"setbit", &S96),
-    (c"setex", &S97),
+    (c"set", &S102),
+    (c"setbit", &S103),
+    (c"setex", &S104),
     (c"setnx", &S1),
-    (c"setrange", &S96),
-    (c"shutdown", &S39),
-    (c"sinter", &S32),
-    (c"sintercard", &S98),
-    (c"sinterstore", &S93),
-    (c"sismember", &S99),
-    (c"slaveof", &S88),
+    (c"setrange", &S103),
+    (c"shutdown", &S40),
+    (c"sinter", &S33),
+    (c"sintercard", &S99),
+    (c"sinterstore", &S100),
+    (c"sismember", &S105),
+    (c"slaveof", &S94),
     (c"slowlog", &S0),
     (c"smembers", &S2),
-    (c"smismember", &S91),
-    (c"smove", &S100),
-    (c"sort", &S8),
-    (c"sort_ro", &S8),
-    (c"spop", &S71),
-    (c"spublish", &S86),
-    (c"srandmember", &S71),
-    (c"srem", &S91),
-    (c"sscan", &S61),
-    (c"ssubscribe", &S101),
+    (c"smismember", &S97),
+    (c"smove", &S106),
+    (c"sort", &S51),
+    (c"sort_ro", &S107),
+    (c"spop", &S76),
+    (c"spublish", &S92),
+    (c"srandmember", &S76),
+    (c"srem", &S97),
+    (c"sscan", &S64),
+    (c"ssubscribe", &S108),
     (c"strlen", &S2),
-    (c"subscribe", &S101),
+    (c"subscribe", &S108),
     (c"substr", &S6),
-    (c"sunion", &S32),
-    (c"sunioncard", &S27),
-    (c"sunionstore", &S93),
-    (c"sunsubscribe", &S101),
-    (c"swapdb", &S102),
+    (c"sunion", &S33),
+    (c"sunioncard", &S109),
+    (c"sunionstore", &S100),
+    (c"sunsubscribe", &S108),
+    (c"swapdb", &S110),
     (c"sync", &S16),
     (c"time", &S16),
-    (c"touch", &S32),
+    (c"touch", &S33),
     (c"ttl", &S2),
     (c"type", &S2),
-    (c"unlink", &S32),
-    (c"unsubscribe", &S101),
+    (c"unlink", &S33),
+    (c"unsubscribe", &S108),
     (c"unwatch", &S16),
-    (c"vadd", &S55),
+    (c"vadd", &S111),
     (c"vcard", &S2),
     (c"vdim", &S2),
-    (c"vemb", &S103),
-    (c"vgetattr", &S104),
+    (c"vemb", &S112),
+    (c"vgetattr", &S113),
     (c"vinfo", &S2),
-    (c"vismember", &S105),
-    (c"vlinks", &S106),
-    (c"vrandmember", &S71),
-    (c"vrange", &S107),
-    (c"vrem", &S105),
-    (c"vsetattr", &S108),
-    (c"vsim", &S55),
-    (c"wait", &S109),
-    (c"waitaof", &S110),
-    (c"watch", &S32),
-    (c"xack", &S111),
-    (c"xackdel", &S112),
-    (c"xadd", &S113),
-    (c"xautoclaim", &S114),
-    (c"xcfgset", &S8),
-    (c"xclaim", &S115),
-    (c"xdel", &S116),
-    (c"xdelex", &S55),
+    (c"vismember", &S114),
+    (c"vlinks", &S115),
+    (c"vrandmember", &S76),
+    (c"vrange", &S116),
+    (c"vrem", &S114),
+    (c"vsetattr", &S117),
+    (c"vsim", &S118),
+    (c"wait", &S119),
+    (c"waitaof", &S120),
+    (c"watch", &S33),
+    (c"xack", &S121),
+    (c"xackdel", &S122),
+    (c"xadd", &S123),
+    (c"xautoclaim", &S124),
+    (c"xcfgset", &S125),
+    (c"xclaim", &S126),
+    (c"xdel", &S127),
+    (c"xdelex", &S128),
     (c"xgroup", &S0),
     (c"xinfo", &S0),
     (c"xlen", &S2),
-    (c"xnack", &S112),
-    (c"xpending", &S117),
-    (c"xrange", &S118),
-    (c"xread", &S119),
-    (c"xreadgroup", &S120),
-    (c"xrevrange", &S121),
-    (c"xsetid", &S122),
-    (c"xtrim", &S123),
-    (c"zadd", &S124),
+    (c"xnack", &S129),
+    (c"xpending", &S130),
+    (c"xrange", &S131),
+    (c"xread", &S132),
+    (c"xreadgroup", &S133),
+    (c"xrevrange", &S134),
+    (c"xsetid", &S135),
+    (c"xtrim", &S136),
+    (c"zadd", &S137),
     (c"zcard", &S2),
-    (c"zcount", &S125),
-    (c"zdiff", &S126),
-    (c"zdiffstore", &S127),
-    (c"zincrby", &S128),
-    (c"zinter", &S129),
-    (c"zintercard", &S98),
-    (c"zinterstore", &S130),
-    (c"zlexcount", &S131),
-    (c"zmpop", &S132),
-    (c"zmscore", &S91),
-    (c"zpopmax", &S71),
-    (c"zpopmin", &S71),
-    (c"zrandmember", &S133),
-    (c"zrange", &S134),
-    (c"zrangebylex", &S135),
-    (c"zrangebyscore", &S136),
-    (c"zrangestore", &S137),
-    (c"zrank", &S138),
-    (c"zrem", &S91),
-    (c"zremrangebylex", &S131),
-    (c"zremrangebyrank", &S74),
-    (c"zremrangebyscore", &S125),
-    (c"zrevrange", &S139),
-    (c"zrevrangebylex", &S140),
-    (c"zrevrangebyscore", &S141),
-    (c"zrevrank", &S138),
-    (c"zscan", &S61),
-    (c"zscore", &S99),
-    (c"zunion", &S129),
-    (c"zunionstore", &S130),
-    (c"xread_v4", &S25),
-    (c"xreadgroup_claim", &S25),
+    (c"zcount", &S138),
+    (c"zdiff", &S139),
+    (c"zdiffstore", &S140),
+    (c"zincrby", &S141),
+    (c"zinter", &S142),
+    (c"zintercard", &S99),
+    (c"zinterstore", &S143),
+    (c"zlexcount", &S144),
+    (c"zmpop", &S145),
+    (c"zmscore", &S97),
+    (c"zpopmax", &S76),
+    (c"zpopmin", &S76),
+    (c"zrandmember", &S146),
+    (c"zrange", &S147),
+    (c"zrangebylex", &S148),
+    (c"zrangebyscore", &S149),
+    (c"zrangestore", &S150),
+    (c"zrank", &S151),
+    (c"zrem", &S97),
+    (c"zremrangebylex", &S144),
+    (c"zremrangebyrank", &S79),
+    (c"zremrangebyscore", &S138),
+    (c"zrevrange", &S152),
+    (c"zrevrangebylex", &S153),
+    (c"zrevrangebyscore", &S154),
+    (c"zrevrank", &S151),
+    (c"zscan", &S64),
+    (c"zscore", &S105),
+    (c"zunion", &S142),
+    (c"zunionstore", &S143),
+    (c"xread_v4", &S155),
+    (c"xreadgroup_claim", &S156),
 ];
