@@ -286,3 +286,33 @@ def page(pairs, judge, ranks):
             ]
             out.append("| " + " | ".join(cells) + " |\n")
     return "".join(out)
+
+
+BEGIN, END = "<!-- ranks: written by make table -->\n", "<!-- end of ranks -->\n"
+
+
+def with_ranks(text, commands, judge, ranks):
+    """The text of docs/failover.md with its table of ranks anew: what is always of one rank."""
+    names = {word: {} for word in ("read", "checked", "last-wins", "accumulating", "never")}
+    for command in commands:
+        for entry in (command, *command.subcommands):
+            cells = judge(entry)
+            word = ranks.get(cells["risk"])
+            plain_read = word == "read" and "readonly" in entry.flags
+            if word and not plain_read and cells["effect"] != "Effect::Refused" and not entry.name.endswith("|HELP"):
+                name, _, sub = entry.name.partition("|")
+                names[word].setdefault(name, []).extend([sub] if sub else [])
+    rows = {
+        word: ", ".join(
+            f"`{name}`" + (" " + "/".join(f"`{sub}`" for sub in subs) if subs else "") for name, subs in found.items()
+        )
+        for word, found in names.items()
+    }
+    rows["read"] = "every command that the server flags as read-only (`GET`, `HGETALL`, `ZRANGE`, `SCAN`, `XREAD` ...), and: " + rows["read"]
+    rows["never"] += ", and every command that is not in the table"
+    table = "".join(f"| `{word}` | {row} |\n" for word, row in rows.items())
+    before, found, rest = text.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
+        raise Undescribed("docs/failover.md has no place for the ranks")
+    return f"{before}{BEGIN}\n| rank | commands |\n|---|---|\n{table}\n{END}{after}"

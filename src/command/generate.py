@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes table.rs from what a redis-server 7.0 says about its commands and from the files that are kept by hand:
 hand-kept.tsv, which judges them, and newer.tsv and modules.tsv, which hold the commands that this server lacks. With
-described.tsv, which says how each method is called, it also writes the signatures, the stub and docs/commands.md.
+described.tsv, which says how each method is called, it also writes the signatures, the stub, docs/commands.md and the table
+of ranks in docs/failover.md.
 
     generate.py             write all of them
     generate.py --check     write nothing; exit 1 and show the difference if a file is not what would be written
@@ -33,6 +34,7 @@ SIGNATURES = ROOT / "src/php/signatures.rs"
 CLASSES = ROOT / "src/php/classes.stub.php"
 STUB = ROOT / "stubs/ResilientRedis.stub.php"
 PAGE = ROOT / "docs/commands.md"
+FAILOVER = ROOT / "docs/failover.md"
 VERSION = "7.0"
 
 RISKS = {
@@ -449,6 +451,7 @@ def write_all(server):
         SIGNATURES: rustfmt(describe.signatures(pairs)),
         STUB: describe.stub(CLASSES, pairs),
         PAGE: describe.page(pairs, judge, ranks),
+        FAILOVER: describe.with_ranks(FAILOVER.read_text(encoding="utf-8"), commands, judge, ranks),
     }
     return texts, strangers
 
