@@ -260,7 +260,8 @@ final class PipelineTest extends RedisTestCase
     public function test_it_has_the_methods_of_the_client_s_table(): void
     {
         $missing = [];
-        foreach (file(__DIR__ . '/Fixtures/commands-of-predis.txt', FILE_IGNORE_NEW_LINES | FILE_SKIP_EMPTY_LINES) ?: [] as $name) {
+        foreach (file(__DIR__ . '/Fixtures/commands-of-predis.txt', FILE_IGNORE_NEW_LINES | FILE_SKIP_EMPTY_LINES) ?: [] as $line) {
+            $name = explode("\t", $line)[0];
             foreach ([Pipeline::class, ResilientRedis\Transaction::class] as $class) {
                 if (!method_exists($class, $name)) {
                     $missing[] = "$class::$name";

@@ -7,13 +7,14 @@ namespace Tests;
 use PHPUnit\Framework\TestCase;
 use ReflectionMethod;
 
-/** The commands that a Predis user can call and Redis 7.0 has. */
+/** The commands that a Predis user can call. */
 final class TableTest extends TestCase
 {
-    public function test_every_command_of_predis_that_redis_7_has_is_a_method(): void
+    public function test_every_command_of_predis_is_a_method(): void
     {
         $names = file(__DIR__ . '/Fixtures/commands-of-predis.txt', FILE_IGNORE_NEW_LINES | FILE_SKIP_EMPTY_LINES) ?: [];
-        self::assertGreaterThan(200, count($names));
+        self::assertGreaterThan(270, count($names));
+        $names = array_map(static fn (string $line): string => explode("\t", $line)[0], $names);
         $missing = array_filter($names, static fn (string $name): bool => !method_exists(\ResilientRedis::class, $name));
         self::assertSame([], array_values($missing), 'these are no methods');
     }

@@ -22,6 +22,16 @@ fn the_table_is_sorted_and_names_and_methods_are_unique() {
 }
 
 #[test]
+fn every_method_of_predis_has_a_row_with_the_name_that_predis_sends() {
+    let methods = include_str!("../../php-tests/Fixtures/commands-of-predis.txt");
+    for line in methods.lines() {
+        let (method, name) = line.split_once('\t').expect("a method and a name");
+        let row = all().iter().find(|row| row.method == method).map(|row| row.name);
+        assert_eq!(row, Some(name), "{method}");
+    }
+}
+
+#[test]
 fn every_row_has_its_index() {
     macro_rules! indices {
         ($($index:literal)*) => { [$($index),*] };
