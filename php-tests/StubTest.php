@@ -42,6 +42,16 @@ final class StubTest extends TestCase
         }
     }
 
+    public function test_the_containers_of_the_stub_are_there(): void
+    {
+        preg_match_all('~@property-read \\\\ResilientRedis\\\\Container \$(\w+)~', (string) file_get_contents(self::STUB), $found);
+        self::assertContains('acl', $found[1]);
+        $redis = new \ResilientRedis('tcp://127.0.0.1:1');
+        foreach ($found[1] as $name) {
+            self::assertSame(strtoupper($name), $redis->$name->getContainerCommandId());
+        }
+    }
+
     public function test_the_page_of_commands_names_every_method_with_its_arguments_and_reply(): void
     {
         $methods = self::stub()['ResilientRedis']['methods'];

@@ -10,6 +10,25 @@
 namespace {
 /**
  * A Redis client that is called like Predis, and goes on when another node becomes the primary.
+ *
+ * @property-read \ResilientRedis\Container $acl
+ * @property-read \ResilientRedis\Container $client
+ * @property-read \ResilientRedis\Container $cluster
+ * @property-read \ResilientRedis\Container $command
+ * @property-read \ResilientRedis\Container $config
+ * @property-read \ResilientRedis\Container $function
+ * @property-read \ResilientRedis\Container $himport
+ * @property-read \ResilientRedis\Container $hotkeys
+ * @property-read \ResilientRedis\Container $latency
+ * @property-read \ResilientRedis\Container $memory
+ * @property-read \ResilientRedis\Container $module
+ * @property-read \ResilientRedis\Container $object
+ * @property-read \ResilientRedis\Container $pubsub
+ * @property-read \ResilientRedis\Container $script
+ * @property-read \ResilientRedis\Container $sentinel
+ * @property-read \ResilientRedis\Container $slowlog
+ * @property-read \ResilientRedis\Container $xgroup
+ * @property-read \ResilientRedis\Container $xinfo
  */
 class ResilientRedis
 {
@@ -3647,6 +3666,18 @@ final class Transaction implements \Countable
     /** As xreadgroup, and takes over what others left.
      *  @return $this|?array */
     public function xreadgroup_claim(string $group, string|int $consumer, array|string|int $streams, mixed ...$more): mixed {}
+}
+
+/**
+ * The subcommands of a command as methods: $redis->acl->whoami().
+ */
+final class Container
+{
+    /** Sends a subcommand. */
+    public function __call(string $name, array $arguments): mixed {}
+
+    /** Gives the name of the command. */
+    public function getContainerCommandId(): string {}
 }
 
 /**

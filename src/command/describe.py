@@ -181,6 +181,9 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); {len(rows)}] = [
 def stub(template, pairs):
     """The stub: what is kept by hand about the classes, and the methods of the table where it says so."""
     text = template.read_text(encoding="utf-8")
+    containers = sorted({entry.method for entry, _ in pairs if entry.subcommands})
+    lines = "\n".join(f" * @property-read \\ResilientRedis\\Container ${name}" for name in containers)
+    text = text.replace(" * (containers)", lines)
     parts = re.split(r"^    // commands(?:: (.*))?\n", text, flags=re.MULTILINE)
     out = [parts[0]]
     for reply, rest in zip(parts[1::2], parts[2::2]):

@@ -10,6 +10,8 @@
 namespace {
 /**
  * A Redis client that is called like Predis, and goes on when another node becomes the primary.
+ *
+ * (containers)
  */
 class ResilientRedis
 {
@@ -123,6 +125,18 @@ final class Transaction implements \Countable
     public function count(): int {}
 
     // commands: $this|REPLY
+}
+
+/**
+ * The subcommands of a command as methods: $redis->acl->whoami().
+ */
+final class Container
+{
+    /** Sends a subcommand. */
+    public function __call(string $name, array $arguments): mixed {}
+
+    /** Gives the name of the command. */
+    public function getContainerCommandId(): string {}
 }
 
 /**

@@ -17,7 +17,7 @@ use super::class::{self, Method};
 use super::commands::{self, guarded};
 use super::elements::{Elements, Key};
 use super::exceptions;
-use super::signature::required;
+use super::signature::{ARRAY, STRING, required};
 use super::zend::{self, Value};
 
 /// A container of a client.
@@ -52,8 +52,8 @@ pub fn register() {
         Handlers(handlers)
     });
     let methods = [
-        Method::new("__call", call, const { &[required(c"name"), required(c"arguments")] }),
-        Method::new("getContainerCommandId", get_command_id, &[]),
+        Method::new("__call", call, const { &[required(c"name").of(STRING), required(c"arguments").of(ARRAY)] }),
+        Method::new("getContainerCommandId", get_command_id, &[]).returning(STRING),
     ];
     // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
     unsafe {
