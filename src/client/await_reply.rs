@@ -18,6 +18,8 @@ use super::state::Client;
 const BLOCKED_CHECK: Duration = Duration::from_secs(5);
 /// A node that is silent but was found alive is looked at less and less often, down to this.
 const LEAST_OFTEN: Duration = Duration::from_secs(1);
+/// A wait that PHP may end looks as often whether PHP wants to: a signal may come just before the wait begins.
+const SLICE: Duration = Duration::from_millis(250);
 /// A node under a blocking command that could not be reached this often in a row is given up.
 const MOST_MISSED: u32 = 2;
 
@@ -99,7 +101,7 @@ impl Client {
     }
 
     /// Nothing came for a while: waits on, and looks meanwhile whether another node was promoted (P9). Ends when the
-    /// connection is ready for what is of interest.
+    /// connection is ready for what is of interest, or when PHP wants to do something else and may.
     #[cold]
     pub(super) fn bide(
         &mut self,
@@ -127,6 +129,10 @@ impl Client {
             if deadline.passed(now) {
                 break Err(Lost::awaiting(Cause::TimedOut(limit)));
             }
+            if call.interruptible && (self.world.is_interrupted)() {
+                break Ok(());
+            }
+            let slice = if call.interruptible { Deadline::after(now, Some(SLICE)) } else { Deadline::NEVER };
             if desk.search.is_none() && now >= suspect_at {
                 let search = self.suspect(desk, &node, now);
                 // What a blocked command wants to know of its node nobody else tells.
@@ -144,7 +150,8 @@ impl Client {
             let Some(lease) = desk.lease.as_mut() else { break Err(no_lease()) };
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             let Some(search) = desk.search.as_mut() else {
-                let left = deadline.min(Deadline::after(now, Some(suspect_at.since(now)))).remaining(now);
+                let until = deadline.min(slice).min(Deadline::after(now, Some(suspect_at.since(now))));
+                let left = until.remaining(now);
                 if wait_for(network, &lease.connection, interest, left) {
                     break Ok(());
                 }
@@ -173,7 +180,7 @@ impl Client {
                     if desk.turn.is_some() {
                         self.events.extend(self.count_failure(search));
                     }
-                    let until = self.soon(desk.turn.is_some(), now, deadline);
+                    let until = self.soon(desk.turn.is_some(), now, deadline.min(slice));
                     if search.wait(network, clock, Some((lease.connection.pollable(), interest)), until) {
                         break Ok(());
                     }

@@ -37,12 +37,17 @@ impl Client {
     /// # Errors
     /// Nothing is left; nothing was sent.
     pub(super) fn admit(&self, desk: &Desk, call: &mut Call, limit: Duration) -> Result<(), Lost> {
-        let left = desk.budget.left(limit, (self.world.is_ending)());
-        if left.is_zero() {
+        let deadline = self.budget_deadline(desk, call.started, limit);
+        if deadline.passed(call.started) {
             return Err(Lost::before(Phase::Lease, Cause::TimedOut(Limit::RequestBudget)));
         }
-        call.bound_by_budget(Deadline::after(call.started, Some(left)));
+        call.bound_by_budget(deadline);
         Ok(())
+    }
+
+    /// When what is left of the request's budget will be used up.
+    pub(super) fn budget_deadline(&self, desk: &Desk, now: Instant, limit: Duration) -> Deadline {
+        Deadline::after(now, Some(desk.budget.left(limit, (self.world.is_ending)())))
     }
 
     /// Charges what the command took. The clock's tick is coarser than most commands: over many of them that evens out.

@@ -31,6 +31,8 @@ pub struct Call {
     budget: Deadline,
     /// Whether it waits on the server by its own will.
     pub blocking: bool,
+    /// Whether its wait ends when PHP wants to do something else.
+    pub interruptible: bool,
     /// How long its reply may take beyond the limits: `None` for ever.
     pub blocks_for: Option<Duration>,
     /// Its attempts.
@@ -108,6 +110,7 @@ impl Call {
             deadline: Deadline::after(now, policy.command_timeout),
             budget: Deadline::NEVER,
             blocking: blocks_for != Some(Duration::ZERO),
+            interruptible: false,
             blocks_for,
             retry: Retry::new(policy.retry.ceiling, policy.retry.max_attempts),
             node: None,

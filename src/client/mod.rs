@@ -29,6 +29,7 @@ mod rider;
 mod run;
 mod share;
 mod state;
+mod subscription;
 mod telling;
 
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use budget::Budget;
 pub use desk::Desk;
 pub use failure::{Failure, Kind};
 pub use state::{Client, World};
+pub use subscription::{Heard, Sort, Subscription, Verb, Wording};

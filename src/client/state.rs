@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::config::{Configuration, ConfigurationError, Setting};
+use crate::config::{Configuration, ConfigurationError, Protocol, Setting};
 use crate::connection::{Errand, Identity, Network, SocketOptions};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
-use crate::telemetry::EventQueue;
+use crate::telemetry::{Event, EventQueue};
 use crate::time::Clock;
 
 use super::desk::Desk;
@@ -23,6 +23,8 @@ pub struct World {
     pub registry: Registry,
     /// Whether the request is coming to its end, so that the reserve of its budget is open.
     pub is_ending: fn() -> bool,
+    /// Whether PHP wants to do something else as soon as it can, such as to run the handler of a signal.
+    pub is_interrupted: fn() -> bool,
 }
 
 /// One client object.
@@ -96,9 +98,21 @@ impl Client {
     /// # Errors
     /// An option is wrong, or is none that can be changed for a call site.
     pub fn with_options(&self, options: &Setting) -> Result<Client, ConfigurationError> {
-        Ok(Client {
+        Ok(self.alike(self.configuration.with_options(options)?))
+    }
+
+    /// A client that speaks this protocol, and is like this one in everything else.
+    pub(super) fn companion(&self, protocol: Protocol) -> Client {
+        let mut companion = self.alike(self.configuration.clone());
+        companion.identity.protocol = protocol;
+        companion.primary = None;
+        companion
+    }
+
+    fn alike(&self, configuration: Configuration) -> Client {
+        Client {
             world: self.world.clone(),
-            configuration: self.configuration.with_options(options)?,
+            configuration,
             deployment: self.deployment.clone(),
             identity: self.identity.clone(),
             primary: self.primary.clone(),
@@ -109,7 +123,12 @@ impl Client {
             attached: false,
             vouches: false,
             events: EventQueue::default(),
-        })
+        }
+    }
+
+    /// Takes over an event of a companion.
+    pub fn pass_on(&mut self, event: Event) {
+        self.events.push(event);
     }
 
     /// The configuration as it was given.

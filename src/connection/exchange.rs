@@ -19,6 +19,8 @@ pub struct Connection {
     /// How many of the bytes sent last are not the command's own but a question that rides behind it.
     riding: usize,
     broken: bool,
+    /// Whether what comes is asked for by nobody in particular.
+    listens: bool,
     /// Bytes at the end of what was sent that the peer had closed before.
     undelivered: usize,
     node: NodeAddress,
@@ -50,6 +52,7 @@ impl Connection {
             owed: 0,
             riding: 0,
             broken: false,
+            listens: false,
             undelivered: 0,
             node,
             greeting: Greeting::default(),
@@ -90,7 +93,17 @@ impl Connection {
 
     /// Whether the connection may serve anybody: nothing is owed, nothing is half read, nothing has failed.
     pub fn is_clean(&self) -> bool {
-        self.owed == 0 && !self.broken && self.input.is_empty() && self.decoder.is_idle()
+        self.owed == 0 && !self.broken && !self.listens && self.input.is_empty() && self.decoder.is_idle()
+    }
+
+    /// From now on messages come by themselves: the connection serves nobody else any more.
+    pub fn listen(&mut self) {
+        self.listens = true;
+    }
+
+    /// Whether nothing is half read.
+    pub fn is_between(&self) -> bool {
+        self.decoder.is_idle() && self.input.is_empty()
     }
 
     /// Whether an idle connection is still as it was left. Bytes that nobody asked for are no good sign.
@@ -216,6 +229,9 @@ impl Connection {
 
     fn settle(&mut self) -> Result<(), Lost> {
         if self.owed == 0 {
+            if self.listens {
+                return Ok(());
+            }
             // A reply that nobody asked for: from here on no reply can be trusted.
             let text = "a reply came that no command was waiting for".to_owned();
             return Err(self.fail(Cause::Protocol(ProtocolError::Unexpected(text))));

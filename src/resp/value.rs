@@ -23,6 +23,12 @@ impl ValueSink {
         self.done.take()
     }
 
+    /// The value, left where it is.
+    #[cfg(test)]
+    pub fn done(&self) -> Option<&Value> {
+        self.done.as_ref()
+    }
+
     fn put(&mut self, value: Value) {
         match self.open.last_mut() {
             Some((_, items)) => items.push(value),

@@ -68,6 +68,10 @@ events! {
     replica_left = "replica.left" (node: String, cause: String);
     /// A node that was not read from is read from again, `duration` after it was left.
     replica_restored = "replica.restored" (node: String, duration: Duration);
+    /// A subscription goes on on another connection, `duration` after the last one was lost. Since nobody knows when
+    /// that was, what was published within the last `missed` may not have come.
+    resubscribed = "pubsub.resubscribed"
+        (node: String, cause: String, duration: Duration, missed: Duration, subscriptions: u64);
     /// Other nodes than before may be read from.
     replicas_changed = "replicas.changed" (added: Vec<String>, removed: Vec<String>);
 }

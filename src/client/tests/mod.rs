@@ -19,6 +19,7 @@ mod sharing;
 mod split_brain;
 mod state;
 mod states;
+mod subscriptions;
 mod waits;
 
 use std::sync::Arc;
@@ -37,6 +38,8 @@ use super::{Client, Desk, Failure, Replies, World};
 thread_local! {
     /// Whether the request of this thread's test is coming to its end.
     pub static ENDING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// Whether PHP wants to run something else in this thread's test.
+    pub static INTERRUPTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// A client with a desk of its own, before a scripted network.
@@ -77,6 +80,7 @@ impl Bench {
             clock: Box::new(network.clock.clone()),
             registry: Registry::new(board.clone()),
             is_ending: || ENDING.get(),
+            is_interrupted: || INTERRUPTED.get(),
         });
         let client = client_in(&world, parameters, options);
         Bench { network: network.clone(), client, desk: Desk::default(), world }

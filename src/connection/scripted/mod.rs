@@ -4,6 +4,7 @@
 //! failover that takes seconds is over in microseconds and always goes the same way.
 
 mod network;
+mod publishing;
 mod server;
 mod watching;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::super::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};
+use super::publishing;
 use super::server::{Reaction, Server, Session};
 use crate::config::NodeAddress;
 use crate::resp::{Limits, Space, decode_all};
@@ -225,6 +226,23 @@ impl State {
         let now = self.now;
         for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index)) {
             pipe.leaving.push((now, bytes.to_vec()));
+        }
+    }
+
+    /// The server publishes a message to whoever is subscribed.
+    pub fn publish(&mut self, index: usize, channel: &str, payload: &str) {
+        let now = self.now;
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index) && !pipe.closed) {
+            let message = publishing::message(&pipe.session, channel, payload);
+            pipe.leaving.extend(message.map(|bytes| (now, bytes)));
+        }
+    }
+
+    /// The server shows a command to whoever sees all of them.
+    pub fn show(&mut self, index: usize, line: &str) {
+        let now = self.now;
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.node == node(index) && pipe.session.monitors) {
+            pipe.leaving.push((now, format!("+{line}\r\n").into_bytes()));
         }
     }
 

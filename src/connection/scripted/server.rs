@@ -1,8 +1,9 @@
 //! A server that knows just enough of Redis, and can be told to misbehave.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::publishing;
 use super::watching::Service;
 use crate::config::NodeAddress;
 
@@ -38,6 +39,10 @@ pub enum Reaction {
 pub struct Session {
     queue: Option<Vec<Vec<String>>>,
     spoilt: bool,
+    /// What it is subscribed to.
+    pub(super) channels: BTreeSet<String>,
+    /// Whether it sees all commands.
+    pub(super) monitors: bool,
 }
 
 /// One small server.
@@ -178,7 +183,7 @@ impl Server {
                 queue.push(std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect());
                 b"+QUEUED\r\n".to_vec()
             }
-            _ => self.execute(name, arguments),
+            _ => publishing::serve(session, name, arguments).unwrap_or_else(|| self.execute(name, arguments)),
         }
     }
 
