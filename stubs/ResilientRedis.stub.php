@@ -51,6 +51,10 @@ class ResilientRedis
      *  @return \ResilientRedis\Transaction|list<mixed>|null the replies if a callable was given */
     public function transaction(mixed ...$arguments): mixed {}
 
+    /** Gives the messages of channels as they come, or calls back with the loop and each of them: options, a callable, both or none.
+     *  @return \ResilientRedis\PubSub\Consumer|null null if a callable was given */
+    public function pubSubLoop(mixed ...$arguments): mixed {}
+
     /** Gives a copy that shares its connections and has other timeouts or another `retry`. */
     public function withOptions(array $options): static {}
 
@@ -627,8 +631,8 @@ class ResilientRedis
     /** Tells which modules are loaded, and manages them. */
     public function module(string $subcommand, mixed ...$arguments): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** Gives the commands that the server executes as they come. Refused in a pipeline or transaction.
+     *  @return \ResilientRedis\Monitor\Consumer */
     public function monitor(): mixed {}
 
     /** Moves a key to another database.
@@ -1846,7 +1850,7 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function module(string $subcommand, mixed ...$arguments): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
+    /** Gives the commands that the server executes as they come. Refused in a pipeline or transaction.
      *  @return $this */
     public function monitor(): mixed {}
 
@@ -3058,8 +3062,8 @@ final class Transaction implements \Countable
     /** Tells which modules are loaded, and manages them. */
     public function module(string $subcommand, mixed ...$arguments): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+    /** Gives the commands that the server executes as they come. Refused in a pipeline or transaction.
+     *  @return $this|\ResilientRedis\Monitor\Consumer */
     public function monitor(): mixed {}
 
     /** Moves a key to another database.
@@ -3953,5 +3957,115 @@ class ListKey implements \Iterator
 
     /** Tells whether there is an element. */
     public function valid(): bool {}
+}
+}
+
+namespace ResilientRedis\PubSub {
+/** The messages of channels. */
+final class Consumer implements \Iterator
+{
+    /** Subscribes to channels. */
+    public function subscribe(mixed ...$channels): mixed {}
+
+    /** Subscribes to patterns of channels. */
+    public function psubscribe(mixed ...$patterns): mixed {}
+
+    /** Subscribes to sharded channels. */
+    public function ssubscribe(mixed ...$channels): mixed {}
+
+    /** Unsubscribes from channels, or from all. */
+    public function unsubscribe(mixed ...$channels): mixed {}
+
+    /** Unsubscribes from patterns, or from all. */
+    public function punsubscribe(mixed ...$patterns): mixed {}
+
+    /** Unsubscribes from sharded channels, or from all. */
+    public function sunsubscribe(mixed ...$channels): mixed {}
+
+    /** Asks for a pong among the messages. */
+    public function ping(mixed $payload = null): mixed {}
+
+    /** Unsubscribes from everything, or with true closes the connection.
+     *  @return bool */
+    public function stop(mixed $drop = null): mixed {}
+
+    /** Waits for what comes next.
+     *  @return ?\stdClass */
+    public function current(): mixed {}
+
+    /** Gives the client.
+     *  @return \ResilientRedis */
+    public function getClient(): mixed {}
+
+    /** Says whether anything can come. */
+    public function valid(): bool {}
+
+    /** Counts what has come. */
+    public function key(): int {}
+
+    /** Goes on to what comes next. */
+    public function next(): void {}
+
+    /** Does nothing: what has come does not come again. */
+    public function rewind(): void {}
+}
+
+/** Calls back for each message, by its channel. */
+final class DispatcherLoop
+{
+    /** Keeps what pubSubLoop() has given.
+     *  @param Consumer $consumer */
+    public function __construct(mixed $consumer) {}
+
+    /** Gives what the loop was made with.
+     *  @return Consumer */
+    public function getPubSubConsumer(): mixed {}
+
+    /** Subscribes to a channel: the callback gets the payload and the loop. */
+    public function attachCallback(mixed $channel, mixed $callback): void {}
+
+    /** Unsubscribes from a channel that has a callback. */
+    public function detachCallback(mixed $channel): void {}
+
+    /** Sets what is called with messages that have no callback of their own. */
+    public function defaultCallback(mixed $callback = null): void {}
+
+    /** Sets what is called with everything that is no message. */
+    public function subscriptionCallback(mixed $callback = null): void {}
+
+    /** Calls back until nothing is subscribed to any more. */
+    public function run(): void {}
+
+    /** Unsubscribes from everything. */
+    public function stop(): void {}
+}
+}
+
+namespace ResilientRedis\Monitor {
+/** The commands that the server executes. */
+final class Consumer implements \Iterator
+{
+    /** Closes the connection. */
+    public function stop(): void {}
+
+    /** Waits for what comes next.
+     *  @return ?\stdClass */
+    public function current(): mixed {}
+
+    /** Gives the client.
+     *  @return \ResilientRedis */
+    public function getClient(): mixed {}
+
+    /** Says whether anything can come. */
+    public function valid(): bool {}
+
+    /** Counts what has come. */
+    public function key(): int {}
+
+    /** Goes on to what comes next. */
+    public function next(): void {}
+
+    /** Does nothing: what has come does not come again. */
+    public function rewind(): void {}
 }
 }

@@ -34,6 +34,10 @@ class ResilientRedis
      *  @return \ResilientRedis\Transaction|list<mixed>|null the replies if a callable was given */
     public function transaction(mixed ...$arguments): mixed {}
 
+    /** Gives the messages of channels as they come, or calls back with the loop and each of them: options, a callable, both or none.
+     *  @return \ResilientRedis\PubSub\Consumer|null null if a callable was given */
+    public function pubSubLoop(mixed ...$arguments): mixed {}
+
     /** Gives a copy that shares its connections and has other timeouts or another `retry`. */
     public function withOptions(array $options): static {}
 
@@ -412,5 +416,115 @@ class ListKey implements \Iterator
 
     /** Tells whether there is an element. */
     public function valid(): bool {}
+}
+}
+
+namespace ResilientRedis\PubSub {
+/** The messages of channels. */
+final class Consumer implements \Iterator
+{
+    /** Subscribes to channels. */
+    public function subscribe(mixed ...$channels): mixed {}
+
+    /** Subscribes to patterns of channels. */
+    public function psubscribe(mixed ...$patterns): mixed {}
+
+    /** Subscribes to sharded channels. */
+    public function ssubscribe(mixed ...$channels): mixed {}
+
+    /** Unsubscribes from channels, or from all. */
+    public function unsubscribe(mixed ...$channels): mixed {}
+
+    /** Unsubscribes from patterns, or from all. */
+    public function punsubscribe(mixed ...$patterns): mixed {}
+
+    /** Unsubscribes from sharded channels, or from all. */
+    public function sunsubscribe(mixed ...$channels): mixed {}
+
+    /** Asks for a pong among the messages. */
+    public function ping(mixed $payload = null): mixed {}
+
+    /** Unsubscribes from everything, or with true closes the connection.
+     *  @return bool */
+    public function stop(mixed $drop = null): mixed {}
+
+    /** Waits for what comes next.
+     *  @return ?\stdClass */
+    public function current(): mixed {}
+
+    /** Gives the client.
+     *  @return \ResilientRedis */
+    public function getClient(): mixed {}
+
+    /** Says whether anything can come. */
+    public function valid(): bool {}
+
+    /** Counts what has come. */
+    public function key(): int {}
+
+    /** Goes on to what comes next. */
+    public function next(): void {}
+
+    /** Does nothing: what has come does not come again. */
+    public function rewind(): void {}
+}
+
+/** Calls back for each message, by its channel. */
+final class DispatcherLoop
+{
+    /** Keeps what pubSubLoop() has given.
+     *  @param Consumer $consumer */
+    public function __construct(mixed $consumer) {}
+
+    /** Gives what the loop was made with.
+     *  @return Consumer */
+    public function getPubSubConsumer(): mixed {}
+
+    /** Subscribes to a channel: the callback gets the payload and the loop. */
+    public function attachCallback(mixed $channel, mixed $callback): void {}
+
+    /** Unsubscribes from a channel that has a callback. */
+    public function detachCallback(mixed $channel): void {}
+
+    /** Sets what is called with messages that have no callback of their own. */
+    public function defaultCallback(mixed $callback = null): void {}
+
+    /** Sets what is called with everything that is no message. */
+    public function subscriptionCallback(mixed $callback = null): void {}
+
+    /** Calls back until nothing is subscribed to any more. */
+    public function run(): void {}
+
+    /** Unsubscribes from everything. */
+    public function stop(): void {}
+}
+}
+
+namespace ResilientRedis\Monitor {
+/** The commands that the server executes. */
+final class Consumer implements \Iterator
+{
+    /** Closes the connection. */
+    public function stop(): void {}
+
+    /** Waits for what comes next.
+     *  @return ?\stdClass */
+    public function current(): mixed {}
+
+    /** Gives the client.
+     *  @return \ResilientRedis */
+    public function getClient(): mixed {}
+
+    /** Says whether anything can come. */
+    public function valid(): bool {}
+
+    /** Counts what has come. */
+    public function key(): int {}
+
+    /** Goes on to what comes next. */
+    public function next(): void {}
+
+    /** Does nothing: what has come does not come again. */
+    public function rewind(): void {}
 }
 }

@@ -1,5 +1,6 @@
 //! One method per row of the command table, and one dispatch for all of them.
 
+use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
@@ -14,7 +15,7 @@ use super::process::hands;
 use super::replies::{self, PhpSink};
 use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
-use super::{events, exceptions};
+use super::{events, exceptions, monitor};
 
 const _: () = assert!(SIGNATURES.len() == command::COMMANDS.len());
 
@@ -27,7 +28,10 @@ static HANDLERS: [Handler; command::COMMANDS.len()] = crate::command::with_comma
 
 /// The methods of the table.
 pub fn table() -> Vec<Method> {
-    SIGNATURES.into_iter().zip(HANDLERS).map(|(signature, handler)| Method::ready(signature, handler)).collect()
+    // What MONITOR brings is no reply: it has an object of its own.
+    let handler = |name: &CStr, own: Handler| if name == c"monitor" { monitor::open } else { own };
+    let rows = SIGNATURES.into_iter().zip(HANDLERS);
+    rows.map(|(signature, own)| Method::ready(signature, handler(signature.0, own))).collect()
 }
 
 extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_value: *mut zval) {
@@ -170,16 +174,8 @@ fn shape_of(row: &Command, arguments: &[Value]) -> Shape {
 }
 
 /// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
-const LATER: [&str; 8] = [
-    "pubSubLoop",
-    "push",
-    "getClientBy",
-    "getOptions",
-    "getConnection",
-    "getCommandFactory",
-    "createCommand",
-    "executeCommand",
-];
+const LATER: [&str; 7] =
+    ["push", "getClientBy", "getOptions", "getConnection", "getCommandFactory", "createCommand", "executeCommand"];
 
 /// Whether this is a method of Predis that comes later; then that is thrown.
 pub fn is_later(name: &[u8]) -> bool {
@@ -276,7 +272,8 @@ pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>) -> Option<Option<&
     }
 }
 
-fn refuse(command: &str, unfit: Unfit) {
+/// Throws what is wrong with the arguments of a command, unless PHP code has thrown already.
+pub fn refuse(command: &str, unfit: Unfit) {
     if let Unfit::Shape(text) = unfit {
         exceptions::throw_misuse(command, &format!("{command}: {text}"));
     }

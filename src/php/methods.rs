@@ -17,7 +17,7 @@ use super::process::{hands, world};
 use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
-use super::{events, exceptions, ini, queue_options, settings};
+use super::{events, exceptions, ini, pubsub, queue_options, settings};
 
 /// The methods.
 pub fn table() -> Vec<Method> {
@@ -31,6 +31,7 @@ pub fn table() -> Vec<Method> {
         Method::new("executeRaw", commands::execute_raw, const { &[required(c"words").of(ARRAY)] }),
         Method::new("pipeline", queue_options::open_pipeline, const { &[variadic(c"arguments")] }),
         Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
+        Method::new("pubSubLoop", pubsub::open, const { &[variadic(c"arguments")] }),
         Method::new("withOptions", with_options, const { &[required(c"options").of(ARRAY)] }).returning(STATIC),
         Method::new("connect", connect, &[]).returning(VOID),
         Method::new("disconnect", disconnect, &[]).returning(VOID),

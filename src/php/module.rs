@@ -6,7 +6,7 @@ use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 
 use super::process::{claim_board, hands, set_up_board, watch_forks, world};
-use super::{class, container, exceptions, info, ini, iterator, memory, queue, session};
+use super::{class, container, dispatcher, exceptions, info, ini, iterator, memory, monitor, pubsub, queue, session};
 
 /// The name that PHP knows the module by.
 const NAME: &str = "resilient_redis";
@@ -34,6 +34,9 @@ extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
     exceptions::register();
     class::register();
     queue::register();
+    pubsub::register();
+    dispatcher::register();
+    monitor::register();
     session::register();
     iterator::register();
     container::register();

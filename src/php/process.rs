@@ -41,6 +41,7 @@ static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
         clock: Box::new(SystemClock),
         registry: Registry::new(BOARD.get_or_init(|| Arc::new(Board::alone())).clone()),
         is_ending,
+        is_interrupted,
     })
 });
 
@@ -59,6 +60,14 @@ fn is_ending() -> bool {
     const IN_SHUTDOWN: u8 = 1;
     // SAFETY: the executor's globals exist for as long as PHP runs; a byte of them is read.
     unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).flags & IN_SHUTDOWN != 0 }
+}
+
+/// Whether PHP wants to run something between two opcodes: the handler of a signal, or the end of a program that took
+/// too long.
+fn is_interrupted() -> bool {
+    // SAFETY: the executor's globals exist for as long as PHP runs; a byte of them is read, which the handler of a
+    // signal may write.
+    unsafe { (&raw const (*ext_php_rs::ffi::ext_php_rs_executor_globals()).vm_interrupt.value).read_volatile() }
 }
 
 /// The network, the clock and the connections of this process.

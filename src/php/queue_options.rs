@@ -122,7 +122,7 @@ fn forms(sort: Sort, given: &[Value]) -> Result<(Option<&Value>, Option<&Value>)
 }
 
 /// An array that is no callable. (`[$object, 'method']` is one.)
-fn is_options(value: &Value) -> bool {
+pub fn is_options(value: &Value) -> bool {
     let array = zend::type_of(value) == zend::IS_ARRAY;
     array && !(matches!(settings::read(value), Setting::List(items) if !items.is_empty()) && is_callable(value))
 }

@@ -94,6 +94,12 @@ impl<'a> PhpSink<'a> {
         PhpSink { building, root, shape, pending, refusal: None, course: ONE_REPLY, quiet: false }
     }
 
+    /// What was built.
+    pub fn root(&self) -> &Value {
+        // SAFETY: `new` promised the place.
+        unsafe { &*self.root }
+    }
+
     /// The exchange is over: PHP code may run again.
     #[inline]
     pub fn close(&mut self) {

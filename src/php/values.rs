@@ -23,6 +23,12 @@ impl ArrayBuilder {
         self
     }
 
+    /// Sets a key of any bytes, which is no number, to a value, which the array takes over.
+    pub fn set_bytes(&mut self, key: &[u8], mut value: Value) {
+        // SAFETY: as in `set`.
+        unsafe { zend_hash_str_update(self.0, key.as_ptr().cast::<c_char>(), key.len(), value.as_zval()) };
+    }
+
     /// Adds a value at the end.
     pub fn push(&mut self, mut value: Value) -> &mut ArrayBuilder {
         // SAFETY: as in `set`.

@@ -85,6 +85,7 @@ unsafe extern "C" {
     pub fn zend_ini_long(name: *const c_char, length: usize, original: c_int) -> zend_long;
     pub fn display_ini_entries(module: *mut c_void);
     pub fn zend_clear_exception();
+    pub fn zend_timeout();
     /// Says whether the collector of cycles has to keep still; gives whether it had to before.
     pub fn gc_protect(protect: bool) -> bool;
     pub fn zend_error(kind: c_int, format: *const c_char, ...);

@@ -22,8 +22,8 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::state::Client;
 
-pub use wishes::{Sort, Verb};
 use wishes::{Addressee, Wishes};
+pub use wishes::{Sort, Verb};
 
 /// After so much silence the server is asked for a sign of life: a gateway may have forgotten the connection.
 const LONG_SILENCE: Duration = Duration::from_secs(10);

@@ -96,11 +96,11 @@ fn in_words(value: &Value) -> String {
 #[test]
 fn a_message_is_waited_for_however_long_it_takes() {
     let mut listener = Listener::subscribed(Bench::of(replicated()), &["news"]);
-    listener.publish_after(36_000.0, 1, "late");
+    listener.publish_after(3_600.0, 1, "late");
     assert_eq!(listener.next(), "message news late");
     assert_eq!(listener.names(), Vec::<&str>::new());
     let pings = listener.bench.network.server(1, |server| server.heard.iter().filter(|line| *line == "PING").count());
-    assert!((1800..=3700).contains(&pings), "{pings} signs of life in ten hours");
+    assert!((180..=370).contains(&pings), "{pings} signs of life in an hour");
 }
 
 #[test]
@@ -117,7 +117,10 @@ fn nothing_of_a_subscription_comes_into_the_pool() {
 fn the_loop_ends_when_the_last_channel_is_left() {
     let mut listener = Listener::subscribed(Bench::of(replicated()), &["a", "b"]);
     listener.subscription.leave(&mut listener.bench.desk).unwrap();
-    assert_eq!([listener.next(), listener.next(), listener.next()], ["unsubscribe a 1", "unsubscribe b 0", "Over None"]);
+    assert_eq!(
+        [listener.next(), listener.next(), listener.next()],
+        ["unsubscribe a 1", "unsubscribe b 0", "Over None"]
+    );
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn a_server_that_closes_every_connection_at_once_gets_no_storm_of_them() {
     let failure = listener.listen().unwrap_err();
     assert!(matches!(failure.kind, Kind::Timeout(_)), "{failure}");
     let dialed = listener.bench.network.dialed(1);
-    assert!(dialed < 60, "{dialed} connections in one deadline");
+    assert!(dialed < 120, "{dialed} connections in one deadline");
 }
 
 #[test]

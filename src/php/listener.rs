@@ -1,0 +1,403 @@
+//! What the consumers have in common: objects with a connection that listens, whose messages PHP iterates over.
+
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ext_php_rs::ffi::{
+    HashTable, ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_executor_globals, ext_php_rs_zend_object_alloc,
+    object_properties_init, std_object_handlers, zend_ce_iterator, zend_class_entry, zend_do_implement_interface,
+    zend_execute_data, zend_interrupt_function, zend_object, zend_object_handlers, zend_object_std_dtor,
+    zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties, zval,
+};
+
+use crate::client::{Failure, Heard, Subscription, Verb, Wording};
+use crate::command::Shape;
+
+use super::class::{self, Method};
+use super::commands::guarded;
+use super::process::hands;
+use super::replies::PhpSink;
+use super::signature::{BOOL, INT, VOID};
+use super::zend::{self, Value};
+use super::{events, exceptions};
+
+/// An object that listens.
+#[repr(C)]
+pub struct Listener {
+    /// The client's object, and the message that is being received. Side by side, for the garbage collector.
+    held: [Value; 2],
+    subscription: Option<Box<Subscription>>,
+    position: i64,
+    /// Whether a message is being received. Found at another time, PHP left that by a jump.
+    receiving: bool,
+    std: zend_object,
+}
+
+struct Handlers(zend_object_handlers);
+
+// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
+unsafe impl Sync for Handlers {}
+// SAFETY: as above; the pointers in it are functions.
+unsafe impl Send for Handlers {}
+
+static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+
+/// A class of such objects.
+pub struct Class {
+    name: &'static str,
+    entry: AtomicPtr<zend_class_entry>,
+}
+
+impl Class {
+    /// A class that is not registered yet.
+    pub const fn new(name: &'static str) -> Class {
+        Class { name, entry: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Registers it, with these methods beside those that all have. Called once, while the module starts.
+    pub fn register(&self, own: Vec<Method>) {
+        HANDLERS.get_or_init(|| {
+            // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
+            let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
+            handlers.offset = i32::try_from(offset_of!(Listener, std)).expect("a small object");
+            handlers.free_obj = Some(free);
+            handlers.get_gc = Some(collectable);
+            handlers.clone_obj = None;
+            Handlers(handlers)
+        });
+        let mut all = own;
+        all.push(Method::new("getClient", get_client, &[]));
+        all.push(Method::new("valid", valid, &[]).returning(BOOL));
+        all.push(Method::new("key", key, &[]).returning(INT));
+        all.push(Method::new("next", next, &[]).returning(VOID));
+        all.push(Method::new("rewind", rewind, &[]).returning(VOID));
+        // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+        unsafe {
+            let mut class = class::new_entry(self.name);
+            class.info.internal.builtin_functions = class::function_table(&all);
+            let registered = zend_register_internal_class_ex(&raw mut class, ptr::null_mut());
+            (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE | ZEND_ACC_FINAL;
+            (*registered).__bindgen_anon_2.create_object = Some(create);
+            zend_do_implement_interface(registered, zend_ce_iterator);
+            self.entry.store(registered, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a value is an object of this class.
+    pub fn is_of(&self, value: &Value) -> bool {
+        // SAFETY: the type says that it is an object, which has a class.
+        zend::type_of(value) == zend::IS_OBJECT
+            && unsafe { ptr::eq((*value.value.obj).ce, self.entry.load(Ordering::Relaxed)) }
+    }
+
+    /// A new object for a client.
+    ///
+    /// # Safety
+    /// `client` is a live object of the client's class that was constructed; nothing of it is in use.
+    pub unsafe fn make(&self, client: *mut zend_object) -> Value {
+        let mut value = zend::null();
+        // SAFETY: the class was registered, and makes an object of ours; it gets a reference to the client.
+        unsafe {
+            zend::object_init_ex(value.as_zval(), self.entry.load(Ordering::Relaxed));
+            let listener = of(value.value.obj);
+            listener.held[0] = zend::reference_to(client);
+            listener.subscription =
+                class::of(client).client.as_deref().map(|client| Box::new(Subscription::of(client)));
+        }
+        value
+    }
+}
+
+/// Our part of an object of such a class.
+///
+/// # Safety
+/// The object is one of those, and live; no other reference to our part of it is in use.
+#[inline]
+pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Listener {
+    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
+    unsafe { &mut *object.byte_sub(offset_of!(Listener, std)).cast::<Listener>() }
+}
+
+impl Listener {
+    /// The subscription. `None`, and that is thrown, if somebody made the object with `new`.
+    pub fn subscription(&mut self) -> Option<&mut Subscription> {
+        if self.subscription.is_none() {
+            exceptions::throw_misuse("", "this object must be made by a method of a client, such as pubSubLoop()");
+        }
+        self.subscription.as_deref_mut()
+    }
+
+    /// Whether anything can come.
+    pub fn is_any(&self) -> bool {
+        self.subscription.as_ref().is_some_and(|subscription| subscription.is_any())
+    }
+
+    /// The client's object.
+    pub fn client(&self) -> Value {
+        self.held[0]
+    }
+}
+
+/// Asks something of the server. False if that was thrown.
+///
+/// # Safety
+/// The object is one of ours and stays alive; nothing of it and nothing of the thread's hands is borrowed.
+pub unsafe fn ask(object: *mut zend_object, verb: Verb, words: Vec<Vec<u8>>) -> bool {
+    // SAFETY: by the caller. No PHP code runs before the events.
+    unsafe {
+        let Some(subscription) = of(object).subscription() else { return false };
+        let result = subscription.ask(&mut hands().desk, verb, words);
+        end(object, result)
+    }
+}
+
+/// Unsubscribes from everything. False if that was thrown.
+///
+/// # Safety
+/// As for [`ask`].
+pub unsafe fn leave(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller. No PHP code runs before the events.
+    unsafe {
+        let Some(subscription) = of(object).subscription() else { return false };
+        let result = subscription.leave(&mut hands().desk);
+        end(object, result)
+    }
+}
+
+unsafe fn end(object: *mut zend_object, result: Result<(), Box<Failure>>) -> bool {
+    // SAFETY: by the callers.
+    unsafe {
+        if let Err(failure) = result {
+            exceptions::throw(&failure);
+        }
+        tell(object);
+    }
+    !zend::has_exception()
+}
+
+/// Closes the connection and forgets everything.
+///
+/// # Safety
+/// As for [`ask`].
+pub unsafe fn close(object: *mut zend_object) {
+    // SAFETY: by the caller.
+    if let Some(subscription) = unsafe { of(object) }.subscription.as_deref_mut() {
+        subscription.close();
+    }
+}
+
+/// Waits for a message, as it came. `None` if there is none any more, or if something was thrown.
+///
+/// # Safety
+/// As for [`ask`]. PHP code may run: handlers of signals, and listeners.
+pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
+    // SAFETY: by the caller. While a message is received it stands in the object, where it is found whatever happens;
+    // the object is reached anew after PHP code has run.
+    unsafe {
+        loop {
+            let listener = of(object);
+            if std::mem::replace(&mut listener.receiving, true) {
+                // Half built, and left to the end of the request.
+                listener.held[1] = zend::null();
+            }
+            let root = &raw mut listener.held[1];
+            let Some(subscription) = listener.subscription() else {
+                of(object).receiving = false;
+                return None;
+            };
+            let hands = hands();
+            let mut sink = PhpSink::new(&mut hands.building, root, Shape::Plain);
+            let heard = subscription.listen(&mut hands.desk, &mut sink);
+            if heard.is_err() {
+                crate::resp::Sink::reset(&mut sink);
+            }
+            sink.close();
+            let listener = of(object);
+            listener.receiving = false;
+            let came = std::mem::replace(&mut listener.held[1], zend::null());
+            match heard {
+                Ok(Heard::Message) => {
+                    tell(object);
+                    if zend::has_exception() {
+                        zend::release(came);
+                        return None;
+                    }
+                    return Some(came);
+                }
+                Ok(Heard::Over) => return None,
+                Ok(Heard::Interrupted) => {
+                    tell(object);
+                    run_interrupts();
+                }
+                Err(failure) => {
+                    exceptions::throw(&failure);
+                    tell(object);
+                }
+            }
+            if zend::has_exception() {
+                return None;
+            }
+        }
+    }
+}
+
+/// Has PHP do what it wants to do between two opcodes: run the handlers of signals, or end a program that took too
+/// long.
+unsafe fn run_interrupts() {
+    // SAFETY: the executor's globals exist. The flag is taken back before the function is called, as PHP itself does.
+    unsafe {
+        let globals = ext_php_rs_executor_globals();
+        (*globals).vm_interrupt.value = false;
+        if (*globals).timed_out.value {
+            zend::zend_timeout();
+        } else if let Some(interrupt) = zend_interrupt_function {
+            interrupt((*globals).current_execute_data);
+        }
+    }
+}
+
+/// Hands the events of the subscription to the client's listener.
+unsafe fn tell(object: *mut zend_object) {
+    // SAFETY: by the callers; each event is taken before PHP code runs.
+    unsafe {
+        let client = of(object).client();
+        if zend::type_of(&client) != zend::IS_OBJECT {
+            return;
+        }
+        let client = client.value.obj;
+        while let Some(event) = of(object).subscription.as_deref_mut().and_then(Subscription::next_event) {
+            if let Some(client) = class::of(client).client.as_deref_mut() {
+                client.pass_on(event);
+            }
+        }
+        events::deliver(client);
+    }
+}
+
+/// Counts a message, for `key()`.
+///
+/// # Safety
+/// The object is one of ours.
+pub unsafe fn count(object: *mut zend_object) {
+    // SAFETY: by the caller.
+    unsafe { of(object) }.position += 1;
+}
+
+extern "C" fn get_client(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method with its frame; the client is kept alive by the object.
+    guarded(|| unsafe {
+        let client = of(zend::this(call)).client();
+        return_value.cast::<Value>().write(zend::hold(&client));
+    });
+}
+
+extern "C" fn valid(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `get_client`.
+    guarded(|| unsafe {
+        return_value.cast::<Value>().write(zend::boolean(of(zend::this(call)).is_any()));
+    });
+}
+
+extern "C" fn key(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: as in `get_client`.
+    guarded(|| unsafe {
+        return_value.cast::<Value>().write(zend::long(of(zend::this(call)).position));
+    });
+}
+
+extern "C" fn next(call: *mut zend_execute_data, _: *mut zval) {
+    // SAFETY: as in `get_client`.
+    guarded(|| unsafe {
+        if of(zend::this(call)).is_any() {
+            count(zend::this(call));
+        }
+    });
+}
+
+extern "C" fn rewind(_: *mut zend_execute_data, _: *mut zval) {}
+
+unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
+    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
+    // behind Zend's part, and every field of ours is written before anybody sees it.
+    unsafe {
+        let object = ext_php_rs_zend_object_alloc(size_of::<Listener>(), class).cast::<Listener>();
+        (&raw mut (*object).held).write([zend::null(), zend::null()]);
+        (&raw mut (*object).subscription).write(None);
+        (&raw mut (*object).position).write(0);
+        (&raw mut (*object).receiving).write(false);
+        let std = &raw mut (*object).std;
+        zend_object_std_init(std, class);
+        object_properties_init(std, class);
+        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
+        std
+    }
+}
+
+unsafe extern "C" fn free(object: *mut zend_object) {
+    // SAFETY: Zend frees an object once, when nobody can reach it any more. The connection closes without a word.
+    unsafe {
+        let listener = of(object);
+        ptr::drop_in_place(&raw mut listener.subscription);
+        ptr::write(&raw mut listener.subscription, None);
+        for held in std::mem::replace(&mut listener.held, [zend::null(), zend::null()]) {
+            zend::release(held);
+        }
+        zend_object_std_dtor(object);
+    }
+}
+
+/// Shows the garbage collector the client and the message.
+unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
+    // SAFETY: Zend asks for what the object holds; both stay in place while the collector looks.
+    unsafe {
+        *table = of(object).held.as_mut_ptr().cast();
+        *count = 2;
+        zend_std_get_properties(object)
+    }
+}
+
+impl Wording for PhpSink<'_> {
+    fn text(&self, place: usize) -> Option<&[u8]> {
+        // SAFETY: the root holds a value that we built, which nobody else has.
+        unsafe {
+            element(self.root(), place)
+                .filter(|value| zend::type_of(value) == zend::IS_STRING)
+                .map(|value| zend::bytes_of(value))
+        }
+    }
+
+    fn line(&self) -> Option<&[u8]> {
+        let root = self.root();
+        // SAFETY: the type says that it is a string.
+        (zend::type_of(root) == zend::IS_STRING).then(|| unsafe { zend::bytes_of(root) })
+    }
+}
+
+/// The element of a list at this place.
+///
+/// # Safety
+/// Nothing changes the value while the element is used.
+pub unsafe fn element(list: &Value, place: usize) -> Option<&Value> {
+    if zend::type_of(list) != zend::IS_ARRAY {
+        return None;
+    }
+    // SAFETY: the type says that it is an array.
+    unsafe { super::elements::Elements::of(list) }.nth(place).map(|(_, value)| value)
+}
+
+/// An object without a class of its own, with these properties, which it takes over.
+pub fn plain_object<const COUNT: usize>(properties: [(&std::ffi::CStr, Value); COUNT]) -> Value {
+    let mut object = zend::null();
+    // SAFETY: the class is PHP's own; each property gets a reference of its own, and ours is given up.
+    unsafe {
+        let class = ext_php_rs::ffi::zend_standard_class_def;
+        zend::object_init_ex(object.as_zval(), class);
+        for (name, mut value) in properties {
+            zend::zend_update_property(class, object.value.obj, name.as_ptr(), name.count_bytes(), value.as_zval());
+            zend::release(value);
+        }
+    }
+    object
+}
