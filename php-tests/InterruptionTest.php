@@ -143,6 +143,8 @@ final class InterruptionTest extends RedisTestCase
         yield 'the constructor' => ["new ResilientRedis(['password' => 'hunter2', 'port' => 'x']);"];
         yield 'options' => ["new ResilientRedis(null, ['password' => 'hunter2', 'timeout' => 'x']);"];
         yield 'auth' => ["\$redis->auth('hunter2');"];
+        yield 'auth with a user' => ["\$redis->auth('u', 'hunter2');"];
+        yield 'a pipeline' => ["\$redis->pipeline()->config('SET', ['requirepass' => 'hunter2']);"];
         yield 'acl' => ["\$redis->acl('SETUSER', 'u', '>hunter2', 'nonsense');"];
         yield 'executeRaw' => ["\$redis->executeRaw(['AUTH', 'hunter2']);"];
     }

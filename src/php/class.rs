@@ -129,9 +129,7 @@ pub fn register() {
         CLASS.store(registered, Ordering::Relaxed);
         (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
         (*registered).__bindgen_anon_2.create_object = Some(create);
-        for method in SECRETIVE {
-            hide_parameters(registered, method);
-        }
+        hide_secrets(registered);
     }
 }
 
@@ -150,6 +148,17 @@ pub unsafe fn is_client(object: *mut zend_object) -> bool {
 /// Methods whose arguments may hold passwords: traces must not show them (P13).
 const SECRETIVE: &[&str] =
     &["__construct", "__call", "executeraw", "withoptions", "auth", "acl", "config", "hello", "migrate"];
+
+/// Marks the parameters of those that a class has.
+///
+/// # Safety
+/// As for [`hide_parameters`].
+pub unsafe fn hide_secrets(class: *mut zend_class_entry) {
+    for method in SECRETIVE {
+        // SAFETY: by the caller.
+        unsafe { hide_parameters(class, method) };
+    }
+}
 
 /// Marks a method's parameters with `#[\SensitiveParameter]`.
 ///

@@ -99,6 +99,7 @@ pub fn register() {
             let registered = zend_register_internal_class_ex(&raw mut class, ptr::null_mut());
             (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE | ZEND_ACC_FINAL;
             (*registered).__bindgen_anon_2.create_object = Some(create);
+            class::hide_secrets(registered);
             zend_do_implement_interface(registered, zend_ce_countable);
             entry.store(registered, Ordering::Relaxed);
         }
