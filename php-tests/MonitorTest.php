@@ -47,6 +47,19 @@ final class MonitorTest extends RedisTestCase
         self::assertSame('PONG', $redis->ping());
     }
 
+    public function test_a_command_with_a_large_value_is_seen_whole(): void
+    {
+        $redis = self::client();
+        $monitor = $redis->monitor();
+        $value = str_repeat('0123456789', 300_000);
+        $redis->set('large', $value);
+        $redis->set('small', 'x');
+        while (($seen = $monitor->current())->command !== 'SET') {
+        }
+        self::assertSame(strlen($value) + strlen('"large" ""'), strlen($seen->arguments));
+        self::assertSame('"small" "x"', $monitor->current()->arguments);
+    }
+
     public function test_it_goes_on_at_the_promoted_node(): void
     {
         $set = $this->replicaSet(1);

@@ -141,6 +141,20 @@ final class PubSubTest extends RedisTestCase
         self::assertGreaterThanOrEqual($told['duration'], $told['missed']);
     }
 
+    public function test_a_primary_that_hangs_without_a_word_is_left_for_the_promoted_one(): void
+    {
+        $set = $this->replicaSet(1);
+        $redis = new ResilientRedis($set->endpoints(), ['timeout' => 0.5]);
+        $loop = $redis->pubSubLoop(['subscribe' => 'c']);
+        $loop->current();
+        $set->primary()->freeze();
+        $set->replica()->promote();
+        $this->stoppedAtTheEnd($this->publishing($set->replica()->port, 'c', 'after'));
+        $started = microtime(true);
+        self::assertSame('after', $loop->current()->payload);
+        self::assertLessThan(8.0, microtime(true) - $started);
+    }
+
     public function test_without_a_primary_the_loop_ends_with_the_usual_exception(): void
     {
         $server = $this->server();

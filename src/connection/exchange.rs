@@ -101,6 +101,11 @@ impl Connection {
         self.listens = true;
     }
 
+    /// Says that whole lines may be as long as a reply may be large: MONITOR shows commands in lines.
+    pub fn expect_long_lines(&mut self, limits: Limits) {
+        self.input.expect_lines(usize::try_from(limits.max_reply_size).unwrap_or(usize::MAX));
+    }
+
     /// Whether nothing is half read.
     pub fn is_between(&self) -> bool {
         self.decoder.is_idle() && self.input.is_empty()

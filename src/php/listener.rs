@@ -12,7 +12,7 @@ use ext_php_rs::ffi::{
     zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties, zval,
 };
 
-use crate::client::{Failure, Heard, Subscription, Verb, Wording};
+use crate::client::{Failure, Heard, Subscription, Verb};
 use crate::command::Shape;
 
 use super::class::{self, Method};
@@ -356,48 +356,4 @@ unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval
         *count = 2;
         zend_std_get_properties(object)
     }
-}
-
-impl Wording for PhpSink<'_> {
-    fn text(&self, place: usize) -> Option<&[u8]> {
-        // SAFETY: the root holds a value that we built, which nobody else has.
-        unsafe {
-            element(self.root(), place)
-                .filter(|value| zend::type_of(value) == zend::IS_STRING)
-                .map(|value| zend::bytes_of(value))
-        }
-    }
-
-    fn line(&self) -> Option<&[u8]> {
-        let root = self.root();
-        // SAFETY: the type says that it is a string.
-        (zend::type_of(root) == zend::IS_STRING).then(|| unsafe { zend::bytes_of(root) })
-    }
-}
-
-/// The element of a list at this place.
-///
-/// # Safety
-/// Nothing changes the value while the element is used.
-pub unsafe fn element(list: &Value, place: usize) -> Option<&Value> {
-    if zend::type_of(list) != zend::IS_ARRAY {
-        return None;
-    }
-    // SAFETY: the type says that it is an array.
-    unsafe { super::elements::Elements::of(list) }.nth(place).map(|(_, value)| value)
-}
-
-/// An object without a class of its own, with these properties, which it takes over.
-pub fn plain_object<const COUNT: usize>(properties: [(&std::ffi::CStr, Value); COUNT]) -> Value {
-    let mut object = zend::null();
-    // SAFETY: the class is PHP's own; each property gets a reference of its own, and ours is given up.
-    unsafe {
-        let class = ext_php_rs::ffi::zend_standard_class_def;
-        zend::object_init_ex(object.as_zval(), class);
-        for (name, mut value) in properties {
-            zend::zend_update_property(class, object.value.obj, name.as_ptr(), name.count_bytes(), value.as_zval());
-            zend::release(value);
-        }
-    }
-    object
 }

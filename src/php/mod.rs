@@ -19,6 +19,7 @@ mod iterator_pages;
 mod json;
 mod listener;
 mod memory;
+mod messages;
 mod methods;
 mod module;
 mod monitor;

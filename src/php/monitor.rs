@@ -6,7 +6,8 @@ use crate::client::Verb;
 
 use super::class::{self, Method};
 use super::commands::{guarded, unconstructed};
-use super::listener::{self, Class, plain_object};
+use super::listener::{self, Class};
+use super::messages::plain_object;
 use super::signature::VOID;
 use super::zend::{self, Value};
 

@@ -3,17 +3,19 @@
 /// Room for one read from the socket. Pages of it that are never written cost no memory.
 const CAPACITY: usize = 64 * 1024;
 
-/// A read buffer of fixed size: filled at the end, consumed at the start.
+/// A read buffer: filled at the end, consumed at the start. Its size is fixed, unless long lines are expected.
 #[derive(Debug)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
+    /// How long a line may be.
+    longest: usize,
     start: usize,
     end: usize,
 }
 
 impl Default for ReadBuffer {
     fn default() -> Self {
-        ReadBuffer { bytes: vec![0; CAPACITY], start: 0, end: 0 }
+        ReadBuffer { bytes: vec![0; CAPACITY], longest: CAPACITY / 2, start: 0, end: 0 }
     }
 }
 
@@ -40,6 +42,16 @@ impl ReadBuffer {
         }
     }
 
+    /// Makes room for lines of up to `length` bytes, for as long as they are not consumed.
+    pub fn expect_lines(&mut self, length: usize) {
+        self.longest = length.max(CAPACITY / 2);
+    }
+
+    /// How long a line may be.
+    pub fn longest_line(&self) -> usize {
+        self.longest
+    }
+
     /// Room for the next read: what is unread moves to the front first if it stands in the way.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start > 0 && self.bytes.len() - self.end < CAPACITY / 2 {
@@ -47,7 +59,20 @@ impl ReadBuffer {
             self.end -= self.start;
             self.start = 0;
         }
+        if self.longest > CAPACITY / 2 {
+            self.fit();
+        }
         &mut self.bytes[self.end..]
+    }
+
+    /// Grows while a long line fills the buffer, and gives the room back after it.
+    #[cold]
+    fn fit(&mut self) {
+        if self.bytes.len() - self.end < CAPACITY / 4 {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        } else if self.end == 0 && self.bytes.len() > CAPACITY {
+            self.bytes = vec![0; CAPACITY];
+        }
     }
 
     /// Says that `count` bytes were read into [`ReadBuffer::space`].
@@ -77,6 +102,19 @@ mod tests {
         buffer.filled(2);
         assert_eq!(buffer.unread(), b"xxxyz");
         assert!(buffer.space().len() >= CAPACITY / 2);
+    }
+
+    #[test]
+    fn a_buffer_grows_for_a_long_line_and_gives_the_room_back() {
+        let mut buffer = ReadBuffer::default();
+        buffer.expect_lines(1 << 20);
+        for _ in 0..8 {
+            let room = buffer.space().len();
+            buffer.filled(room);
+        }
+        assert!(buffer.unread().len() > 4 * CAPACITY, "{}", buffer.unread().len());
+        buffer.consume(buffer.unread().len());
+        assert_eq!(buffer.space().len(), CAPACITY);
     }
 
     #[test]

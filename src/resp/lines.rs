@@ -38,7 +38,7 @@ pub(super) fn next_line_with_type(input: &ReadBuffer) -> Result<Option<(&[u8], u
     match memchr(b'\n', unread) {
         Some(end) if unread[end - 1] == b'\r' => Ok(Some((&unread[..end - 1], end + 1))),
         Some(end) => Err(ProtocolError::BadValue(lossy(&unread[..end]))),
-        None if unread.len() >= ReadBuffer::capacity() / 2 => Err(ProtocolError::LineTooLong(unread.len())),
+        None if unread.len() >= input.longest_line() => Err(ProtocolError::LineTooLong(unread.len())),
         None => Ok(None),
     }
 }
