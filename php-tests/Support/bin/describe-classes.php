@@ -44,7 +44,8 @@ foreach (array_filter([...get_declared_classes(), ...get_declared_interfaces()],
     sort($interfaces);
     $properties = [];
     foreach ($class->getProperties() as $property) {
-        if ($property->class === $name) {
+        // What is private is nobody else's business.
+        if ($property->class === $name && !$property->isPrivate()) {
             $properties[] = implode(' ', Reflection::getModifierNames($property->getModifiers())) . ' $' . $property->name;
         }
     }
