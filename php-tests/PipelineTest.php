@@ -8,6 +8,7 @@ use ResilientRedis;
 use ResilientRedis\ClientException;
 use ResilientRedis\ConfigurationException;
 use ResilientRedis\Pipeline;
+use ResilientRedis\Response\Error;
 use ResilientRedis\ServerException;
 use Tests\Support\Extension;
 use Tests\Support\Process;
@@ -70,7 +71,7 @@ final class PipelineTest extends RedisTestCase
                 $pipeline->{$command[0]}(...array_slice($command, 1));
             }
         });
-        $together = array_map(static fn (mixed $reply): mixed => $reply instanceof ServerException ? $reply->getMessage() : $reply, $together);
+        $together = array_map(static fn (mixed $reply): mixed => $reply instanceof Error ? $reply->getMessage() : $reply, $together);
         self::assertSame($single, $together);
         self::assertSame(['a' => '1', 'b' => '2'], $together[1]);
     }
@@ -95,7 +96,7 @@ final class PipelineTest extends RedisTestCase
         self::assertSame(['WRONGTYPE', 'LPUSH', 1], [$exception->getErrorType(), $exception->getCommand(), $exception->getIndex()]);
         $replies = $exception->getReplies();
         self::assertSame(['OK', 'v'], [$replies[0], $replies[2]], 'what stands behind it was executed');
-        self::assertInstanceOf(ServerException::class, $replies[1]);
+        self::assertInstanceOf(Error::class, $replies[1]);
         self::assertSame('v', $redis->get('k'));
         self::assertLessThanOrEqual(1, self::shared()->counters()->since($before)->connections, 'the connection stays');
     }
@@ -104,7 +105,7 @@ final class PipelineTest extends RedisTestCase
     {
         $replies = self::client()->pipeline(['exceptions' => false], static fn (Pipeline $pipeline) => $pipeline->set('k', 'v')->lpush('k', 'x')->get('k'));
         self::assertSame(['OK', 'v'], [$replies[0], $replies[2]]);
-        self::assertInstanceOf(ServerException::class, $replies[1]);
+        self::assertInstanceOf(Error::class, $replies[1]);
         self::assertSame('WRONGTYPE', $replies[1]->getErrorType());
     }
 

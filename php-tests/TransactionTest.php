@@ -9,6 +9,7 @@ use ResilientRedis\AbortedMultiExecException;
 use ResilientRedis\ClientException;
 use ResilientRedis\ConfigurationException;
 use ResilientRedis\OutcomeUnknown;
+use ResilientRedis\Response\Error;
 use ResilientRedis\ServerException;
 use ResilientRedis\TimeoutException;
 use ResilientRedis\Transaction;
@@ -62,7 +63,7 @@ final class TransactionTest extends RedisTestCase
         self::assertSame('v', $exception->getReplies()[2]);
         $replies = $redis->transaction(['exceptions' => false], $commands);
         self::assertSame(['OK', 'v'], [$replies[0], $replies[2]]);
-        self::assertInstanceOf(ServerException::class, $replies[1]);
+        self::assertInstanceOf(Error::class, $replies[1]);
     }
 
     public function test_a_command_that_cannot_be_queued_aborts_all_of_it(): void

@@ -3769,13 +3769,16 @@ class TimeoutException extends ConnectionException
 class ReplyTimeoutException extends TimeoutException implements OutcomeUnknown {}
 
 /** The server's error reply. */
-class ServerException extends Exception
+class ServerException extends Exception implements Response\ErrorInterface
 {
     /** @var ?string */
     protected $errorType = null;
 
     /** Gives the first word of the error, such as WRONGTYPE. */
     public function getErrorType(): ?string {}
+
+    /** Gives the error as a value, as it is returned with `'exceptions' => false`. */
+    public function toErrorResponse(): mixed {}
 }
 
 /** The client was used in a wrong way. */
@@ -3835,6 +3838,38 @@ class SessionHandler implements \SessionHandlerInterface, \SessionIdInterface, \
 
     /** Has a session live on whose data did not change. */
     public function updateTimestamp(string $id, string $data): bool {}
+}
+}
+
+namespace ResilientRedis\Response {
+/**
+ * The server's error, thrown or returned.
+ */
+interface ErrorInterface
+{
+    /** Gives what the server said. */
+    public function getMessage(): string;
+
+    /** Gives the first word of it, such as WRONGTYPE. */
+    public function getErrorType(): ?string;
+}
+
+/**
+ * The server's error where it is not thrown: with `'exceptions' => false`, and within other replies.
+ */
+class Error implements ErrorInterface, \Stringable
+{
+    /** @var string */
+    protected $message = '';
+
+    /** Gives what the server said. */
+    public function getMessage(): string {}
+
+    /** Gives the first word of it, such as WRONGTYPE. */
+    public function getErrorType(): string {}
+
+    /** Gives what the server said. */
+    public function __toString(): string {}
 }
 }
 

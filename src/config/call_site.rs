@@ -22,6 +22,7 @@ const CHANGEABLE: &[&str] = &[
     "max_replica_lag",
     "min_replicas",
     "retry",
+    "exceptions",
 ];
 
 impl Configuration {

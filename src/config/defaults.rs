@@ -6,6 +6,7 @@ use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
 use super::policy::{Ceiling, Policy, PoolLimits, Quorum, ReplyLimits, RetrySettings, WhenOpen};
+use super::predis;
 use super::read_from::ReadFrom;
 use super::retry;
 use super::setting::Setting;
@@ -46,6 +47,8 @@ pub struct Defaults {
     pub max_reply_size: u64,
     /// The deepest nesting of arrays in one reply.
     pub max_depth: usize,
+    /// Whether error replies are thrown.
+    pub exceptions: bool,
 }
 
 impl Default for Defaults {
@@ -72,6 +75,7 @@ impl Default for Defaults {
             check_idle_after: Duration::from_secs(1),
             max_reply_size: 512 << 20,
             max_depth: 64,
+            exceptions: true,
         }
     }
 }
@@ -168,6 +172,7 @@ impl Defaults {
             "check_idle_after" => self.check_idle_after = numbers::seconds(option, value)?,
             "max_reply_size" => self.max_reply_size = numbers::size(option, value)?,
             "max_depth" => self.max_depth = numbers::whole_between(option, value, 1, GREATEST_DEPTH)? as usize,
+            "exceptions" => self.exceptions = predis::exceptions(value)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -269,6 +274,7 @@ mod tests {
             check_idle_after: Duration::ZERO,
             max_reply_size: 1 << 30,
             max_depth: 8,
+            exceptions: true,
         };
         assert_eq!(defaults, expected);
         assert_eq!(values.len(), INI_NAMES.len());

@@ -40,6 +40,13 @@ pub struct Configuration {
     pub(super) tuned: Defaults,
 }
 
+impl Configuration {
+    /// Whether error replies are thrown; otherwise they are returned as values.
+    pub fn throws(&self) -> bool {
+        self.tuned.exceptions
+    }
+}
+
 /// Checks both arguments of the constructor and says what they mean. `defaults` holds where they say nothing.
 pub fn configure(
     parameters: &Setting,

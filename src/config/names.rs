@@ -105,6 +105,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("connect_timeout", "timeout"),
     ("read_timeout", "read_write_timeout"),
     ("retries", "retry"),
+    ("max", "max_attempts"),
 ];
 
 /// The error about an unknown name among the parameters of a connection.
@@ -191,6 +192,8 @@ mod tests {
         assert_eq!(suggestion("read_timeout"), "unknown option; did you mean `read_write_timeout`?");
         let error = unknown_parameter("parameters.pass", "pass", &Setting::Null);
         assert_eq!(error.accepted(), "unknown option; did you mean `password`?");
+        let error = unknown("retry.max", "max", &Setting::Int(3), &[&["cap", "max_attempts"]]);
+        assert_eq!(error.accepted(), "unknown option; did you mean `max_attempts`?");
     }
 
     #[test]

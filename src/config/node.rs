@@ -13,7 +13,8 @@ use super::retry::RetryOption;
 use super::secret::Secret;
 use super::setting::Setting;
 
-const SCHEMES: &str = "tcp, redis, unix (TLS is not available in this version)";
+const SCHEMES: &str = "tcp, redis, unix";
+const SCHEMES_BUT_TLS: &str = "tcp, redis, unix (TLS is not available in this version)";
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 6379;
 
@@ -141,6 +142,7 @@ pub(super) fn scheme(option: &str, value: &Setting) -> Result<Scheme, Configurat
         "tcp" => Ok(Scheme::Tcp),
         "redis" => Ok(Scheme::Redis),
         "unix" => Ok(Scheme::Unix),
+        "tls" | "rediss" => Err(ConfigurationError::about(option, value, SCHEMES_BUT_TLS)),
         _ => Err(ConfigurationError::about(option, value, SCHEMES)),
     }
 }

@@ -94,7 +94,6 @@ impl Options {
             "service" => self.service = Some(predis::service(value)?),
             "update_sentinels" => self.update_sentinels = predis::update_sentinels(value)?,
             "autodiscovery" => predis::autodiscovery(value)?,
-            "exceptions" => predis::exceptions(value)?,
             "commands" | "profile" => predis::commands(name, value)?,
             "aggregate" | "prefix" => return Err(predis::not_available(name, value)),
             "reader" => self.reader = Some(value.clone()),

@@ -122,7 +122,7 @@ fn options_that_mean_nothing_here_are_accepted() {
     for (name, value) in [
         ("autodiscovery", Setting::Bool(true)),
         ("service", text("mymaster")),
-        ("exceptions", Setting::Bool(true)),
+        ("exceptions", Setting::Bool(false)),
         ("prefix", text("")),
         ("aggregate", Setting::Null),
         ("profile", text("3.2")),

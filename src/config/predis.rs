@@ -70,12 +70,9 @@ pub(super) fn autodiscovery(value: &Setting) -> Result<(), ConfigurationError> {
     }
 }
 
-/// `exceptions`: error replies are thrown.
-pub(super) fn exceptions(value: &Setting) -> Result<(), ConfigurationError> {
-    match numbers::truth(value) {
-        Some(true) => Ok(()),
-        _ => Err(ConfigurationError::about("exceptions", value, "true (false is not available in this version)")),
-    }
+/// `exceptions`: whether error replies are thrown; otherwise they are returned.
+pub(super) fn exceptions(value: &Setting) -> Result<bool, ConfigurationError> {
+    numbers::truth(value).ok_or_else(|| ConfigurationError::about("exceptions", value, "true or false"))
 }
 
 /// `commands` and the older `profile`: every command is known here.
@@ -141,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn error_replies_are_always_thrown() {
-        assert!(exceptions(&Setting::Bool(true)).is_ok() && exceptions(&text("1")).is_ok());
-        assert!(exceptions(&Setting::Bool(false)).is_err() && exceptions(&text("maybe")).is_err());
+    fn error_replies_are_thrown_or_not() {
+        assert!(exceptions(&Setting::Bool(true)) == Ok(true) && exceptions(&text("1")) == Ok(true));
+        assert!(exceptions(&Setting::Bool(false)) == Ok(false) && exceptions(&text("maybe")).is_err());
     }
 
     #[test]

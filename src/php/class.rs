@@ -29,7 +29,7 @@ pub type Handler = extern "C" fn(*mut zend_execute_data, *mut zval);
 /// A method to be registered.
 pub struct Method {
     name: Name,
-    handler: Handler,
+    handler: Option<Handler>,
     signature: Signature,
     flags: MethodFlags,
 }
@@ -54,13 +54,19 @@ impl Method {
     /// A public method.
     pub const fn new(name: &'static str, handler: Handler, parameters: &'static [Parameter]) -> Method {
         let signature = Signature::Parts(parameters, MIXED);
-        Method { name: Name::Text(name), handler, signature, flags: MethodFlags::Public }
+        Method { name: Name::Text(name), handler: Some(handler), signature, flags: MethodFlags::Public }
+    }
+
+    /// A method without parameters that an interface demands.
+    pub const fn demanded(name: &'static str) -> Method {
+        let flags = MethodFlags::Public.union(MethodFlags::Abstract);
+        Method { name: Name::Text(name), handler: None, signature: Signature::Parts(&[], MIXED), flags }
     }
 
     /// A public method whose name and signature are made ready, so that nothing has to be made when PHP starts.
     pub const fn ready((name, signature): (&'static CStr, &'static [Parameter]), handler: Handler) -> Method {
         let signature = Signature::Ready(signature);
-        Method { name: Name::Ready(name), handler, signature, flags: MethodFlags::Public }
+        Method { name: Name::Ready(name), handler: Some(handler), signature, flags: MethodFlags::Public }
     }
 
     /// The method, returning these types.
@@ -225,8 +231,8 @@ fn entry_of(method: &Method) -> zend_function_entry {
         Name::Text(name) => CString::new(name).expect("method names have no NUL").into_raw(),
     };
     // SAFETY: the same function by the name of the same calling convention.
-    entry.handler = Some(unsafe {
-        std::mem::transmute::<Handler, unsafe extern "C" fn(*mut zend_execute_data, *mut zval)>(method.handler)
+    entry.handler = method.handler.map(|handler| unsafe {
+        std::mem::transmute::<Handler, unsafe extern "C" fn(*mut zend_execute_data, *mut zval)>(handler)
     });
     entry.num_args = u32::try_from(parameters).expect("a few parameters");
     entry.flags = method.flags.bits();

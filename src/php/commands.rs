@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
+use crate::client::Kind;
 use crate::command::{self, Arguments, Command, Shape};
 use crate::config::Protocol;
 
@@ -15,7 +16,7 @@ use super::process::hands;
 use super::replies::{self, PhpSink};
 use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
-use super::{events, exceptions, monitor};
+use super::{events, exceptions, monitor, response};
 
 const _: () = assert!(SIGNATURES.len() == command::COMMANDS.len());
 
@@ -153,9 +154,13 @@ unsafe fn run_settled(object: *mut zend_object, row: Option<&'static Command>, s
         let result = client.run(&mut hands.desk, row, &mut sink);
         if let Err(failure) = result {
             crate::resp::Sink::reset(&mut sink);
-            exceptions::throw(&failure);
+            match failure.kind {
+                Kind::Server(_) if !client.configuration().throws() => {
+                    return_value.cast::<Value>().write(response::error(failure.message.as_bytes()));
+                }
+                _ => exceptions::throw(&failure),
+            }
         }
-        sink.close();
         events::deliver(object);
     }
 }

@@ -15,6 +15,7 @@ use crate::client::{Failure, Kind};
 use crate::failover::Limit;
 
 use super::class::{self, Method};
+use super::response;
 use super::signature::{ARRAY, FLOAT, INT, NULL, STRING};
 use super::zend::{self, Value};
 
@@ -87,7 +88,7 @@ pub fn register() {
         REPLY_TIMEOUT.register(TIMEOUT.get(), &[], none, &[]);
         SERVER.register(
             EXCEPTION.get(),
-            &[Method::new("getErrorType", get::<8>, &[]).returning(STRING | NULL)],
+            &[Method::new("getErrorType", get::<8>, &[]).returning(STRING | NULL), response::to_error_response()],
             none,
             &PROPERTIES[8..9],
         );
@@ -97,6 +98,7 @@ pub fn register() {
         PROTOCOL.register(EXCEPTION.get(), &[], none, &[]);
         SESSION_LOCK.register(EXCEPTION.get(), &[], none, &[]);
         CONFIGURATION.register(zend::spl_ce_InvalidArgumentException, &[], none, &[]);
+        zend_do_implement_interface(SERVER.get(), response::interface());
         zend_do_implement_interface(LOST_REPLY.get(), unknown);
         zend_do_implement_interface(NOT_ENOUGH.get(), unknown);
         zend_do_implement_interface(REPLY_TIMEOUT.get(), unknown);
@@ -240,14 +242,6 @@ pub fn throw_configuration(message: &str) {
 /// Throws a SessionLockException.
 pub fn throw_session_lock(message: &str) {
     Made::new(&SESSION_LOCK, message).throw();
-}
-
-/// A server's error inside another reply: the exception as a value, not thrown.
-pub fn server_error_value(text: &[u8]) -> Value {
-    let text = String::from_utf8_lossy(text);
-    let made = Made::new(&SERVER, &text);
-    made.text(&SERVER, "errorType", text.split(' ').next());
-    zend::owned_object(made.object)
 }
 
 /// An exception that was made and not thrown yet.

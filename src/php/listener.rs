@@ -213,7 +213,6 @@ pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
             if heard.is_err() {
                 crate::resp::Sink::reset(&mut sink);
             }
-            sink.close();
             let listener = of(object);
             listener.receiving = false;
             let came = std::mem::replace(&mut listener.held[1], zend::null());

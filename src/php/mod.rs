@@ -31,6 +31,7 @@ mod queue;
 mod queue_commands;
 mod queue_options;
 mod replies;
+mod response;
 mod session;
 mod settings;
 mod signature;

@@ -6,7 +6,9 @@ use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 
 use super::process::{claim_board, hands, set_up_board, watch_forks, world};
-use super::{class, container, dispatcher, exceptions, info, ini, iterator, memory, monitor, pubsub, queue, session};
+use super::{
+    class, container, dispatcher, exceptions, info, ini, iterator, memory, monitor, pubsub, queue, response, session,
+};
 
 /// The name that PHP knows the module by.
 const NAME: &str = "resilient_redis";
@@ -31,6 +33,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
 extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
     memory::detect();
     ini::register(module_number);
+    response::register();
     exceptions::register();
     class::register();
     queue::register();

@@ -1,6 +1,6 @@
 //! `ResilientRedis\Pipeline`: commands that are sent together, and their replies as a list.
 
-use ext_php_rs::ffi::{zend_execute_data, zend_object, zend_read_property, zval};
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::client::{Failure, Kind};
 
@@ -13,7 +13,7 @@ use super::queue;
 use super::replies::PhpSink;
 use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC};
 use super::zend::{self, Value};
-use super::{events, exceptions};
+use super::{events, exceptions, response};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -261,16 +261,11 @@ pub unsafe fn execute_block(object: *mut zend_object) -> Block {
 
 /// The first error among these replies, from a place on: where it stands behind that place, and what it says.
 pub fn first_error(replies: &Value, from: usize) -> Option<(usize, String)> {
-    // SAFETY: the replies are a list that nobody else has; its only objects are exceptions that we made, whose message
-    // belongs to PHP's base class.
+    // SAFETY: the replies are a list that nobody else has; its only objects are errors that we made.
     unsafe {
         let mut found = Elements::of(replies).skip(from).enumerate();
         let (index, (_, error)) = found.find(|(_, (_, value))| zend::type_of(value) == zend::IS_OBJECT)?;
-        let mut scratch = zend::null();
-        let scope = ext_php_rs::ffi::zend_ce_exception;
-        let message = zend_read_property(scope, error.value.obj, c"message".as_ptr(), 7, true, scratch.as_zval());
-        let message = message.cast::<Value>().as_ref().map(zend::deref)?;
-        Some((index, String::from_utf8_lossy(zend::bytes_of(message)).into_owned()))
+        Some((index, response::text_of(error.value.obj)))
     }
 }
 

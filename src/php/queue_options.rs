@@ -52,17 +52,22 @@ unsafe fn open(call: *mut zend_execute_data, sort: Sort, return_value: *mut zval
     // SAFETY: by the callers. The arguments are kept alive by the call.
     unsafe {
         let client = zend::this(call);
-        if class::of(client).client.is_none() {
+        let Some(throws) = class::of(client).client.as_deref().map(|client| client.configuration().throws()) else {
             unconstructed();
             return;
-        }
+        };
         if zend::has_named_arguments(call) {
             // They are no parameters of ours, and ignoring `atomic: true` would change what the program does.
             exceptions::throw_misuse("", "options are given as an array, such as ['atomic' => true], not by name");
             return;
         }
         let parsed = forms(sort, zend::arguments(call)).and_then(|(options, callable)| {
-            Ok((options.map_or_else(|| Ok(Options::default()), |options| read(sort, options))?, callable))
+            let unsaid = Options { throws, ..Options::default() };
+            let options = match options {
+                Some(options) => read(sort, options, unsaid)?,
+                None => unsaid,
+            };
+            Ok((options, callable))
         });
         let (options, callable) = match parsed {
             Ok(parsed) => parsed,
@@ -127,12 +132,11 @@ pub fn is_options(value: &Value) -> bool {
     array && !(matches!(settings::read(value), Setting::List(items) if !items.is_empty()) && is_callable(value))
 }
 
-fn read(sort: Sort, array: &Value) -> Result<Options, Wrong> {
+fn read(sort: Sort, array: &Value, mut options: Options) -> Result<Options, Wrong> {
     let known: &[&str] = match sort {
         Sort::Pipeline => &["atomic", "fire-and-forget", "exceptions"],
         Sort::Transaction => &["cas", "watch", "retry", "exceptions"],
     };
-    let mut options = Options::default();
     // SAFETY: the type was seen to be an array, and the arguments do not change while we look.
     for (key, value) in unsafe { Elements::of(array) } {
         let name = match key {

@@ -16,7 +16,7 @@ use crate::resp::{Aggregate, Sink, Space, Unfit};
 
 use super::memory::Pending;
 use super::zend::Value;
-use super::{exceptions, memory, zend};
+use super::{memory, response, zend};
 
 mod batch;
 mod made_over;
@@ -78,8 +78,6 @@ pub struct PhpSink<'a> {
     pending: Pending,
     refusal: Option<Unfit>,
     course: Course,
-    /// Whether the collector of cycles keeps still for us.
-    quiet: bool,
 }
 
 impl<'a> PhpSink<'a> {
@@ -91,7 +89,7 @@ impl<'a> PhpSink<'a> {
         building.open.clear();
         building.begun = None;
         let pending = *building.pending.get_or_insert_with(Pending::of_this_thread);
-        PhpSink { building, root, shape, pending, refusal: None, course: ONE_REPLY, quiet: false }
+        PhpSink { building, root, shape, pending, refusal: None, course: ONE_REPLY }
     }
 
     /// What was built.
@@ -100,25 +98,11 @@ impl<'a> PhpSink<'a> {
         unsafe { &*self.root }
     }
 
-    /// The exchange is over: PHP code may run again.
-    #[inline]
-    pub fn close(&mut self) {
-        if std::mem::take(&mut self.quiet) {
-            // SAFETY: sets a flag of the collector's.
-            unsafe { zend::gc_protect(false) };
-        }
-    }
-
-    /// An error of the server as a value. It knows the arguments of the functions that we were called from; when it is
-    /// given up in favour of another reply, one of them may be the last straw that lets the collector of cycles run, and
-    /// with it the destructors of the user. So the collector waits until the exchange is over. (If PHP leaves the
-    /// exchange by a jump, it has stopped the collector itself.)
+    /// An error of the server as a value.
     #[cold]
     fn error_value(&mut self, text: &[u8]) -> Value {
         self.course.has_errors = true;
-        // SAFETY: sets a flag of the collector's. If somebody else has set it, it is his to take back.
-        self.quiet |= unsafe { !zend::gc_protect(true) };
-        exceptions::server_error_value(text)
+        response::error(text)
     }
 
     /// Gives up what is open of a reply that is not complete.

@@ -5,7 +5,7 @@
 
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
-use crate::client::{Client, Kind};
+use crate::client::{Client, Failure, Kind};
 use crate::command::{self, Shape};
 use crate::resp::ValueSink;
 
@@ -17,7 +17,7 @@ use super::process::hands;
 use super::queue::{self, Phase, Queue, Sort};
 use super::signature::{ARRAY, CALLABLE, INT, NULL, STATIC, STRING};
 use super::zend::{self, Value};
-use super::{class, events, exceptions};
+use super::{class, events, exceptions, response};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -64,6 +64,11 @@ unsafe fn watch_now(object: *mut zend_object) -> bool {
         let Some(client) = queue::of(object).client_object() else { return false };
         let mut reply = zend::null();
         commands::run(client, command::find(b"WATCH"), Shape::Plain, reply.as_zval());
+        // A client that throws no errors gives them as objects; without its watch nothing may be queued.
+        if zend::type_of(&reply) == zend::IS_OBJECT {
+            let failure = server_error(&response::text_of(reply.value.obj));
+            exceptions::throw(&Failure { command: "WATCH".to_owned(), ..failure });
+        }
         zend::release(reply);
         let fine = !zend::has_exception();
         if fine {

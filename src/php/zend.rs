@@ -86,8 +86,6 @@ unsafe extern "C" {
     pub fn display_ini_entries(module: *mut c_void);
     pub fn zend_clear_exception();
     pub fn zend_timeout();
-    /// Says whether the collector of cycles has to keep still; gives whether it had to before.
-    pub fn gc_protect(protect: bool) -> bool;
     pub fn zend_error(kind: c_int, format: *const c_char, ...);
     pub fn zend_is_unwind_exit(exception: *const zend_object) -> bool;
     pub fn zend_is_graceful_exit(exception: *const zend_object) -> bool;

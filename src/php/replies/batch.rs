@@ -95,7 +95,6 @@ impl<'a> PhpSink<'a> {
                 self.make_over(batch, index);
             }
         }
-        self.close();
     }
 
     fn make_over(&self, batch: &Batch, index: usize) {
