@@ -1619,7 +1619,7 @@ final class Pipeline implements \Countable
     public function hdel(string|int $key, array|string|int ...$fields): mixed {}
 
     /** Always refused: the client itself agrees on the protocol.
-     *  @return $this */
+     *  @return never */
     public function hello(mixed ...$arguments): mixed {}
 
     /** Tells whether a hash has a field.
@@ -1923,11 +1923,11 @@ final class Pipeline implements \Countable
     public function psetex(string|int $key, string|int $milliseconds, mixed $value): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this */
+     *  @return never */
     public function psubscribe(array|string ...$patterns): mixed {}
 
     /** Always refused: replicas talk like this.
-     *  @return $this */
+     *  @return never */
     public function psync(mixed ...$arguments): mixed {}
 
     /** Tells how many milliseconds a key has left; -1: no end, -2: no such key.
@@ -1943,7 +1943,7 @@ final class Pipeline implements \Countable
     public function pubsub(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this */
+     *  @return never */
     public function punsubscribe(array|string ...$patterns): mixed {}
 
     /** Has the server close the connection.
@@ -1971,7 +1971,7 @@ final class Pipeline implements \Countable
     public function renamenx(string|int $key, string|int $newKey): mixed {}
 
     /** Always refused: replicas talk like this.
-     *  @return $this */
+     *  @return never */
     public function replconf(mixed ...$arguments): mixed {}
 
     /** Makes the server a replica of another, or with NO ONE a primary.
@@ -1979,7 +1979,7 @@ final class Pipeline implements \Countable
     public function replicaof(string $host, string|int $port): mixed {}
 
     /** Always refused: it would take the connection's identity.
-     *  @return $this */
+     *  @return never */
     public function reset(): mixed {}
 
     /** Makes a key from what DUMP gave.
@@ -2139,7 +2139,7 @@ final class Pipeline implements \Countable
     public function sscan(string|int $key, string|int $cursor, mixed ...$options): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this */
+     *  @return never */
     public function ssubscribe(array|string ...$channels): mixed {}
 
     /** Tells how long a string is.
@@ -2147,7 +2147,7 @@ final class Pipeline implements \Countable
     public function strlen(string|int $key): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this */
+     *  @return never */
     public function subscribe(array|string ...$channels): mixed {}
 
     /** The old name of getrange.
@@ -2167,7 +2167,7 @@ final class Pipeline implements \Countable
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this */
+     *  @return never */
     public function sunsubscribe(array|string ...$channels): mixed {}
 
     /** Exchanges two databases.
@@ -2175,7 +2175,7 @@ final class Pipeline implements \Countable
     public function swapdb(string|int $first, string|int $second): mixed {}
 
     /** Always refused: replicas talk like this.
-     *  @return $this */
+     *  @return never */
     public function sync(): mixed {}
 
     /** Gives the server's time: seconds since 1970, and microseconds.
@@ -2199,7 +2199,7 @@ final class Pipeline implements \Countable
     public function unlink(array|string|int ...$keys): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this */
+     *  @return never */
     public function unsubscribe(array|string ...$channels): mixed {}
 
     /** Ends all watches of this client.
@@ -2538,7 +2538,7 @@ final class Transaction implements \Countable
     public function ardelrange(string|int $key, array|string|int ...$ranges): mixed {}
 
     /** Gives what stands at a place of an array.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function arget(string|int $key, string|int $index): mixed {}
 
     /** Gives what stands in a range of places of an array.
@@ -2574,7 +2574,7 @@ final class Transaction implements \Countable
     public function armset(string|int $key, mixed ...$indexesAndValues): mixed {}
 
     /** Tells where the array's cursor stands.
-     *  @return $this|?int */
+     *  @return $this|int|null */
     public function arnext(string|int $key): mixed {}
 
     /** Reckons over a range of places of an array. */
@@ -2616,7 +2616,7 @@ final class Transaction implements \Countable
     public function bitcount(string|int $key, string|int|null $start = null, string|int|null $end = null, ?string $unit = null): mixed {}
 
     /** Reads and changes integers of any width inside of a string.
-     *  @return $this|?list<?int> */
+     *  @return $this|list<?int>|null */
     public function bitfield(string|int $key, mixed ...$operations): mixed {}
 
     /** Reads integers of any width out of a string.
@@ -2632,39 +2632,39 @@ final class Transaction implements \Countable
     public function bitpos(string|int $key, string|int $bit, string|int|null $start = null, string|int|null $end = null, ?string $unit = null): mixed {}
 
     /** Moves an element from one list to another, and waits for one if there is none.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function blmove(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout): mixed {}
 
     /** Moves several elements from one list to another, and waits for them.
-     *  @return $this|?list<string> */
+     *  @return $this|list<string>|null */
     public function blmovem(string|int $source, string|int $destination, string $from, string $to, string|int|float $timeout, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some, and waits for them.
-     *  @return $this|?array<string, list<string>> */
+     *  @return $this|array<string, list<string>>|null */
     public function blmpop(string|int|float $timeout, array|string|int $keys, string $where = 'LEFT', string|int|null $count = null, mixed ...$more): mixed {}
 
     /** Takes the first element of the first list that has one, and waits for it.
-     *  @return $this|?list<string> */
+     *  @return $this|list<string>|null */
     public function blpop(array|string|int $keys, mixed ...$more): mixed {}
 
     /** Takes the last element of the first list that has one, and waits for it.
-     *  @return $this|?list<string> */
+     *  @return $this|list<string>|null */
     public function brpop(array|string|int $keys, mixed ...$more): mixed {}
 
     /** Moves the last element of one list to the front of another, and waits for one.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function brpoplpush(string|int $source, string|int $destination, string|int|float $timeout): mixed {}
 
     /** Takes members of the first sorted set that has some, and waits for them.
-     *  @return $this|?array<string, array<string, string|float>> */
+     *  @return $this|array<string, array<string, string|float>>|null */
     public function bzmpop(string|int|float $timeout, array|string|int $keys, string $where = 'MIN', string|int|null $count = null, mixed ...$more): mixed {}
 
     /** Takes the member with the highest score, and waits for one.
-     *  @return $this|?array<string, array<string, string|float>> */
+     *  @return $this|array<string, array<string, string|float>>|null */
     public function bzpopmax(array|string|int $keys, mixed ...$more): mixed {}
 
     /** Takes the member with the lowest score, and waits for one.
-     *  @return $this|?array<string, array<string, string|float>> */
+     *  @return $this|array<string, array<string, string|float>>|null */
     public function bzpopmin(array|string|int $keys, mixed ...$more): mixed {}
 
     /** Tells about connections to the server, and manages them. */
@@ -2707,11 +2707,11 @@ final class Transaction implements \Countable
     public function delex(string|int $key, mixed ...$condition): mixed {}
 
     /** Gives the hash of a string.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function digest(string|int $key): mixed {}
 
     /** Gives a value in the server's own form, for RESTORE.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function dump(string|int $key): mixed {}
 
     /** Has the text sent back.
@@ -2772,7 +2772,7 @@ final class Transaction implements \Countable
     public function geoadd(string|int $key, mixed ...$optionsAndPlaces): mixed {}
 
     /** Measures how far apart two places are.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function geodist(string|int $key, string|int $member1, string|int $member2, ?string $unit = null): mixed {}
 
     /** Gives the geohashes of places.
@@ -2808,7 +2808,7 @@ final class Transaction implements \Countable
     public function geosearchstore(string|int $destination, string|int $source, array|object|string $from, array|object|string|int $by, ?string $sort = null, string|int $count = -1, mixed $any = false, mixed $storeDist = false, mixed ...$more): mixed {}
 
     /** Gives the string at a key.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function get(string|int $key): mixed {}
 
     /** Gives one bit of a string.
@@ -2816,11 +2816,11 @@ final class Transaction implements \Countable
     public function getbit(string|int $key, string|int $offset): mixed {}
 
     /** Gives the string at a key and removes the key.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function getdel(string|int $key): mixed {}
 
     /** Gives the string at a key and changes when the key ends.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function getex(string|int $key, mixed ...$options): mixed {}
 
     /** Gives a part of a string.
@@ -2828,7 +2828,7 @@ final class Transaction implements \Countable
     public function getrange(string|int $key, string|int $start, string|int $end): mixed {}
 
     /** Stores a string and gives the one that was there.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function getset(string|int $key, mixed $value): mixed {}
 
     /** Removes fields of a hash and tells how many there were.
@@ -2836,7 +2836,7 @@ final class Transaction implements \Countable
     public function hdel(string|int $key, array|string|int ...$fields): mixed {}
 
     /** Always refused: the client itself agrees on the protocol.
-     *  @return $this|never */
+     *  @return never */
     public function hello(mixed ...$arguments): mixed {}
 
     /** Tells whether a hash has a field.
@@ -2844,19 +2844,19 @@ final class Transaction implements \Countable
     public function hexists(string|int $key, string|int $field): mixed {}
 
     /** Has fields of a hash end after so many seconds.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hexpire(string|int $key, string|int $seconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in seconds since 1970.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in seconds since 1970.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives one field of a hash.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function hget(string|int $key, string|int $field): mixed {}
 
     /** Gives all fields and values of a hash.
@@ -2864,11 +2864,11 @@ final class Transaction implements \Countable
     public function hgetall(string|int $key): mixed {}
 
     /** Gives fields of a hash and removes them.
-     *  @return $this|?list<?string> */
+     *  @return $this|list<?string>|null */
     public function hgetdel(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives fields of a hash and changes when they end.
-     *  @return $this|?list<?string> */
+     *  @return $this|list<?string>|null */
     public function hgetex(string|int $key, array|string|int $fields, mixed ...$options): mixed {}
 
     /** Stores many hashes that have the same fields. */
@@ -2902,23 +2902,23 @@ final class Transaction implements \Countable
     public function hotkeys(string $subcommand, mixed $metrics = null, string|int|null $count = null, string|int|null $duration = null, string|int|null $sample = null, mixed $slots = null, mixed ...$more): mixed {}
 
     /** Has fields of a hash stay that would have ended.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hpersist(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end after so many milliseconds.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hpexpire(string|int $key, string|int $milliseconds, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Has fields of a hash end at a time in milliseconds since 1970.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hpexpireat(string|int $key, string|int $timestamp, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells when fields of a hash end, in milliseconds since 1970.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hpexpiretime(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Tells how many milliseconds fields of a hash have left.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function hpttl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Picks fields of a hash at random.
@@ -2946,7 +2946,7 @@ final class Transaction implements \Countable
     public function hstrlen(string|int $key, string|int $field): mixed {}
 
     /** Tells how many seconds fields of a hash have left.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function httl(string|int $key, array|string|int $fields, mixed ...$more): mixed {}
 
     /** Gives all values of a hash.
@@ -2989,7 +2989,7 @@ final class Transaction implements \Countable
     public function lcs(string|int $key1, string|int $key2, mixed $length = false, mixed $index = false, string|int|null $minMatchLength = null, mixed $withMatchLength = false, mixed ...$more): mixed {}
 
     /** Gives the element at a place of a list.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function lindex(string|int $key, string|int $index): mixed {}
 
     /** Adds an element before or after another one.
@@ -3001,15 +3001,15 @@ final class Transaction implements \Countable
     public function llen(string|int $key): mixed {}
 
     /** Moves an element from one end of a list to one of another.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function lmove(string|int $source, string|int $destination, string $from, string $to): mixed {}
 
     /** Moves several elements from one list to another.
-     *  @return $this|?list<string> */
+     *  @return $this|list<string>|null */
     public function lmovem(string|int $source, string|int $destination, string $from, string $to, ?string $mode = null, string|int|null $count = null, ?string $order = null, mixed ...$more): mixed {}
 
     /** Takes elements out of the first list that has some.
-     *  @return $this|?array<string, list<string>> */
+     *  @return $this|array<string, list<string>>|null */
     public function lmpop(array|string|int $keys, string $where = 'LEFT', string|int|null $count = null, mixed ...$more): mixed {}
 
     /** Draws a picture and names the server's version.
@@ -3129,11 +3129,11 @@ final class Transaction implements \Countable
     public function psetex(string|int $key, string|int $milliseconds, mixed $value): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+     *  @return never */
     public function psubscribe(array|string ...$patterns): mixed {}
 
     /** Always refused: replicas talk like this.
-     *  @return $this|never */
+     *  @return never */
     public function psync(mixed ...$arguments): mixed {}
 
     /** Tells how many milliseconds a key has left; -1: no end, -2: no such key.
@@ -3148,7 +3148,7 @@ final class Transaction implements \Countable
     public function pubsub(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+     *  @return never */
     public function punsubscribe(array|string ...$patterns): mixed {}
 
     /** Has the server close the connection.
@@ -3156,7 +3156,7 @@ final class Transaction implements \Countable
     public function quit(): mixed {}
 
     /** Gives the name of some key.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function randomkey(): mixed {}
 
     /** Lets this connection read from a replica of a cluster.
@@ -3176,7 +3176,7 @@ final class Transaction implements \Countable
     public function renamenx(string|int $key, string|int $newKey): mixed {}
 
     /** Always refused: replicas talk like this.
-     *  @return $this|never */
+     *  @return never */
     public function replconf(mixed ...$arguments): mixed {}
 
     /** Makes the server a replica of another, or with NO ONE a primary.
@@ -3184,7 +3184,7 @@ final class Transaction implements \Countable
     public function replicaof(string $host, string|int $port): mixed {}
 
     /** Always refused: it would take the connection's identity.
-     *  @return $this|never */
+     *  @return never */
     public function reset(): mixed {}
 
     /** Makes a key from what DUMP gave.
@@ -3204,7 +3204,7 @@ final class Transaction implements \Countable
     public function rpop(string|int $key, string|int|null $count = null): mixed {}
 
     /** Moves the last element of one list to the front of another.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function rpoplpush(string|int $source, string|int $destination): mixed {}
 
     /** Adds elements to the end of a list and tells its new length.
@@ -3254,7 +3254,7 @@ final class Transaction implements \Countable
     public function sentinel(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Stores a string, on conditions and with an end if asked for.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function set(string|int $key, mixed $value, mixed ...$options): mixed {}
 
     /** Sets one bit of a string and gives the one that was there.
@@ -3340,7 +3340,7 @@ final class Transaction implements \Countable
     public function sscan(string|int $key, string|int $cursor, mixed ...$options): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+     *  @return never */
     public function ssubscribe(array|string ...$channels): mixed {}
 
     /** Tells how long a string is.
@@ -3348,7 +3348,7 @@ final class Transaction implements \Countable
     public function strlen(string|int $key): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+     *  @return never */
     public function subscribe(array|string ...$channels): mixed {}
 
     /** The old name of getrange.
@@ -3368,7 +3368,7 @@ final class Transaction implements \Countable
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+     *  @return never */
     public function sunsubscribe(array|string ...$channels): mixed {}
 
     /** Exchanges two databases.
@@ -3376,7 +3376,7 @@ final class Transaction implements \Countable
     public function swapdb(string|int $first, string|int $second): mixed {}
 
     /** Always refused: replicas talk like this.
-     *  @return $this|never */
+     *  @return never */
     public function sync(): mixed {}
 
     /** Gives the server's time: seconds since 1970, and microseconds.
@@ -3400,7 +3400,7 @@ final class Transaction implements \Countable
     public function unlink(array|string|int ...$keys): mixed {}
 
     /** Always refused as a plain command: it would take the connection out of step.
-     *  @return $this|never */
+     *  @return never */
     public function unsubscribe(array|string ...$channels): mixed {}
 
     /** Adds an element with its vector to a vector set.
@@ -3416,21 +3416,21 @@ final class Transaction implements \Countable
     public function vdim(string|int $key): mixed {}
 
     /** Gives an element's vector.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function vemb(string|int $key, string|int $element, mixed $raw = false, mixed ...$more): mixed {}
 
     /** Gives an element's attributes, decoded unless their JSON is asked for. */
     public function vgetattr(string|int $key, string|int $element, mixed $asJson = false): mixed {}
 
     /** Tells how the server holds a vector set.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function vinfo(string|int $key): mixed {}
 
     /** Tells whether a vector set has an element. */
     public function vismember(string|int $key, string|int $element): mixed {}
 
     /** Gives the neighbours of an element, layer by layer.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function vlinks(string|int $key, string|int $element, mixed $withScores = false, mixed ...$more): mixed {}
 
     /** Picks elements of a vector set at random.
@@ -3466,11 +3466,11 @@ final class Transaction implements \Countable
     public function xack(string|int $key, string $group, array|string|int ...$ids): mixed {}
 
     /** Says that entries were dealt with, and removes them.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function xackdel(string|int $key, string $group, mixed ...$arguments): mixed {}
 
     /** Adds an entry to a stream and gives its id.
-     *  @return $this|?string */
+     *  @return $this|string|null */
     public function xadd(string|int $key, array|string|int $fields, mixed $id = '*', mixed ...$options): mixed {}
 
     /** Takes over entries that other consumers left, wherever they stand.
@@ -3490,7 +3490,7 @@ final class Transaction implements \Countable
     public function xdel(string|int $key, array|string|int ...$ids): mixed {}
 
     /** Removes entries of a stream, and says what becomes of their references.
-     *  @return $this|?list<int> */
+     *  @return $this|list<int>|null */
     public function xdelex(string|int $key, mixed ...$arguments): mixed {}
 
     /** Manages the groups that read a stream. */
@@ -3516,11 +3516,11 @@ final class Transaction implements \Countable
     public function xrange(string|int $key, string|int $start, string|int $end, string|int|null $count = null, mixed ...$more): mixed {}
 
     /** Gives what is new in streams, and waits for it if asked to.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function xread(string|int|null $count, string|int|null $block, array|string|int $streams, mixed ...$ids): mixed {}
 
     /** Gives a consumer of a group what is new in streams.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function xreadgroup(string $group, string|int $consumer, string|int|null $count, string|int|null $block, mixed $noAck, mixed ...$keysAndIds): mixed {}
 
     /** Gives the entries between two ids, the newest first.
@@ -3576,7 +3576,7 @@ final class Transaction implements \Countable
     public function zlexcount(string|int $key, string $min, string $max): mixed {}
 
     /** Takes members of the first sorted set that has some.
-     *  @return $this|?array<string, array<string, string|float>> */
+     *  @return $this|array<string, array<string, string|float>>|null */
     public function zmpop(array|string|int $keys, string $where = 'MIN', string|int|null $count = null, mixed ...$more): mixed {}
 
     /** Gives the scores of several members.
@@ -3664,11 +3664,11 @@ final class Transaction implements \Countable
     public function zunionstore(string|int $destination, array|string|int $keys, mixed $weights = null, ?string $aggregate = null, mixed ...$more): mixed {}
 
     /** As xread, with ids by stream in front.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function xread_v4(array|string|int $streams, mixed ...$more): mixed {}
 
     /** As xreadgroup, and takes over what others left.
-     *  @return $this|?array */
+     *  @return $this|array|null */
     public function xreadgroup_claim(string $group, string|int $consumer, array|string|int $streams, mixed ...$more): mixed {}
 }
 

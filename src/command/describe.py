@@ -196,7 +196,9 @@ def stub(template, pairs):
 
 
 def stub_method(row, entry, reply):
-    answer = row.reply if reply is None else reply.replace("REPLY", row.reply)
+    # A question mark may not stand in a union.
+    union = f"{row.reply[1:]}|null" if row.reply.startswith("?") else row.reply
+    answer = row.reply if reply is None or row.reply == "never" else reply.replace("REPLY", union)
     answer = "mixed" if "mixed" in answer.split("|") else answer
     returns = "" if answer == "mixed" else f"\n     *  @return {answer}"
     return f"    /** {row.text}{returns} */\n    public function {entry.method}({row.php()}): mixed {{}}\n"
