@@ -43,7 +43,7 @@ $fork = static function (string $state, callable $ofParent, callable $ofChild) u
             $redis->hincrby('children', 'wrong', $wrong);
         } catch (Throwable $thrown) {
             fwrite(STDERR, "child $number in $state: " . get_class($thrown) . ': ' . $thrown->getMessage() . "\n");
-            posix_kill(getmypid(), SIGKILL);
+            exit(1);
         }
         exit(0);
     }
@@ -97,7 +97,7 @@ $states = [
             try {
                 $redis->exec();
                 fwrite(STDERR, "a child has executed its parent's transaction\n");
-                posix_kill(getmypid(), SIGKILL);
+                exit(1);
             } catch (ResilientRedis\Exception) {
                 // The connection was the parent's.
             }
@@ -121,7 +121,7 @@ $states = [
             }
             pcntl_waitpid($grandchild, $status);
             if ($status !== 0) {
-                posix_kill(getmypid(), SIGKILL);
+                exit(1);
             }
 
             return $redis;

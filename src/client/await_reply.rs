@@ -18,8 +18,6 @@ use super::state::Client;
 const BLOCKED_CHECK: Duration = Duration::from_secs(5);
 /// A node that is silent but was found alive is looked at less and less often, down to this.
 const LEAST_OFTEN: Duration = Duration::from_secs(1);
-/// A wait that PHP may end looks as often whether PHP wants to: a signal may come just before the wait begins.
-const SLICE: Duration = Duration::from_millis(250);
 /// A node under a blocking command that could not be reached this often in a row is given up.
 const MOST_MISSED: u32 = 2;
 
@@ -129,10 +127,13 @@ impl Client {
             if deadline.passed(now) {
                 break Err(Lost::awaiting(Cause::TimedOut(limit)));
             }
-            if call.interruptible && (self.world.is_interrupted)() {
-                break Ok(());
+            if (call.interruptible || call.blocking) && (self.world.is_interrupted)() {
+                if call.interruptible {
+                    break Ok(());
+                }
+                self.let_go(desk, call, now);
             }
-            let slice = if call.interruptible { Deadline::after(now, Some(SLICE)) } else { Deadline::NEVER };
+            let slice = Deadline::after(now, call.attention());
             if desk.search.is_none() && now >= suspect_at {
                 let search = self.suspect(desk, &node, now);
                 // What a blocked command wants to know of its node nobody else tells.

@@ -1,5 +1,6 @@
 //! One command on its way: what it is, when it has to be over, and what has happened to it so far.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::command::{self, BlockingTimeout, Command, Hazard};
@@ -59,6 +60,8 @@ pub struct Call {
     looked_at: Option<Instant>,
     /// What is missing of the replicas that had to acknowledge it, now that it was applied.
     pub shortfall: Option<Box<Shortfall>>,
+    /// When its node was last asked to let it go.
+    pub let_go_at: Cell<Option<Instant>>,
     /// How often what came was no RESP.
     pub garbled: u32,
     backoff: Option<Backoff>,
@@ -103,7 +106,12 @@ impl Call {
     }
 
     #[inline(always)]
-    fn begun(command: Option<&'static Command>, blocks_for: Option<Duration>, policy: &Policy, now: Instant) -> Call {
+    pub(super) fn begun(
+        command: Option<&'static Command>,
+        blocks_for: Option<Duration>,
+        policy: &Policy,
+        now: Instant,
+    ) -> Call {
         Call {
             command,
             started: now,
@@ -124,6 +132,7 @@ impl Call {
             renewed: false,
             looked_at: None,
             shortfall: None,
+            let_go_at: Cell::new(None),
             garbled: 0,
             backoff: None,
         }

@@ -22,6 +22,7 @@ mod doubt;
 mod effects;
 mod failure;
 mod find;
+mod let_go;
 mod questions;
 mod readers;
 mod reads;

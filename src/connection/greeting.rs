@@ -26,6 +26,8 @@ pub struct Identity {
 pub struct Greeting {
     /// What it said of itself; `None` if it is too old for HELLO and would not answer INFO.
     pub report: Option<Report>,
+    /// The number that the node has given to the connection; `None` if it knows no HELLO.
+    pub id: Option<i64>,
     /// Its answers to the errand's own questions, in their order.
     pub answers: Vec<Answer>,
 }
@@ -214,8 +216,9 @@ impl Opening {
         let value = |question| self.find(question).and_then(|answer| answer.as_ref().ok());
         let report = Report::read(value(Question::Hello), value(Question::Info));
         let report = report.or_else(|| Report::read_role(value(Question::Role)?));
+        let id = value(Question::Hello).and_then(id_in);
         let own = std::mem::take(&mut self.answers).into_iter().filter(|(question, _)| *question == Question::Own);
-        Verdict::Welcome(Greeting { report, answers: own.map(|(_, answer)| answer).collect() })
+        Verdict::Welcome(Greeting { report, id, answers: own.map(|(_, answer)| answer).collect() })
     }
 
     fn is_sentinel(&self) -> bool {
@@ -251,6 +254,14 @@ impl Opening {
             _ => Some(Cause::Denied(text.to_owned())),
         }
     }
+}
+
+/// The connection's number in a reply to HELLO.
+fn id_in(hello: &Value) -> Option<i64> {
+    hello.as_map_iter()?.find_map(|(field, value)| {
+        String::from_redis_value_ref(field).ok().filter(|field| field == "id")?;
+        i64::from_redis_value_ref(value).ok()
+    })
 }
 
 /// Whether a reply to HELLO is of the right form at all. A server that answers otherwise is no Redis server.
