@@ -47,6 +47,11 @@ final class NewerCommandsTest extends RedisTestCase
             [['lmovem', 'a', 'b', 'LEFT', 'RIGHT', 'COUNT', 2, 'OBO'], 'LMOVEM a b LEFT RIGHT COUNT 2 OBO'],
             [['waitaof', 1, 0, 100], 'WAITAOF 1 0 100'],
             [['sentinel', 'masters'], 'SENTINEL masters'],
+            [['bfadd', 'b', 'i'], 'BF.ADD b i'],
+            [['jsonset', 'j', '$', '{"a":1}', 'NX'], 'JSON.SET j $ {"a":1} NX'],
+            [['jsonmget', ['j', 'k'], '$'], 'JSON.MGET j k $'],
+            [['ft_list'], 'FT._LIST'],
+            [['tdigesttrimmed_mean', 't', 0.1, 0.9], 'TDIGEST.TRIMMED_MEAN t 0.1 0.9'],
         ];
         foreach ($calls as $call) {
             yield $call[1] => $call;
@@ -73,7 +78,7 @@ final class NewerCommandsTest extends RedisTestCase
         $expected = [2 => $two, 3 => func_num_args() > 3 ? $three : $two];
         foreach ($expected as $protocol => $value) {
             foreach (['alone', 'in a pipeline'] as $where) {
-                $proxy = $this->stoppedAtTheEnd(ScriptedServer::saying(self::shared(), $call[0], $bytes));
+                $proxy = $this->stoppedAtTheEnd(ScriptedServer::saying(self::shared(), preg_replace('/^bf/', 'bf.', $call[0]), $bytes));
                 $redis = new \ResilientRedis($proxy->endpoint(), ['protocol' => $protocol]);
                 $seen = $where === 'alone'
                     ? $redis->{$call[0]}(...array_slice($call, 1))
@@ -117,6 +122,7 @@ final class NewerCommandsTest extends RedisTestCase
         yield 'bgrewriteaof' => [['bgrewriteaof'], "+Background append only file rewriting scheduled\r\n", false, 'Background append only file rewriting scheduled'];
         yield 'bgsave' => [['bgsave'], "+Background saving scheduled\r\n", 'Background saving scheduled'];
         yield 'randomkey' => [['randomkey'], $bulk(''), null, ''];
+        yield 'bfinfo' => [['bfinfo', 'b'], $list($bulk('Capacity'), ":9\r\n"), ['Capacity' => 9]];
         yield 'digest' => [['digest', 'k'], $bulk('ab12'), 'ab12'];
         yield 'httl' => [['httl', 'h', ['f']], $list(":-1\r\n"), [-1]];
     }

@@ -55,7 +55,8 @@ final class StubTest extends TestCase
         self::assertContains('acl', $found[1]);
         $redis = new \ResilientRedis('tcp://127.0.0.1:1');
         foreach ($found[1] as $name) {
-            self::assertSame(strtoupper($name), $redis->$name->getContainerCommandId());
+            // Those of modules have a point in their names.
+            self::assertSame(strtoupper($name), str_replace('.', '', $redis->$name->getContainerCommandId()));
         }
     }
 

@@ -13,7 +13,7 @@ final class TableTest extends TestCase
     public function test_every_command_of_predis_is_a_method(): void
     {
         $names = file(__DIR__ . '/Fixtures/commands-of-predis.txt', FILE_IGNORE_NEW_LINES | FILE_SKIP_EMPTY_LINES) ?: [];
-        self::assertGreaterThan(270, count($names));
+        self::assertCount(395, $names);
         $names = array_map(static fn (string $line): string => explode("\t", $line)[0], $names);
         $missing = array_filter($names, static fn (string $name): bool => !method_exists(\ResilientRedis::class, $name));
         self::assertSame([], array_values($missing), 'these are no methods');

@@ -16,6 +16,8 @@ namespace {
  * @property-read \ResilientRedis\Container $cluster
  * @property-read \ResilientRedis\Container $command
  * @property-read \ResilientRedis\Container $config
+ * @property-read \ResilientRedis\Container $ftconfig
+ * @property-read \ResilientRedis\Container $ftcursor
  * @property-read \ResilientRedis\Container $function
  * @property-read \ResilientRedis\Container $himport
  * @property-read \ResilientRedis\Container $hotkeys
@@ -164,6 +166,41 @@ class ResilientRedis
      *  @return string */
     public function auth(string $userOrPassword, ?string $password = null): mixed {}
 
+    /** Adds an item to a Bloom filter and tells whether it is new.
+     *  @return bool|int */
+    public function bfadd(string|int $key, mixed $item): mixed {}
+
+    /** Tells whether a Bloom filter may have an item.
+     *  @return bool|int */
+    public function bfexists(string|int $key, mixed $item): mixed {}
+
+    /** Tells how large a Bloom filter is, and how full. */
+    public function bfinfo(string|int $key, mixed ...$fields): mixed {}
+
+    /** Adds items to a Bloom filter, which is made if it is not there.
+     *  @return list<mixed> */
+    public function bfinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Puts back a piece that BF.SCANDUMP gave.
+     *  @return string */
+    public function bfloadchunk(string|int $key, string|int $iterator, mixed $data): mixed {}
+
+    /** Adds several items to a Bloom filter.
+     *  @return list<mixed> */
+    public function bfmadd(string|int $key, mixed ...$items): mixed {}
+
+    /** Tells of several items whether a Bloom filter may have them.
+     *  @return list<mixed> */
+    public function bfmexists(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a Bloom filter of a size and an error rate.
+     *  @return string */
+    public function bfreserve(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Gives a Bloom filter piece by piece.
+     *  @return list<mixed> */
+    public function bfscandump(string|int $key, string|int $iterator): mixed {}
+
     /** Starts writing the append-only file anew in the background.
      *  @return bool|string */
     public function bgrewriteaof(): mixed {}
@@ -228,11 +265,83 @@ class ResilientRedis
      *  @return ?array<string, array<string, string|float>> */
     public function bzpopmin(array|string|int $keys, mixed ...$more): mixed {}
 
+    /** Adds an item to a cuckoo filter.
+     *  @return bool|int */
+    public function cfadd(string|int $key, mixed $item): mixed {}
+
+    /** Adds an item to a cuckoo filter unless it seems to be there.
+     *  @return bool|int */
+    public function cfaddnx(string|int $key, mixed $item): mixed {}
+
+    /** Estimates how often a cuckoo filter has an item.
+     *  @return int */
+    public function cfcount(string|int $key, mixed $item): mixed {}
+
+    /** Removes an item from a cuckoo filter once.
+     *  @return bool|int */
+    public function cfdel(string|int $key, mixed $item): mixed {}
+
+    /** Tells whether a cuckoo filter may have an item.
+     *  @return bool|int */
+    public function cfexists(string|int $key, mixed $item): mixed {}
+
+    /** Tells how large a cuckoo filter is, and how full.
+     *  @return array */
+    public function cfinfo(string|int $key): mixed {}
+
+    /** Adds items to a cuckoo filter, which is made if it is not there.
+     *  @return list<mixed> */
+    public function cfinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** As cfinsert, for items that seem not to be there.
+     *  @return list<mixed> */
+    public function cfinsertnx(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Puts back a piece that CF.SCANDUMP gave.
+     *  @return string */
+    public function cfloadchunk(string|int $key, string|int $iterator, mixed $data): mixed {}
+
+    /** Tells of several items whether a cuckoo filter may have them.
+     *  @return list<mixed> */
+    public function cfmexists(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a cuckoo filter of a size.
+     *  @return string */
+    public function cfreserve(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Gives a cuckoo filter piece by piece.
+     *  @return list<mixed> */
+    public function cfscandump(string|int $key, string|int $iterator): mixed {}
+
     /** Tells about connections to the server, and manages them. */
     public function client(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Tells about a cluster, and manages it. */
     public function cluster(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Adds to the counts of items in a sketch.
+     *  @return list<int> */
+    public function cmsincrby(string|int $key, mixed ...$itemsAndIncrements): mixed {}
+
+    /** Tells the width, the depth and the total of a sketch.
+     *  @return array */
+    public function cmsinfo(string|int $key): mixed {}
+
+    /** Makes a sketch of a width and a depth.
+     *  @return string */
+    public function cmsinitbydim(string|int $key, string|int $width, string|int $depth): mixed {}
+
+    /** Makes a sketch for an error and how often it may be exceeded.
+     *  @return string */
+    public function cmsinitbyprob(string|int $key, string|int|float $error, string|int|float $probability): mixed {}
+
+    /** Puts sketches together.
+     *  @return string */
+    public function cmsmerge(string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Estimates how often items were counted.
+     *  @return list<int> */
+    public function cmsquery(string|int $key, mixed ...$items): mixed {}
 
     /** Tells what the server knows about its commands. */
     public function command(mixed ...$arguments): mixed {}
@@ -332,6 +441,108 @@ class ResilientRedis
     /** Removes everything from the database.
      *  @return string */
     public function flushdb(?string $mode = null): mixed {}
+
+    /** Searches, groups and reckons. */
+    public function ftaggregate(string $index, mixed ...$arguments): mixed {}
+
+    /** Gives an index a further name.
+     *  @return string */
+    public function ftaliasadd(string $alias, string $index): mixed {}
+
+    /** Takes a further name from its index.
+     *  @return string */
+    public function ftaliasdel(string $alias): mixed {}
+
+    /** Gives the further names of an index. */
+    public function ftaliaslist(mixed ...$arguments): mixed {}
+
+    /** Moves a further name to an index.
+     *  @return string */
+    public function ftaliasupdate(string $alias, string $index): mixed {}
+
+    /** Adds fields to an index.
+     *  @return string */
+    public function ftalter(string $index, mixed ...$arguments): mixed {}
+
+    /** Reads and changes settings of the search module. */
+    public function ftconfig(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Makes an index.
+     *  @return string */
+    public function ftcreate(string $index, mixed ...$arguments): mixed {}
+
+    /** Goes on with the results of a search that were not all sent. */
+    public function ftcursor(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Adds terms to a dictionary.
+     *  @return int */
+    public function ftdictadd(string $dictionary, mixed ...$terms): mixed {}
+
+    /** Removes terms from a dictionary.
+     *  @return int */
+    public function ftdictdel(string $dictionary, mixed ...$terms): mixed {}
+
+    /** Gives all terms of a dictionary.
+     *  @return list<string> */
+    public function ftdictdump(string $dictionary): mixed {}
+
+    /** Removes an index, and its documents if asked for.
+     *  @return string */
+    public function ftdropindex(string $index, mixed ...$arguments): mixed {}
+
+    /** Tells how a query is understood.
+     *  @return string */
+    public function ftexplain(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Searches by words and by vectors at once. */
+    public function fthybrid(string $index, mixed ...$arguments): mixed {}
+
+    /** Tells about an index.
+     *  @return array */
+    public function ftinfo(string $index): mixed {}
+
+    /** Searches and tells where the time went. */
+    public function ftprofile(string $index, mixed ...$arguments): mixed {}
+
+    /** Finds documents.
+     *  @return array */
+    public function ftsearch(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Proposes other spellings for the words of a query.
+     *  @return array */
+    public function ftspellcheck(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Adds a proposal for completion.
+     *  @return int */
+    public function ftsugadd(string|int $key, string $text, string|int|float $score, mixed ...$arguments): mixed {}
+
+    /** Removes a proposal for completion.
+     *  @return int */
+    public function ftsugdel(string|int $key, string $text): mixed {}
+
+    /** Gives proposals that complete a beginning.
+     *  @return ?array */
+    public function ftsugget(string|int $key, string $prefix, mixed ...$arguments): mixed {}
+
+    /** Counts the proposals for completion.
+     *  @return int */
+    public function ftsuglen(string|int $key): mixed {}
+
+    /** Gives the synonyms of an index.
+     *  @return array */
+    public function ftsyndump(string $index): mixed {}
+
+    /** Adds synonyms to a group.
+     *  @return string */
+    public function ftsynupdate(string $index, string|int $group, mixed ...$arguments): mixed {}
+
+    /** Gives the values of a tag field.
+     *  @return list<string> */
+    public function fttagvals(string $index, string $field): mixed {}
+
+    /** Gives the names of all indexes.
+     *  @return list<string> */
+    public function ft_list(): mixed {}
 
     /** Manages libraries of functions. */
     public function function(string $subcommand, mixed ...$arguments): mixed {}
@@ -541,6 +752,82 @@ class ResilientRedis
     /** Tells about the server, section by section.
      *  @return array */
     public function info(array|string ...$sections): mixed {}
+
+    /** Adds values to the end of arrays in a document. */
+    public function jsonarrappend(string|int $key, mixed ...$pathAndValues): mixed {}
+
+    /** Tells where a value stands in arrays of a document. */
+    public function jsonarrindex(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Inserts values into arrays of a document. */
+    public function jsonarrinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Tells how long arrays of a document are. */
+    public function jsonarrlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Takes an element out of arrays of a document. */
+    public function jsonarrpop(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Keeps a part of arrays of a document. */
+    public function jsonarrtrim(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Empties arrays and objects of a document, and sets its numbers to zero.
+     *  @return int */
+    public function jsonclear(string|int $key, mixed ...$path): mixed {}
+
+    /** Tells how much memory a document takes. */
+    public function jsondebug(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Removes values from a document.
+     *  @return int */
+    public function jsondel(string|int $key, mixed ...$path): mixed {}
+
+    /** Another name of jsondel.
+     *  @return int */
+    public function jsonforget(string|int $key, mixed ...$path): mixed {}
+
+    /** Gives values of a document as JSON. */
+    public function jsonget(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Merges a value into a document.
+     *  @return string */
+    public function jsonmerge(string|int $key, string $path, mixed $value): mixed {}
+
+    /** Gives a value of several documents as JSON.
+     *  @return list<?string> */
+    public function jsonmget(mixed ...$keysAndPath): mixed {}
+
+    /** Stores values in several documents.
+     *  @return string */
+    public function jsonmset(mixed ...$arguments): mixed {}
+
+    /** Adds to numbers of a document. */
+    public function jsonnumincrby(string|int $key, string $path, string|int|float $number): mixed {}
+
+    /** Gives the names in objects of a document. */
+    public function jsonobjkeys(string|int $key, mixed ...$path): mixed {}
+
+    /** Counts the names in objects of a document. */
+    public function jsonobjlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Gives a value of a document as arrays instead of JSON. */
+    public function jsonresp(string|int $key, mixed ...$path): mixed {}
+
+    /** Stores a value in a document.
+     *  @return ?string */
+    public function jsonset(string|int $key, string $path, mixed $value, mixed ...$options): mixed {}
+
+    /** Adds text to strings of a document. */
+    public function jsonstrappend(string|int $key, mixed ...$pathAndValue): mixed {}
+
+    /** Tells how long strings of a document are. */
+    public function jsonstrlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Turns true into false and back in a document. */
+    public function jsontoggle(string|int $key, mixed ...$path): mixed {}
+
+    /** Tells what kind of values a document has. */
+    public function jsontype(string|int $key, mixed ...$path): mixed {}
 
     /** Gives the names of all keys that fit a pattern; slow where there are many.
      *  @return list<string> */
@@ -952,13 +1239,176 @@ class ResilientRedis
      *  @return never */
     public function sync(): mixed {}
 
+    /** Adds observations to a t-digest.
+     *  @return string */
+    public function tdigestadd(string|int $key, mixed ...$values): mixed {}
+
+    /** Estimates the values at ranks counted from the lowest.
+     *  @return list<string|float> */
+    public function tdigestbyrank(string|int $key, mixed ...$ranks): mixed {}
+
+    /** Estimates the values at ranks counted from the highest.
+     *  @return list<string|float> */
+    public function tdigestbyrevrank(string|int $key, mixed ...$ranks): mixed {}
+
+    /** Estimates which part of the observations lies below values.
+     *  @return list<string|float> */
+    public function tdigestcdf(string|int $key, mixed ...$values): mixed {}
+
+    /** Makes a t-digest.
+     *  @return string */
+    public function tdigestcreate(string|int $key, mixed ...$compression): mixed {}
+
+    /** Tells how the server holds a t-digest.
+     *  @return array */
+    public function tdigestinfo(string|int $key): mixed {}
+
+    /** Gives the highest observation.
+     *  @return string|float */
+    public function tdigestmax(string|int $key): mixed {}
+
+    /** Puts t-digests together.
+     *  @return string */
+    public function tdigestmerge(string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Gives the lowest observation.
+     *  @return string|float */
+    public function tdigestmin(string|int $key): mixed {}
+
+    /** Estimates the values below which these parts of the observations lie.
+     *  @return list<string|float> */
+    public function tdigestquantile(string|int $key, mixed ...$quantiles): mixed {}
+
+    /** Estimates the ranks of values counted from the lowest.
+     *  @return list<int> */
+    public function tdigestrank(string|int $key, mixed ...$values): mixed {}
+
+    /** Empties a t-digest.
+     *  @return string */
+    public function tdigestreset(string|int $key): mixed {}
+
+    /** Estimates the ranks of values counted from the highest.
+     *  @return list<int> */
+    public function tdigestrevrank(string|int $key, mixed ...$values): mixed {}
+
+    /** Estimates the mean without the lowest and the highest observations.
+     *  @return string|float */
+    public function tdigesttrimmed_mean(string|int $key, string|int|float $lowest, string|int|float $highest): mixed {}
+
     /** Gives the server's time: seconds since 1970, and microseconds.
      *  @return list<string> */
     public function time(): mixed {}
 
+    /** Counts items, and tells which ones left the list for them.
+     *  @return list<?string> */
+    public function topkadd(string|int $key, mixed ...$items): mixed {}
+
+    /** Adds to the counts of items, and tells which ones left the list for them.
+     *  @return list<?string> */
+    public function topkincrby(string|int $key, mixed ...$itemsAndIncrements): mixed {}
+
+    /** Tells how a list of the most frequent items was made.
+     *  @return array */
+    public function topkinfo(string|int $key): mixed {}
+
+    /** Gives the most frequent items.
+     *  @return array */
+    public function topklist(string|int $key, mixed $withCount = false): mixed {}
+
+    /** Tells whether items are among the most frequent.
+     *  @return list<mixed> */
+    public function topkquery(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a list of the most frequent items.
+     *  @return string */
+    public function topkreserve(string|int $key, string|int $size, mixed ...$dimensions): mixed {}
+
     /** Notes that keys were used and tells how many there are.
      *  @return int */
     public function touch(array|string|int ...$keys): mixed {}
+
+    /** Adds a sample to a series, which is made if it is not there.
+     *  @return int */
+    public function tsadd(string|int $key, mixed $timestamp, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Changes how a series is kept, and its labels.
+     *  @return string */
+    public function tsalter(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Makes a series.
+     *  @return string */
+    public function tscreate(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Has a series summed up in another one as it grows.
+     *  @return string */
+    public function tscreaterule(string|int $source, string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Adds a sample that is lower than the last one by this much.
+     *  @return int */
+    public function tsdecrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Removes the samples between two times.
+     *  @return int */
+    public function tsdel(string|int $key, string|int $from, string|int $to): mixed {}
+
+    /** Ends what TS.CREATERULE began.
+     *  @return string */
+    public function tsdeleterule(string|int $source, string|int $destination): mixed {}
+
+    /** Gives the last sample of a series.
+     *  @return list<mixed> */
+    public function tsget(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Adds a sample that is higher than the last one by this much.
+     *  @return int */
+    public function tsincrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Tells about a series.
+     *  @return array */
+    public function tsinfo(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Adds samples to several series.
+     *  @return list<mixed> */
+    public function tsmadd(mixed ...$samples): mixed {}
+
+    /** Gives the last samples of all series with certain labels.
+     *  @return array */
+    public function tsmget(mixed ...$arguments): mixed {}
+
+    /** Gives the samples between two times of all series with certain labels.
+     *  @return array */
+    public function tsmrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** As tsmrange, the newest first.
+     *  @return array */
+    public function tsmrevrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** Gives the samples between two times of several series, side by side.
+     *  @return array */
+    public function tsnrange(mixed ...$arguments): mixed {}
+
+    /** As tsnrange, the newest first.
+     *  @return array */
+    public function tsnrevrange(mixed ...$arguments): mixed {}
+
+    /** Gives the names of all series with certain labels.
+     *  @return list<string> */
+    public function tsqueryindex(mixed ...$filters): mixed {}
+
+    /** Gives the labels that series have, and their values.
+     *  @return array */
+    public function tsquerylabels(mixed ...$arguments): mixed {}
+
+    /** Gives the samples of a series between two times.
+     *  @return list<mixed> */
+    public function tsrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** Gives what is new in series, and waits for it if asked to. */
+    public function tsread(mixed ...$arguments): mixed {}
+
+    /** As tsrange, the newest first.
+     *  @return list<mixed> */
+    public function tsrevrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
 
     /** Tells how many seconds a key has left; -1: no end, -2: no such key.
      *  @return int */
@@ -1366,6 +1816,42 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function auth(string $userOrPassword, ?string $password = null): mixed {}
 
+    /** Adds an item to a Bloom filter and tells whether it is new.
+     *  @return $this */
+    public function bfadd(string|int $key, mixed $item): mixed {}
+
+    /** Tells whether a Bloom filter may have an item.
+     *  @return $this */
+    public function bfexists(string|int $key, mixed $item): mixed {}
+
+    /** Tells how large a Bloom filter is, and how full.
+     *  @return $this */
+    public function bfinfo(string|int $key, mixed ...$fields): mixed {}
+
+    /** Adds items to a Bloom filter, which is made if it is not there.
+     *  @return $this */
+    public function bfinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Puts back a piece that BF.SCANDUMP gave.
+     *  @return $this */
+    public function bfloadchunk(string|int $key, string|int $iterator, mixed $data): mixed {}
+
+    /** Adds several items to a Bloom filter.
+     *  @return $this */
+    public function bfmadd(string|int $key, mixed ...$items): mixed {}
+
+    /** Tells of several items whether a Bloom filter may have them.
+     *  @return $this */
+    public function bfmexists(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a Bloom filter of a size and an error rate.
+     *  @return $this */
+    public function bfreserve(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Gives a Bloom filter piece by piece.
+     *  @return $this */
+    public function bfscandump(string|int $key, string|int $iterator): mixed {}
+
     /** Starts writing the append-only file anew in the background.
      *  @return $this */
     public function bgrewriteaof(): mixed {}
@@ -1430,6 +1916,54 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function bzpopmin(array|string|int $keys, mixed ...$more): mixed {}
 
+    /** Adds an item to a cuckoo filter.
+     *  @return $this */
+    public function cfadd(string|int $key, mixed $item): mixed {}
+
+    /** Adds an item to a cuckoo filter unless it seems to be there.
+     *  @return $this */
+    public function cfaddnx(string|int $key, mixed $item): mixed {}
+
+    /** Estimates how often a cuckoo filter has an item.
+     *  @return $this */
+    public function cfcount(string|int $key, mixed $item): mixed {}
+
+    /** Removes an item from a cuckoo filter once.
+     *  @return $this */
+    public function cfdel(string|int $key, mixed $item): mixed {}
+
+    /** Tells whether a cuckoo filter may have an item.
+     *  @return $this */
+    public function cfexists(string|int $key, mixed $item): mixed {}
+
+    /** Tells how large a cuckoo filter is, and how full.
+     *  @return $this */
+    public function cfinfo(string|int $key): mixed {}
+
+    /** Adds items to a cuckoo filter, which is made if it is not there.
+     *  @return $this */
+    public function cfinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** As cfinsert, for items that seem not to be there.
+     *  @return $this */
+    public function cfinsertnx(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Puts back a piece that CF.SCANDUMP gave.
+     *  @return $this */
+    public function cfloadchunk(string|int $key, string|int $iterator, mixed $data): mixed {}
+
+    /** Tells of several items whether a cuckoo filter may have them.
+     *  @return $this */
+    public function cfmexists(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a cuckoo filter of a size.
+     *  @return $this */
+    public function cfreserve(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Gives a cuckoo filter piece by piece.
+     *  @return $this */
+    public function cfscandump(string|int $key, string|int $iterator): mixed {}
+
     /** Tells about connections to the server, and manages them.
      *  @return $this */
     public function client(string $subcommand, mixed ...$arguments): mixed {}
@@ -1437,6 +1971,30 @@ final class Pipeline implements \Countable
     /** Tells about a cluster, and manages it.
      *  @return $this */
     public function cluster(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Adds to the counts of items in a sketch.
+     *  @return $this */
+    public function cmsincrby(string|int $key, mixed ...$itemsAndIncrements): mixed {}
+
+    /** Tells the width, the depth and the total of a sketch.
+     *  @return $this */
+    public function cmsinfo(string|int $key): mixed {}
+
+    /** Makes a sketch of a width and a depth.
+     *  @return $this */
+    public function cmsinitbydim(string|int $key, string|int $width, string|int $depth): mixed {}
+
+    /** Makes a sketch for an error and how often it may be exceeded.
+     *  @return $this */
+    public function cmsinitbyprob(string|int $key, string|int|float $error, string|int|float $probability): mixed {}
+
+    /** Puts sketches together.
+     *  @return $this */
+    public function cmsmerge(string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Estimates how often items were counted.
+     *  @return $this */
+    public function cmsquery(string|int $key, mixed ...$items): mixed {}
 
     /** Tells what the server knows about its commands.
      *  @return $this */
@@ -1545,6 +2103,114 @@ final class Pipeline implements \Countable
     /** Removes everything from the database.
      *  @return $this */
     public function flushdb(?string $mode = null): mixed {}
+
+    /** Searches, groups and reckons.
+     *  @return $this */
+    public function ftaggregate(string $index, mixed ...$arguments): mixed {}
+
+    /** Gives an index a further name.
+     *  @return $this */
+    public function ftaliasadd(string $alias, string $index): mixed {}
+
+    /** Takes a further name from its index.
+     *  @return $this */
+    public function ftaliasdel(string $alias): mixed {}
+
+    /** Gives the further names of an index.
+     *  @return $this */
+    public function ftaliaslist(mixed ...$arguments): mixed {}
+
+    /** Moves a further name to an index.
+     *  @return $this */
+    public function ftaliasupdate(string $alias, string $index): mixed {}
+
+    /** Adds fields to an index.
+     *  @return $this */
+    public function ftalter(string $index, mixed ...$arguments): mixed {}
+
+    /** Reads and changes settings of the search module.
+     *  @return $this */
+    public function ftconfig(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Makes an index.
+     *  @return $this */
+    public function ftcreate(string $index, mixed ...$arguments): mixed {}
+
+    /** Goes on with the results of a search that were not all sent.
+     *  @return $this */
+    public function ftcursor(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Adds terms to a dictionary.
+     *  @return $this */
+    public function ftdictadd(string $dictionary, mixed ...$terms): mixed {}
+
+    /** Removes terms from a dictionary.
+     *  @return $this */
+    public function ftdictdel(string $dictionary, mixed ...$terms): mixed {}
+
+    /** Gives all terms of a dictionary.
+     *  @return $this */
+    public function ftdictdump(string $dictionary): mixed {}
+
+    /** Removes an index, and its documents if asked for.
+     *  @return $this */
+    public function ftdropindex(string $index, mixed ...$arguments): mixed {}
+
+    /** Tells how a query is understood.
+     *  @return $this */
+    public function ftexplain(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Searches by words and by vectors at once.
+     *  @return $this */
+    public function fthybrid(string $index, mixed ...$arguments): mixed {}
+
+    /** Tells about an index.
+     *  @return $this */
+    public function ftinfo(string $index): mixed {}
+
+    /** Searches and tells where the time went.
+     *  @return $this */
+    public function ftprofile(string $index, mixed ...$arguments): mixed {}
+
+    /** Finds documents.
+     *  @return $this */
+    public function ftsearch(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Proposes other spellings for the words of a query.
+     *  @return $this */
+    public function ftspellcheck(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Adds a proposal for completion.
+     *  @return $this */
+    public function ftsugadd(string|int $key, string $text, string|int|float $score, mixed ...$arguments): mixed {}
+
+    /** Removes a proposal for completion.
+     *  @return $this */
+    public function ftsugdel(string|int $key, string $text): mixed {}
+
+    /** Gives proposals that complete a beginning.
+     *  @return $this */
+    public function ftsugget(string|int $key, string $prefix, mixed ...$arguments): mixed {}
+
+    /** Counts the proposals for completion.
+     *  @return $this */
+    public function ftsuglen(string|int $key): mixed {}
+
+    /** Gives the synonyms of an index.
+     *  @return $this */
+    public function ftsyndump(string $index): mixed {}
+
+    /** Adds synonyms to a group.
+     *  @return $this */
+    public function ftsynupdate(string $index, string|int $group, mixed ...$arguments): mixed {}
+
+    /** Gives the values of a tag field.
+     *  @return $this */
+    public function fttagvals(string $index, string $field): mixed {}
+
+    /** Gives the names of all indexes.
+     *  @return $this */
+    public function ft_list(): mixed {}
 
     /** Manages libraries of functions.
      *  @return $this */
@@ -1757,6 +2423,98 @@ final class Pipeline implements \Countable
     /** Tells about the server, section by section.
      *  @return $this */
     public function info(array|string ...$sections): mixed {}
+
+    /** Adds values to the end of arrays in a document.
+     *  @return $this */
+    public function jsonarrappend(string|int $key, mixed ...$pathAndValues): mixed {}
+
+    /** Tells where a value stands in arrays of a document.
+     *  @return $this */
+    public function jsonarrindex(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Inserts values into arrays of a document.
+     *  @return $this */
+    public function jsonarrinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Tells how long arrays of a document are.
+     *  @return $this */
+    public function jsonarrlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Takes an element out of arrays of a document.
+     *  @return $this */
+    public function jsonarrpop(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Keeps a part of arrays of a document.
+     *  @return $this */
+    public function jsonarrtrim(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Empties arrays and objects of a document, and sets its numbers to zero.
+     *  @return $this */
+    public function jsonclear(string|int $key, mixed ...$path): mixed {}
+
+    /** Tells how much memory a document takes.
+     *  @return $this */
+    public function jsondebug(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Removes values from a document.
+     *  @return $this */
+    public function jsondel(string|int $key, mixed ...$path): mixed {}
+
+    /** Another name of jsondel.
+     *  @return $this */
+    public function jsonforget(string|int $key, mixed ...$path): mixed {}
+
+    /** Gives values of a document as JSON.
+     *  @return $this */
+    public function jsonget(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Merges a value into a document.
+     *  @return $this */
+    public function jsonmerge(string|int $key, string $path, mixed $value): mixed {}
+
+    /** Gives a value of several documents as JSON.
+     *  @return $this */
+    public function jsonmget(mixed ...$keysAndPath): mixed {}
+
+    /** Stores values in several documents.
+     *  @return $this */
+    public function jsonmset(mixed ...$arguments): mixed {}
+
+    /** Adds to numbers of a document.
+     *  @return $this */
+    public function jsonnumincrby(string|int $key, string $path, string|int|float $number): mixed {}
+
+    /** Gives the names in objects of a document.
+     *  @return $this */
+    public function jsonobjkeys(string|int $key, mixed ...$path): mixed {}
+
+    /** Counts the names in objects of a document.
+     *  @return $this */
+    public function jsonobjlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Gives a value of a document as arrays instead of JSON.
+     *  @return $this */
+    public function jsonresp(string|int $key, mixed ...$path): mixed {}
+
+    /** Stores a value in a document.
+     *  @return $this */
+    public function jsonset(string|int $key, string $path, mixed $value, mixed ...$options): mixed {}
+
+    /** Adds text to strings of a document.
+     *  @return $this */
+    public function jsonstrappend(string|int $key, mixed ...$pathAndValue): mixed {}
+
+    /** Tells how long strings of a document are.
+     *  @return $this */
+    public function jsonstrlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Turns true into false and back in a document.
+     *  @return $this */
+    public function jsontoggle(string|int $key, mixed ...$path): mixed {}
+
+    /** Tells what kind of values a document has.
+     *  @return $this */
+    public function jsontype(string|int $key, mixed ...$path): mixed {}
 
     /** Gives the names of all keys that fit a pattern; slow where there are many.
      *  @return $this */
@@ -2178,13 +2936,177 @@ final class Pipeline implements \Countable
      *  @return never */
     public function sync(): mixed {}
 
+    /** Adds observations to a t-digest.
+     *  @return $this */
+    public function tdigestadd(string|int $key, mixed ...$values): mixed {}
+
+    /** Estimates the values at ranks counted from the lowest.
+     *  @return $this */
+    public function tdigestbyrank(string|int $key, mixed ...$ranks): mixed {}
+
+    /** Estimates the values at ranks counted from the highest.
+     *  @return $this */
+    public function tdigestbyrevrank(string|int $key, mixed ...$ranks): mixed {}
+
+    /** Estimates which part of the observations lies below values.
+     *  @return $this */
+    public function tdigestcdf(string|int $key, mixed ...$values): mixed {}
+
+    /** Makes a t-digest.
+     *  @return $this */
+    public function tdigestcreate(string|int $key, mixed ...$compression): mixed {}
+
+    /** Tells how the server holds a t-digest.
+     *  @return $this */
+    public function tdigestinfo(string|int $key): mixed {}
+
+    /** Gives the highest observation.
+     *  @return $this */
+    public function tdigestmax(string|int $key): mixed {}
+
+    /** Puts t-digests together.
+     *  @return $this */
+    public function tdigestmerge(string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Gives the lowest observation.
+     *  @return $this */
+    public function tdigestmin(string|int $key): mixed {}
+
+    /** Estimates the values below which these parts of the observations lie.
+     *  @return $this */
+    public function tdigestquantile(string|int $key, mixed ...$quantiles): mixed {}
+
+    /** Estimates the ranks of values counted from the lowest.
+     *  @return $this */
+    public function tdigestrank(string|int $key, mixed ...$values): mixed {}
+
+    /** Empties a t-digest.
+     *  @return $this */
+    public function tdigestreset(string|int $key): mixed {}
+
+    /** Estimates the ranks of values counted from the highest.
+     *  @return $this */
+    public function tdigestrevrank(string|int $key, mixed ...$values): mixed {}
+
+    /** Estimates the mean without the lowest and the highest observations.
+     *  @return $this */
+    public function tdigesttrimmed_mean(string|int $key, string|int|float $lowest, string|int|float $highest): mixed {}
+
     /** Gives the server's time: seconds since 1970, and microseconds.
      *  @return $this */
     public function time(): mixed {}
 
+    /** Counts items, and tells which ones left the list for them.
+     *  @return $this */
+    public function topkadd(string|int $key, mixed ...$items): mixed {}
+
+    /** Adds to the counts of items, and tells which ones left the list for them.
+     *  @return $this */
+    public function topkincrby(string|int $key, mixed ...$itemsAndIncrements): mixed {}
+
+    /** Tells how a list of the most frequent items was made.
+     *  @return $this */
+    public function topkinfo(string|int $key): mixed {}
+
+    /** Gives the most frequent items.
+     *  @return $this */
+    public function topklist(string|int $key, mixed $withCount = false): mixed {}
+
+    /** Tells whether items are among the most frequent.
+     *  @return $this */
+    public function topkquery(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a list of the most frequent items.
+     *  @return $this */
+    public function topkreserve(string|int $key, string|int $size, mixed ...$dimensions): mixed {}
+
     /** Notes that keys were used and tells how many there are.
      *  @return $this */
     public function touch(array|string|int ...$keys): mixed {}
+
+    /** Adds a sample to a series, which is made if it is not there.
+     *  @return $this */
+    public function tsadd(string|int $key, mixed $timestamp, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Changes how a series is kept, and its labels.
+     *  @return $this */
+    public function tsalter(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Makes a series.
+     *  @return $this */
+    public function tscreate(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Has a series summed up in another one as it grows.
+     *  @return $this */
+    public function tscreaterule(string|int $source, string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Adds a sample that is lower than the last one by this much.
+     *  @return $this */
+    public function tsdecrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Removes the samples between two times.
+     *  @return $this */
+    public function tsdel(string|int $key, string|int $from, string|int $to): mixed {}
+
+    /** Ends what TS.CREATERULE began.
+     *  @return $this */
+    public function tsdeleterule(string|int $source, string|int $destination): mixed {}
+
+    /** Gives the last sample of a series.
+     *  @return $this */
+    public function tsget(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Adds a sample that is higher than the last one by this much.
+     *  @return $this */
+    public function tsincrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Tells about a series.
+     *  @return $this */
+    public function tsinfo(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Adds samples to several series.
+     *  @return $this */
+    public function tsmadd(mixed ...$samples): mixed {}
+
+    /** Gives the last samples of all series with certain labels.
+     *  @return $this */
+    public function tsmget(mixed ...$arguments): mixed {}
+
+    /** Gives the samples between two times of all series with certain labels.
+     *  @return $this */
+    public function tsmrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** As tsmrange, the newest first.
+     *  @return $this */
+    public function tsmrevrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** Gives the samples between two times of several series, side by side.
+     *  @return $this */
+    public function tsnrange(mixed ...$arguments): mixed {}
+
+    /** As tsnrange, the newest first.
+     *  @return $this */
+    public function tsnrevrange(mixed ...$arguments): mixed {}
+
+    /** Gives the names of all series with certain labels.
+     *  @return $this */
+    public function tsqueryindex(mixed ...$filters): mixed {}
+
+    /** Gives the labels that series have, and their values.
+     *  @return $this */
+    public function tsquerylabels(mixed ...$arguments): mixed {}
+
+    /** Gives the samples of a series between two times.
+     *  @return $this */
+    public function tsrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** Gives what is new in series, and waits for it if asked to.
+     *  @return $this */
+    public function tsread(mixed ...$arguments): mixed {}
+
+    /** As tsrange, the newest first.
+     *  @return $this */
+    public function tsrevrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
 
     /** Tells how many seconds a key has left; -1: no end, -2: no such key.
      *  @return $this */
@@ -2603,6 +3525,41 @@ final class Transaction implements \Countable
      *  @return $this|string */
     public function auth(string $userOrPassword, ?string $password = null): mixed {}
 
+    /** Adds an item to a Bloom filter and tells whether it is new.
+     *  @return $this|bool|int */
+    public function bfadd(string|int $key, mixed $item): mixed {}
+
+    /** Tells whether a Bloom filter may have an item.
+     *  @return $this|bool|int */
+    public function bfexists(string|int $key, mixed $item): mixed {}
+
+    /** Tells how large a Bloom filter is, and how full. */
+    public function bfinfo(string|int $key, mixed ...$fields): mixed {}
+
+    /** Adds items to a Bloom filter, which is made if it is not there.
+     *  @return $this|list<mixed> */
+    public function bfinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Puts back a piece that BF.SCANDUMP gave.
+     *  @return $this|string */
+    public function bfloadchunk(string|int $key, string|int $iterator, mixed $data): mixed {}
+
+    /** Adds several items to a Bloom filter.
+     *  @return $this|list<mixed> */
+    public function bfmadd(string|int $key, mixed ...$items): mixed {}
+
+    /** Tells of several items whether a Bloom filter may have them.
+     *  @return $this|list<mixed> */
+    public function bfmexists(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a Bloom filter of a size and an error rate.
+     *  @return $this|string */
+    public function bfreserve(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Gives a Bloom filter piece by piece.
+     *  @return $this|list<mixed> */
+    public function bfscandump(string|int $key, string|int $iterator): mixed {}
+
     /** Starts writing the append-only file anew in the background.
      *  @return $this|bool|string */
     public function bgrewriteaof(): mixed {}
@@ -2667,11 +3624,83 @@ final class Transaction implements \Countable
      *  @return $this|array<string, array<string, string|float>>|null */
     public function bzpopmin(array|string|int $keys, mixed ...$more): mixed {}
 
+    /** Adds an item to a cuckoo filter.
+     *  @return $this|bool|int */
+    public function cfadd(string|int $key, mixed $item): mixed {}
+
+    /** Adds an item to a cuckoo filter unless it seems to be there.
+     *  @return $this|bool|int */
+    public function cfaddnx(string|int $key, mixed $item): mixed {}
+
+    /** Estimates how often a cuckoo filter has an item.
+     *  @return $this|int */
+    public function cfcount(string|int $key, mixed $item): mixed {}
+
+    /** Removes an item from a cuckoo filter once.
+     *  @return $this|bool|int */
+    public function cfdel(string|int $key, mixed $item): mixed {}
+
+    /** Tells whether a cuckoo filter may have an item.
+     *  @return $this|bool|int */
+    public function cfexists(string|int $key, mixed $item): mixed {}
+
+    /** Tells how large a cuckoo filter is, and how full.
+     *  @return $this|array */
+    public function cfinfo(string|int $key): mixed {}
+
+    /** Adds items to a cuckoo filter, which is made if it is not there.
+     *  @return $this|list<mixed> */
+    public function cfinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** As cfinsert, for items that seem not to be there.
+     *  @return $this|list<mixed> */
+    public function cfinsertnx(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Puts back a piece that CF.SCANDUMP gave.
+     *  @return $this|string */
+    public function cfloadchunk(string|int $key, string|int $iterator, mixed $data): mixed {}
+
+    /** Tells of several items whether a cuckoo filter may have them.
+     *  @return $this|list<mixed> */
+    public function cfmexists(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a cuckoo filter of a size.
+     *  @return $this|string */
+    public function cfreserve(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Gives a cuckoo filter piece by piece.
+     *  @return $this|list<mixed> */
+    public function cfscandump(string|int $key, string|int $iterator): mixed {}
+
     /** Tells about connections to the server, and manages them. */
     public function client(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Tells about a cluster, and manages it. */
     public function cluster(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Adds to the counts of items in a sketch.
+     *  @return $this|list<int> */
+    public function cmsincrby(string|int $key, mixed ...$itemsAndIncrements): mixed {}
+
+    /** Tells the width, the depth and the total of a sketch.
+     *  @return $this|array */
+    public function cmsinfo(string|int $key): mixed {}
+
+    /** Makes a sketch of a width and a depth.
+     *  @return $this|string */
+    public function cmsinitbydim(string|int $key, string|int $width, string|int $depth): mixed {}
+
+    /** Makes a sketch for an error and how often it may be exceeded.
+     *  @return $this|string */
+    public function cmsinitbyprob(string|int $key, string|int|float $error, string|int|float $probability): mixed {}
+
+    /** Puts sketches together.
+     *  @return $this|string */
+    public function cmsmerge(string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Estimates how often items were counted.
+     *  @return $this|list<int> */
+    public function cmsquery(string|int $key, mixed ...$items): mixed {}
 
     /** Tells what the server knows about its commands. */
     public function command(mixed ...$arguments): mixed {}
@@ -2763,6 +3792,108 @@ final class Transaction implements \Countable
     /** Removes everything from the database.
      *  @return $this|string */
     public function flushdb(?string $mode = null): mixed {}
+
+    /** Searches, groups and reckons. */
+    public function ftaggregate(string $index, mixed ...$arguments): mixed {}
+
+    /** Gives an index a further name.
+     *  @return $this|string */
+    public function ftaliasadd(string $alias, string $index): mixed {}
+
+    /** Takes a further name from its index.
+     *  @return $this|string */
+    public function ftaliasdel(string $alias): mixed {}
+
+    /** Gives the further names of an index. */
+    public function ftaliaslist(mixed ...$arguments): mixed {}
+
+    /** Moves a further name to an index.
+     *  @return $this|string */
+    public function ftaliasupdate(string $alias, string $index): mixed {}
+
+    /** Adds fields to an index.
+     *  @return $this|string */
+    public function ftalter(string $index, mixed ...$arguments): mixed {}
+
+    /** Reads and changes settings of the search module. */
+    public function ftconfig(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Makes an index.
+     *  @return $this|string */
+    public function ftcreate(string $index, mixed ...$arguments): mixed {}
+
+    /** Goes on with the results of a search that were not all sent. */
+    public function ftcursor(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Adds terms to a dictionary.
+     *  @return $this|int */
+    public function ftdictadd(string $dictionary, mixed ...$terms): mixed {}
+
+    /** Removes terms from a dictionary.
+     *  @return $this|int */
+    public function ftdictdel(string $dictionary, mixed ...$terms): mixed {}
+
+    /** Gives all terms of a dictionary.
+     *  @return $this|list<string> */
+    public function ftdictdump(string $dictionary): mixed {}
+
+    /** Removes an index, and its documents if asked for.
+     *  @return $this|string */
+    public function ftdropindex(string $index, mixed ...$arguments): mixed {}
+
+    /** Tells how a query is understood.
+     *  @return $this|string */
+    public function ftexplain(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Searches by words and by vectors at once. */
+    public function fthybrid(string $index, mixed ...$arguments): mixed {}
+
+    /** Tells about an index.
+     *  @return $this|array */
+    public function ftinfo(string $index): mixed {}
+
+    /** Searches and tells where the time went. */
+    public function ftprofile(string $index, mixed ...$arguments): mixed {}
+
+    /** Finds documents.
+     *  @return $this|array */
+    public function ftsearch(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Proposes other spellings for the words of a query.
+     *  @return $this|array */
+    public function ftspellcheck(string $index, string $query, mixed ...$arguments): mixed {}
+
+    /** Adds a proposal for completion.
+     *  @return $this|int */
+    public function ftsugadd(string|int $key, string $text, string|int|float $score, mixed ...$arguments): mixed {}
+
+    /** Removes a proposal for completion.
+     *  @return $this|int */
+    public function ftsugdel(string|int $key, string $text): mixed {}
+
+    /** Gives proposals that complete a beginning.
+     *  @return $this|array|null */
+    public function ftsugget(string|int $key, string $prefix, mixed ...$arguments): mixed {}
+
+    /** Counts the proposals for completion.
+     *  @return $this|int */
+    public function ftsuglen(string|int $key): mixed {}
+
+    /** Gives the synonyms of an index.
+     *  @return $this|array */
+    public function ftsyndump(string $index): mixed {}
+
+    /** Adds synonyms to a group.
+     *  @return $this|string */
+    public function ftsynupdate(string $index, string|int $group, mixed ...$arguments): mixed {}
+
+    /** Gives the values of a tag field.
+     *  @return $this|list<string> */
+    public function fttagvals(string $index, string $field): mixed {}
+
+    /** Gives the names of all indexes.
+     *  @return $this|list<string> */
+    public function ft_list(): mixed {}
 
     /** Manages libraries of functions. */
     public function function(string $subcommand, mixed ...$arguments): mixed {}
@@ -2972,6 +4103,82 @@ final class Transaction implements \Countable
     /** Tells about the server, section by section.
      *  @return $this|array */
     public function info(array|string ...$sections): mixed {}
+
+    /** Adds values to the end of arrays in a document. */
+    public function jsonarrappend(string|int $key, mixed ...$pathAndValues): mixed {}
+
+    /** Tells where a value stands in arrays of a document. */
+    public function jsonarrindex(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Inserts values into arrays of a document. */
+    public function jsonarrinsert(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Tells how long arrays of a document are. */
+    public function jsonarrlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Takes an element out of arrays of a document. */
+    public function jsonarrpop(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Keeps a part of arrays of a document. */
+    public function jsonarrtrim(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Empties arrays and objects of a document, and sets its numbers to zero.
+     *  @return $this|int */
+    public function jsonclear(string|int $key, mixed ...$path): mixed {}
+
+    /** Tells how much memory a document takes. */
+    public function jsondebug(string $subcommand, mixed ...$arguments): mixed {}
+
+    /** Removes values from a document.
+     *  @return $this|int */
+    public function jsondel(string|int $key, mixed ...$path): mixed {}
+
+    /** Another name of jsondel.
+     *  @return $this|int */
+    public function jsonforget(string|int $key, mixed ...$path): mixed {}
+
+    /** Gives values of a document as JSON. */
+    public function jsonget(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Merges a value into a document.
+     *  @return $this|string */
+    public function jsonmerge(string|int $key, string $path, mixed $value): mixed {}
+
+    /** Gives a value of several documents as JSON.
+     *  @return $this|list<?string> */
+    public function jsonmget(mixed ...$keysAndPath): mixed {}
+
+    /** Stores values in several documents.
+     *  @return $this|string */
+    public function jsonmset(mixed ...$arguments): mixed {}
+
+    /** Adds to numbers of a document. */
+    public function jsonnumincrby(string|int $key, string $path, string|int|float $number): mixed {}
+
+    /** Gives the names in objects of a document. */
+    public function jsonobjkeys(string|int $key, mixed ...$path): mixed {}
+
+    /** Counts the names in objects of a document. */
+    public function jsonobjlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Gives a value of a document as arrays instead of JSON. */
+    public function jsonresp(string|int $key, mixed ...$path): mixed {}
+
+    /** Stores a value in a document.
+     *  @return $this|string|null */
+    public function jsonset(string|int $key, string $path, mixed $value, mixed ...$options): mixed {}
+
+    /** Adds text to strings of a document. */
+    public function jsonstrappend(string|int $key, mixed ...$pathAndValue): mixed {}
+
+    /** Tells how long strings of a document are. */
+    public function jsonstrlen(string|int $key, mixed ...$path): mixed {}
+
+    /** Turns true into false and back in a document. */
+    public function jsontoggle(string|int $key, mixed ...$path): mixed {}
+
+    /** Tells what kind of values a document has. */
+    public function jsontype(string|int $key, mixed ...$path): mixed {}
 
     /** Gives the names of all keys that fit a pattern; slow where there are many.
      *  @return $this|list<string> */
@@ -3379,13 +4586,176 @@ final class Transaction implements \Countable
      *  @return never */
     public function sync(): mixed {}
 
+    /** Adds observations to a t-digest.
+     *  @return $this|string */
+    public function tdigestadd(string|int $key, mixed ...$values): mixed {}
+
+    /** Estimates the values at ranks counted from the lowest.
+     *  @return $this|list<string|float> */
+    public function tdigestbyrank(string|int $key, mixed ...$ranks): mixed {}
+
+    /** Estimates the values at ranks counted from the highest.
+     *  @return $this|list<string|float> */
+    public function tdigestbyrevrank(string|int $key, mixed ...$ranks): mixed {}
+
+    /** Estimates which part of the observations lies below values.
+     *  @return $this|list<string|float> */
+    public function tdigestcdf(string|int $key, mixed ...$values): mixed {}
+
+    /** Makes a t-digest.
+     *  @return $this|string */
+    public function tdigestcreate(string|int $key, mixed ...$compression): mixed {}
+
+    /** Tells how the server holds a t-digest.
+     *  @return $this|array */
+    public function tdigestinfo(string|int $key): mixed {}
+
+    /** Gives the highest observation.
+     *  @return $this|string|float */
+    public function tdigestmax(string|int $key): mixed {}
+
+    /** Puts t-digests together.
+     *  @return $this|string */
+    public function tdigestmerge(string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Gives the lowest observation.
+     *  @return $this|string|float */
+    public function tdigestmin(string|int $key): mixed {}
+
+    /** Estimates the values below which these parts of the observations lie.
+     *  @return $this|list<string|float> */
+    public function tdigestquantile(string|int $key, mixed ...$quantiles): mixed {}
+
+    /** Estimates the ranks of values counted from the lowest.
+     *  @return $this|list<int> */
+    public function tdigestrank(string|int $key, mixed ...$values): mixed {}
+
+    /** Empties a t-digest.
+     *  @return $this|string */
+    public function tdigestreset(string|int $key): mixed {}
+
+    /** Estimates the ranks of values counted from the highest.
+     *  @return $this|list<int> */
+    public function tdigestrevrank(string|int $key, mixed ...$values): mixed {}
+
+    /** Estimates the mean without the lowest and the highest observations.
+     *  @return $this|string|float */
+    public function tdigesttrimmed_mean(string|int $key, string|int|float $lowest, string|int|float $highest): mixed {}
+
     /** Gives the server's time: seconds since 1970, and microseconds.
      *  @return $this|list<string> */
     public function time(): mixed {}
 
+    /** Counts items, and tells which ones left the list for them.
+     *  @return $this|list<?string> */
+    public function topkadd(string|int $key, mixed ...$items): mixed {}
+
+    /** Adds to the counts of items, and tells which ones left the list for them.
+     *  @return $this|list<?string> */
+    public function topkincrby(string|int $key, mixed ...$itemsAndIncrements): mixed {}
+
+    /** Tells how a list of the most frequent items was made.
+     *  @return $this|array */
+    public function topkinfo(string|int $key): mixed {}
+
+    /** Gives the most frequent items.
+     *  @return $this|array */
+    public function topklist(string|int $key, mixed $withCount = false): mixed {}
+
+    /** Tells whether items are among the most frequent.
+     *  @return $this|list<mixed> */
+    public function topkquery(string|int $key, mixed ...$items): mixed {}
+
+    /** Makes a list of the most frequent items.
+     *  @return $this|string */
+    public function topkreserve(string|int $key, string|int $size, mixed ...$dimensions): mixed {}
+
     /** Notes that keys were used and tells how many there are.
      *  @return $this|int */
     public function touch(array|string|int ...$keys): mixed {}
+
+    /** Adds a sample to a series, which is made if it is not there.
+     *  @return $this|int */
+    public function tsadd(string|int $key, mixed $timestamp, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Changes how a series is kept, and its labels.
+     *  @return $this|string */
+    public function tsalter(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Makes a series.
+     *  @return $this|string */
+    public function tscreate(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Has a series summed up in another one as it grows.
+     *  @return $this|string */
+    public function tscreaterule(string|int $source, string|int $destination, mixed ...$arguments): mixed {}
+
+    /** Adds a sample that is lower than the last one by this much.
+     *  @return $this|int */
+    public function tsdecrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Removes the samples between two times.
+     *  @return $this|int */
+    public function tsdel(string|int $key, string|int $from, string|int $to): mixed {}
+
+    /** Ends what TS.CREATERULE began.
+     *  @return $this|string */
+    public function tsdeleterule(string|int $source, string|int $destination): mixed {}
+
+    /** Gives the last sample of a series.
+     *  @return $this|list<mixed> */
+    public function tsget(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Adds a sample that is higher than the last one by this much.
+     *  @return $this|int */
+    public function tsincrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+
+    /** Tells about a series.
+     *  @return $this|array */
+    public function tsinfo(string|int $key, mixed ...$arguments): mixed {}
+
+    /** Adds samples to several series.
+     *  @return $this|list<mixed> */
+    public function tsmadd(mixed ...$samples): mixed {}
+
+    /** Gives the last samples of all series with certain labels.
+     *  @return $this|array */
+    public function tsmget(mixed ...$arguments): mixed {}
+
+    /** Gives the samples between two times of all series with certain labels.
+     *  @return $this|array */
+    public function tsmrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** As tsmrange, the newest first.
+     *  @return $this|array */
+    public function tsmrevrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** Gives the samples between two times of several series, side by side.
+     *  @return $this|array */
+    public function tsnrange(mixed ...$arguments): mixed {}
+
+    /** As tsnrange, the newest first.
+     *  @return $this|array */
+    public function tsnrevrange(mixed ...$arguments): mixed {}
+
+    /** Gives the names of all series with certain labels.
+     *  @return $this|list<string> */
+    public function tsqueryindex(mixed ...$filters): mixed {}
+
+    /** Gives the labels that series have, and their values.
+     *  @return $this|array */
+    public function tsquerylabels(mixed ...$arguments): mixed {}
+
+    /** Gives the samples of a series between two times.
+     *  @return $this|list<mixed> */
+    public function tsrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+
+    /** Gives what is new in series, and waits for it if asked to. */
+    public function tsread(mixed ...$arguments): mixed {}
+
+    /** As tsrange, the newest first.
+     *  @return $this|list<mixed> */
+    public function tsrevrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
 
     /** Tells how many seconds a key has left; -1: no end, -2: no such key.
      *  @return $this|int */

@@ -158,6 +158,7 @@ fn by_place<'a>(
         {
             return Ok(false);
         }
+        (Place::Named(_), Word(word)) if word.is_empty() => {}
         (Place::Number(_), Word(_)) if !is_integer(argument) => return Ok(false),
         (Place::Unless(_), Word(word)) if **word == *b"-1" => {}
         (Place::Named(name) | Place::Number(name) | Place::Unless(name), Word(_) | Yes) => {

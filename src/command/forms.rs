@@ -198,6 +198,7 @@ forms! {
     AROP: Word, Word, Word, One(&["SUM", "MIN", "MAX", "AND", "OR", "XOR", "MATCH", "USED"]);
     ARSCAN: Word, Word, Word, Named("LIMIT");
     AUTH: Word, Maybe;
+    BFRESERVE: Word, Word, Word, Unless("EXPANSION"), Switch("NONSCALING");
     BITCOUNT: Word, Maybe, Maybe, Maybe;
     BITFIELDRO: Word, Bits;
     BITPOS: Word, Word, Maybe, Maybe, Maybe;
@@ -223,6 +224,7 @@ forms! {
     HSETEX: Word, Block(Words { pairs: true, sets: &[&[("FNX", false), ("FXX", false)], LASTING], ..FIELDS });
     HRANDFIELD: Word, Maybe, Switch("WITHVALUES");
     INCREX: Word, Increment, Named("LBOUND"), Named("UBOUND"), Switch("SATURATE"), One(&["EX", "PX", "EXAT", "PXAT", "PERSIST"]), Maybe, Switch("ENX");
+    JSONGET: Word, Named("INDENT"), Named("NEWLINE"), Named("SPACE");
     KEYSCAN: Word, Word, SCAN_OPTIONS;
     LCS: Word, Word, Switch("LEN"), Switch("IDX"), Named("MINMATCHLEN"), Switch("WITHMATCHLEN");
     LEXRANGE: Word, Word, Word, Options(&[("LIMIT", Two)]);
@@ -246,7 +248,9 @@ forms! {
     ]);
     INTERCARD: Keys, Named("LIMIT");
     SORT: Word, SORTING;
+    SERIESRANGE: Keys, Word, Word;
     SORTRO: Word, Named("BY"), Limit, Patterns("GET"), One(ORDER), Switch("ALPHA");
+    TOPKLIST: Word, Switch("WITHCOUNT");
     UNIONCARD: Keys, Switch("APPROX"), Named("LIMIT");
     VADD: Word, Vector;
     VEMB: Word, Word, Switch("RAW");

@@ -56,6 +56,7 @@ RISKS = {
     "function-restore": "Risk::FunctionRestore",
     "hash-expire": "Risk::HashExpire",
     "hash-set": "Risk::HashSet",
+    "json-set": "Risk::JsonSet",
     "many-set": "Risk::ManySet",
     "georadius": "Risk::GeoRadius(5)",
     "georadiusbymember": "Risk::GeoRadius(4)",
@@ -84,7 +85,7 @@ REPLIES = {
     name: "Shape::" + "".join(part.capitalize() for part in name.split("-"))
     for name in (
         "pairs scores scores-aside popped popped-of-key popped-of-keys hash-scan score-scan entries streams matches"
-        " tables slow-log consumers sections clients counts nodes similar neighbours places numbers vector truth"
+        " items tables slow-log consumers sections clients counts nodes similar neighbours places numbers vector truth"
         " rewriting saving name json stream hot-keys"
     ).split()
 }

@@ -96,6 +96,7 @@ fn judge(risk: Risk, arguments: &[&[u8]]) -> Hazard {
         Risk::GeoRadius(before_options) => rules::georadius(arguments, usize::from(before_options)),
         Risk::HashExpire => rules::hash_expire(arguments),
         Risk::HashSet => rules::hash_set(arguments),
+        Risk::JsonSet => rules::json_set(arguments),
         Risk::ManySet => rules::many_set(arguments),
         Risk::Restore => rules::restore(arguments),
         Risk::Set => rules::set(arguments),

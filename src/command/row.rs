@@ -191,6 +191,8 @@ pub enum Risk {
     HashExpire,
     /// `HSETEX`, with or without a condition.
     HashSet,
+    /// `JSON.SET`, with or without a condition.
+    JsonSet,
     /// `MSETEX`, with or without a condition.
     ManySet,
     /// `GEORADIUS` and its kin, which may store; the number of words before the options.
@@ -305,6 +307,8 @@ pub enum Shape {
     Clients,
     /// Where `IDX` asks for matches, an associative array.
     Matches,
+    /// Where `WITHCOUNT` asks for counts, an associative array.
+    Items,
     /// As `Pairs` under RESP2 only.
     Counts,
     /// As `Tables` under RESP2 only.

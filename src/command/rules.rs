@@ -151,6 +151,16 @@ pub(super) fn hash_set(words: Words) -> Hazard {
     ACCUMULATING
 }
 
+/// `key path value [NX | XX]`
+pub(super) fn json_set(words: Words) -> Hazard {
+    match words {
+        [_, _, _] => LAST_WINS,
+        [_, _, _, condition] if is(condition, "XX") => LAST_WINS,
+        [_, _, _, condition] if is(condition, "NX") => Hazard::checked(Telltale::Nil),
+        _ => ACCUMULATING,
+    }
+}
+
 /// `n key value ... [NX | XX] [EX n | PX n | EXAT n | PXAT n | KEEPTTL]`
 pub(super) fn many_set(words: Words) -> Hazard {
     let known = &[("NX", 0), ("XX", 0), ("EX", 1), ("PX", 1), ("EXAT", 1), ("PXAT", 1), ("KEEPTTL", 0)];

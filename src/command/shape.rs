@@ -36,6 +36,8 @@ pub fn shape(row: &Command, words: &[&[u8]]) -> Shape {
             if asks(words, before, b"WITHSCORES") { row.reply } else { Shape::Plain }
         }
         Shape::Matches if asks(words, 3, b"IDX") => Shape::Pairs,
+        Shape::Items if asks(words, 2, b"WITHCOUNT") => Shape::Pairs,
+        Shape::Items => Shape::Plain,
         Shape::HashScan if asks(words, 3, b"NOVALUES") => Shape::Plain,
         // Attributes beside the scores are more than one value for each member.
         Shape::Similar if asks(words, 3, b"WITHATTRIBS") => Shape::Plain,
@@ -150,6 +152,8 @@ mod tests {
             ("ZUNION 1 z WITHSCORES", Shape::ScoresAside),
             ("LCS a b IDX", Shape::Pairs),
             ("LCS IDX b LEN", Shape::Plain),
+            ("TOPK.LIST k", Shape::Plain),
+            ("TOPK.LIST k WITHCOUNT", Shape::Pairs),
             ("HSCAN h 0 COUNT 9", Shape::HashScan),
             ("HSCAN h 0 NOVALUES", Shape::Plain),
             ("PUBSUB NUMSUB a", Shape::Counts),

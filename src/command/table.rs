@@ -113,6 +113,17 @@ const CONFIG_SUBCOMMANDS: [Subcommand; 5] = [
     subcommand("SET", &[ADMIN, LOADING, NOSCRIPT, STALE]).risk(Risk::Fixed(Rank::LastWins)),
 ];
 
+const FT_CONFIG_SUBCOMMANDS: [Subcommand; 3] = [
+    subcommand("GET", &[READONLY]),
+    subcommand("HELP", &[READONLY]),
+    subcommand("SET", &[]).risk(Risk::Fixed(Rank::LastWins)),
+];
+
+const FT_CURSOR_SUBCOMMANDS: [Subcommand; 2] = [
+    subcommand("DEL", &[]).keys(2, 2, 1).risk(Risk::Fixed(Rank::LastWins)),
+    subcommand("READ", &[]).keys(2, 2, 1).risk(Risk::Fixed(Rank::Accumulating)),
+];
+
 const FUNCTION_SUBCOMMANDS: [Subcommand; 9] = [
     subcommand("DELETE", &[NOSCRIPT, WRITE]).risk(Risk::Checked(Telltale::Error)),
     subcommand("DUMP", &[NOSCRIPT]),
@@ -242,10 +253,10 @@ const XINFO_SUBCOMMANDS: [Subcommand; 4] = [
 ];
 
 /// How many rows have a name of their own. Those come first; the others are further methods for some of them.
-pub(super) const NAMED: usize = 299;
+pub(super) const NAMED: usize = 417;
 
 /// All commands, sorted by name, and behind them the further methods.
-pub static COMMANDS: [Command; 301] = [
+pub static COMMANDS: [Command; 419] = [
     command("ACL", "acl", -2, &[]).risk(Risk::Subcommand).subcommands(&ACL_SUBCOMMANDS),
     command("APPEND", "append", 3, &[DENYOOM, FAST, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("ARCOUNT", "arcount", 2, &[FAST, READONLY]).keys(1, 1, 1),
@@ -282,6 +293,18 @@ pub static COMMANDS: [Command; 301] = [
         .risk(Risk::Fixed(Rank::LastWins))
         .effect(Effect::Auth)
         .arguments(Arguments::Form(&forms::AUTH)),
+    command("BF.ADD", "bfadd", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("BF.EXISTS", "bfexists", 3, &[READONLY]).keys(1, 1, 1),
+    command("BF.INFO", "bfinfo", -2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("BF.INSERT", "bfinsert", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("BF.LOADCHUNK", "bfloadchunk", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("BF.MADD", "bfmadd", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("BF.MEXISTS", "bfmexists", -3, &[READONLY]).keys(1, 1, 1),
+    command("BF.RESERVE", "bfreserve", -4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::BFRESERVE)),
+    command("BF.SCANDUMP", "bfscandump", 3, &[READONLY]).keys(1, 1, 1),
     command("BGREWRITEAOF", "bgrewriteaof", 1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING])
         .risk(Risk::Fixed(Rank::Never))
         .reply(Shape::Rewriting),
@@ -336,8 +359,26 @@ pub static COMMANDS: [Command; 301] = [
         .risk(Risk::Fixed(Rank::Accumulating))
         .blocking(Blocking::LastArgument)
         .reply(Shape::PoppedOfKey),
+    command("CF.ADD", "cfadd", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("CF.ADDNX", "cfaddnx", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Zero)),
+    command("CF.COUNT", "cfcount", 3, &[READONLY]).keys(1, 1, 1),
+    command("CF.DEL", "cfdel", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("CF.EXISTS", "cfexists", 3, &[READONLY]).keys(1, 1, 1),
+    command("CF.INFO", "cfinfo", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("CF.INSERT", "cfinsert", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("CF.INSERTNX", "cfinsertnx", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("CF.LOADCHUNK", "cfloadchunk", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("CF.MEXISTS", "cfmexists", -3, &[READONLY]).keys(1, 1, 1),
+    command("CF.RESERVE", "cfreserve", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("CF.SCANDUMP", "cfscandump", 3, &[READONLY]).keys(1, 1, 1),
     command("CLIENT", "client", -2, &[]).risk(Risk::Subcommand).effect(Effect::Pin).subcommands(&CLIENT_SUBCOMMANDS),
     command("CLUSTER", "cluster", -2, &[]).risk(Risk::Subcommand).subcommands(&CLUSTER_SUBCOMMANDS),
+    command("CMS.INCRBY", "cmsincrby", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("CMS.INFO", "cmsinfo", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("CMS.INITBYDIM", "cmsinitbydim", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("CMS.INITBYPROB", "cmsinitbyprob", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("CMS.MERGE", "cmsmerge", -4, &[DENYOOM, MOVABLE_KEYS, WRITE]).risk(Risk::StoreCounted),
+    command("CMS.QUERY", "cmsquery", -3, &[READONLY]).keys(1, 1, 1),
     command("COMMAND", "command", -1, &[LOADING, STALE]).risk(Risk::ReadOrSubcommand).subcommands(&COMMAND_SUBCOMMANDS),
     command("CONFIG", "config", -2, &[]).risk(Risk::Subcommand).subcommands(&CONFIG_SUBCOMMANDS),
     command("COPY", "copy", -3, &[DENYOOM, WRITE])
@@ -392,6 +433,33 @@ pub static COMMANDS: [Command; 301] = [
     command("FLUSHDB", "flushdb", -1, &[WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
         .arguments(Arguments::Form(&forms::MAYBE)),
+    command("FT.AGGREGATE", "ftaggregate", -3, &[READONLY]).keys(1, 1, 1),
+    command("FT.ALIASADD", "ftaliasadd", 3, &[WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("FT.ALIASDEL", "ftaliasdel", 2, &[WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("FT.ALIASLIST", "ftaliaslist", 2, &[READONLY]).keys(1, 1, 1),
+    command("FT.ALIASUPDATE", "ftaliasupdate", 3, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("FT.ALTER", "ftalter", -4, &[WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("FT.CONFIG", "ftconfig", -2, &[]).risk(Risk::Subcommand).subcommands(&FT_CONFIG_SUBCOMMANDS),
+    command("FT.CREATE", "ftcreate", -4, &[WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("FT.CURSOR", "ftcursor", -4, &[]).keys(2, 2, 1).risk(Risk::Subcommand).subcommands(&FT_CURSOR_SUBCOMMANDS),
+    command("FT.DICTADD", "ftdictadd", -3, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("FT.DICTDEL", "ftdictdel", -3, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("FT.DICTDUMP", "ftdictdump", 2, &[READONLY]).keys(1, 1, 1),
+    command("FT.DROPINDEX", "ftdropindex", -2, &[WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("FT.EXPLAIN", "ftexplain", -3, &[READONLY]).keys(1, 1, 1),
+    command("FT.HYBRID", "fthybrid", -3, &[READONLY]).keys(1, 1, 1),
+    command("FT.INFO", "ftinfo", 2, &[READONLY]).keys(1, 1, 1),
+    command("FT.PROFILE", "ftprofile", -5, &[READONLY]).keys(1, 1, 1),
+    command("FT.SEARCH", "ftsearch", -3, &[READONLY]).keys(1, 1, 1),
+    command("FT.SPELLCHECK", "ftspellcheck", -3, &[READONLY]).keys(1, 1, 1),
+    command("FT.SUGADD", "ftsugadd", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("FT.SUGDEL", "ftsugdel", 3, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("FT.SUGGET", "ftsugget", -3, &[READONLY]).keys(1, 1, 1),
+    command("FT.SUGLEN", "ftsuglen", 2, &[READONLY]).keys(1, 1, 1),
+    command("FT.SYNDUMP", "ftsyndump", 2, &[READONLY]).keys(1, 1, 1),
+    command("FT.SYNUPDATE", "ftsynupdate", -4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("FT.TAGVALS", "fttagvals", 3, &[READONLY]).keys(1, 1, 1),
+    command("FT._LIST", "ft_list", 1, &[READONLY]),
     command("FUNCTION", "function", -2, &[])
         .risk(Risk::Subcommand)
         .arguments(Arguments::Form(&forms::FUNCTION))
@@ -517,6 +585,37 @@ pub static COMMANDS: [Command; 301] = [
         .arguments(Arguments::Form(&forms::INCREX))
         .reply(Shape::Numbers),
     command("INFO", "info", -1, &[LOADING, STALE]).reply(Shape::Sections),
+    command("JSON.ARRAPPEND", "jsonarrappend", -4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.ARRINDEX", "jsonarrindex", -4, &[READONLY]).keys(1, 1, 1),
+    command("JSON.ARRINSERT", "jsonarrinsert", -4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.ARRLEN", "jsonarrlen", -2, &[READONLY]).keys(1, 1, 1),
+    command("JSON.ARRPOP", "jsonarrpop", -2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.ARRTRIM", "jsonarrtrim", 5, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.CLEAR", "jsonclear", -2, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("JSON.DEBUG", "jsondebug", -2, &[READONLY]).keys(2, 2, 1),
+    command("JSON.DEL", "jsondel", -2, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("JSON.FORGET", "jsonforget", -2, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("JSON.GET", "jsonget", -2, &[READONLY]).keys(1, 1, 1).arguments(Arguments::Form(&forms::JSONGET)),
+    command("JSON.MERGE", "jsonmerge", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("JSON.MGET", "jsonmget", -3, &[READONLY]).keys(1, -2, 1),
+    command("JSON.MSET", "jsonmset", -4, &[DENYOOM, WRITE]).keys(1, -1, 3).risk(Risk::Fixed(Rank::LastWins)),
+    command("JSON.NUMINCRBY", "jsonnumincrby", 4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.OBJKEYS", "jsonobjkeys", -2, &[READONLY]).keys(1, 1, 1),
+    command("JSON.OBJLEN", "jsonobjlen", -2, &[READONLY]).keys(1, 1, 1),
+    command("JSON.RESP", "jsonresp", -2, &[READONLY]).keys(1, 1, 1),
+    command("JSON.SET", "jsonset", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::JsonSet),
+    command("JSON.STRAPPEND", "jsonstrappend", -3, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.STRLEN", "jsonstrlen", -2, &[READONLY]).keys(1, 1, 1),
+    command("JSON.TOGGLE", "jsontoggle", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("JSON.TYPE", "jsontype", -2, &[READONLY]).keys(1, 1, 1),
     command("KEYS", "keys", 2, &[READONLY]),
     command("LASTSAVE", "lastsave", 1, &[FAST, LOADING, STALE]),
     command("LATENCY", "latency", -2, &[]).risk(Risk::Subcommand).subcommands(&LATENCY_SUBCOMMANDS),
@@ -687,8 +786,55 @@ pub static COMMANDS: [Command; 301] = [
     command("SYNC", "sync", 1, &[ADMIN, NOSCRIPT, NO_ASYNC_LOADING, NO_MULTI])
         .risk(Risk::Fixed(Rank::Never))
         .effect(Effect::Refused),
+    command("TDIGEST.ADD", "tdigestadd", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TDIGEST.BYRANK", "tdigestbyrank", -3, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.BYREVRANK", "tdigestbyrevrank", -3, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.CDF", "tdigestcdf", -3, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.CREATE", "tdigestcreate", -2, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Checked(Telltale::Error)),
+    command("TDIGEST.INFO", "tdigestinfo", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("TDIGEST.MAX", "tdigestmax", 2, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.MERGE", "tdigestmerge", -4, &[DENYOOM, MOVABLE_KEYS, WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TDIGEST.MIN", "tdigestmin", 2, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.QUANTILE", "tdigestquantile", -3, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.RANK", "tdigestrank", -3, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.RESET", "tdigestreset", 2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("TDIGEST.REVRANK", "tdigestrevrank", -3, &[READONLY]).keys(1, 1, 1),
+    command("TDIGEST.TRIMMED_MEAN", "tdigesttrimmed_mean", 4, &[READONLY]).keys(1, 1, 1),
     command("TIME", "time", 1, &[FAST, LOADING, STALE]),
+    command("TOPK.ADD", "topkadd", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TOPK.INCRBY", "topkincrby", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TOPK.INFO", "topkinfo", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
+    command("TOPK.LIST", "topklist", -2, &[READONLY])
+        .keys(1, 1, 1)
+        .arguments(Arguments::Form(&forms::TOPKLIST))
+        .reply(Shape::Items),
+    command("TOPK.QUERY", "topkquery", -3, &[READONLY]).keys(1, 1, 1),
+    command("TOPK.RESERVE", "topkreserve", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
     command("TOUCH", "touch", -2, &[FAST, READONLY]).keys(1, -1, 1),
+    command("TS.ADD", "tsadd", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TS.ALTER", "tsalter", -2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("TS.CREATE", "tscreate", -2, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
+    command("TS.CREATERULE", "tscreaterule", -6, &[DENYOOM, WRITE]).keys(1, 2, 1).risk(Risk::Checked(Telltale::Error)),
+    command("TS.DECRBY", "tsdecrby", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TS.DEL", "tsdel", 4, &[WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("TS.DELETERULE", "tsdeleterule", 3, &[WRITE]).keys(1, 2, 1).risk(Risk::Checked(Telltale::Error)),
+    command("TS.GET", "tsget", -2, &[READONLY]).keys(1, 1, 1),
+    command("TS.INCRBY", "tsincrby", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TS.INFO", "tsinfo", -2, &[READONLY]).keys(1, 1, 1),
+    command("TS.MADD", "tsmadd", -4, &[DENYOOM, WRITE]).keys(1, -1, 3).risk(Risk::Fixed(Rank::Accumulating)),
+    command("TS.MGET", "tsmget", -3, &[READONLY]),
+    command("TS.MRANGE", "tsmrange", -4, &[READONLY]),
+    command("TS.MREVRANGE", "tsmrevrange", -4, &[READONLY]),
+    command("TS.NRANGE", "tsnrange", -4, &[MOVABLE_KEYS, READONLY]).arguments(Arguments::Form(&forms::SERIESRANGE)),
+    command("TS.NREVRANGE", "tsnrevrange", -4, &[MOVABLE_KEYS, READONLY])
+        .arguments(Arguments::Form(&forms::SERIESRANGE)),
+    command("TS.QUERYINDEX", "tsqueryindex", -2, &[READONLY]),
+    command("TS.QUERYLABELS", "tsquerylabels", -1, &[READONLY]),
+    command("TS.RANGE", "tsrange", -4, &[READONLY]).keys(1, 1, 1),
+    command("TS.READ", "tsread", -3, &[READONLY]).keys(1, 1, 1),
+    command("TS.REVRANGE", "tsrevrange", -4, &[READONLY]).keys(1, 1, 1),
     command("TTL", "ttl", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("TYPE", "type", 2, &[FAST, READONLY]).keys(1, 1, 1),
     command("UNLINK", "unlink", -2, &[FAST, WRITE]).keys(1, -1, 1).risk(Risk::Fixed(Rank::LastWins)),
@@ -899,7 +1045,12 @@ macro_rules! with_command_indices {
             202 203 204 205 206 207 208 209 210 211 212 213 214 215 216 217 218 219 220 221 222 223 224 225 226
             227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243 244 245 246 247 248 249 250 251
             252 253 254 255 256 257 258 259 260 261 262 263 264 265 266 267 268 269 270 271 272 273 274 275 276
-            277 278 279 280 281 282 283 284 285 286 287 288 289 290 291 292 293 294 295 296 297 298 299 300
+            277 278 279 280 281 282 283 284 285 286 287 288 289 290 291 292 293 294 295 296 297 298 299 300 301
+            302 303 304 305 306 307 308 309 310 311 312 313 314 315 316 317 318 319 320 321 322 323 324 325 326
+            327 328 329 330 331 332 333 334 335 336 337 338 339 340 341 342 343 344 345 346 347 348 349 350 351
+            352 353 354 355 356 357 358 359 360 361 362 363 364 365 366 367 368 369 370 371 372 373 374 375 376
+            377 378 379 380 381 382 383 384 385 386 387 388 389 390 391 392 393 394 395 396 397 398 399 400 401
+            402 403 404 405 406 407 408 409 410 411 412 413 414 415 416 417 418
         }
     };
 }

@@ -61,24 +61,31 @@ static S15: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), variadic(c"values")];
 static S16: [Parameter; 1] = [head(0)];
 static S17: [Parameter; 3] = [head(1), required(c"userOrPassword").of(STRING), optional(c"password").of(STRING | NULL)];
-static S18: [Parameter; 2] = [head(0), optional(c"schedule").of(STRING | NULL)];
-static S19: [Parameter; 5] = [
+static S18: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"item")];
+static S19: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields")];
+static S20: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S21: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"iterator").of(STRING | INT), required(c"data")];
+static S22: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"items")];
+static S23: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"iterator").of(STRING | INT)];
+static S24: [Parameter; 2] = [head(0), optional(c"schedule").of(STRING | NULL)];
+static S25: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"start").of(STRING | INT | NULL),
     optional(c"end").of(STRING | INT | NULL),
     optional(c"unit").of(STRING | NULL),
 ];
-static S20: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"operations")];
-static S21: [Parameter; 3] =
+static S26: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"operations")];
+static S27: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"operations").of(ARRAY | STRING | INT)];
-static S22: [Parameter; 4] = [
+static S28: [Parameter; 4] = [
     head(2),
     required(c"operation").of(STRING),
     required(c"destination").of(STRING | INT),
     variadic(c"keys").of(ARRAY | STRING | INT),
 ];
-static S23: [Parameter; 6] = [
+static S29: [Parameter; 6] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"bit").of(STRING | INT),
@@ -86,7 +93,7 @@ static S23: [Parameter; 6] = [
     optional(c"end").of(STRING | INT | NULL),
     optional(c"unit").of(STRING | NULL),
 ];
-static S24: [Parameter; 6] = [
+static S30: [Parameter; 6] = [
     head(5),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -94,7 +101,7 @@ static S24: [Parameter; 6] = [
     required(c"to").of(STRING),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S25: [Parameter; 10] = [
+static S31: [Parameter; 10] = [
     head(5),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -106,7 +113,7 @@ static S25: [Parameter; 10] = [
     optional(c"order").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S26: [Parameter; 6] = [
+static S32: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -114,14 +121,14 @@ static S26: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S27: [Parameter; 3] = [head(1), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S28: [Parameter; 4] = [
+static S33: [Parameter; 3] = [head(1), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
+static S34: [Parameter; 4] = [
     head(3),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S29: [Parameter; 6] = [
+static S35: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -129,8 +136,22 @@ static S29: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S30: [Parameter; 2] = [head(0), variadic(c"arguments")];
-static S31: [Parameter; 6] = [
+static S36: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"itemsAndIncrements")];
+static S37: [Parameter; 4] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"width").of(STRING | INT),
+    required(c"depth").of(STRING | INT),
+];
+static S38: [Parameter; 4] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"error").of(STRING | INT | FLOAT),
+    required(c"probability").of(STRING | INT | FLOAT),
+];
+static S39: [Parameter; 3] = [head(1), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S40: [Parameter; 2] = [head(0), variadic(c"arguments")];
+static S41: [Parameter; 6] = [
     head(2),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -138,41 +159,62 @@ static S31: [Parameter; 6] = [
     optional(c"replace").or(c"false"),
     variadic(c"more"),
 ];
-static S32: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
-static S33: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S34: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
-static S35: [Parameter; 2] = [head(1), required(c"message")];
-static S36: [Parameter; 4] =
+static S42: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
+static S43: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
+static S44: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
+static S45: [Parameter; 2] = [head(1), required(c"message")];
+static S46: [Parameter; 4] =
     [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S37: [Parameter; 4] =
+static S47: [Parameter; 4] =
     [head(2), required(c"sha1").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S38: [Parameter; 4] = [
+static S48: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S39: [Parameter; 4] = [
+static S49: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S40: [Parameter; 2] = [head(0), variadic(c"options")];
-static S41: [Parameter; 4] =
+static S50: [Parameter; 2] = [head(0), variadic(c"options")];
+static S51: [Parameter; 4] =
     [head(2), required(c"function").of(STRING), required(c"keys").of(ARRAY | STRING | INT), variadic(c"arguments")];
-static S42: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
-static S43: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
-static S44: [Parameter; 5] = [
+static S52: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
+static S53: [Parameter; 3] = [head(1), required(c"index").of(STRING), variadic(c"arguments")];
+static S54: [Parameter; 3] = [head(2), required(c"alias").of(STRING), required(c"index").of(STRING)];
+static S55: [Parameter; 2] = [head(1), required(c"alias").of(STRING)];
+static S56: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
+static S57: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
+static S58: [Parameter; 4] =
+    [head(2), required(c"index").of(STRING), required(c"query").of(STRING), variadic(c"arguments")];
+static S59: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
+static S60: [Parameter; 5] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"text").of(STRING),
+    required(c"score").of(STRING | INT | FLOAT),
+    variadic(c"arguments"),
+];
+static S61: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
+static S62: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"prefix").of(STRING), variadic(c"arguments")];
+static S63: [Parameter; 4] =
+    [head(2), required(c"index").of(STRING), required(c"group").of(STRING | INT), variadic(c"arguments")];
+static S64: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
+static S65: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S66: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"member1").of(STRING | INT),
     required(c"member2").of(STRING | INT),
     optional(c"unit").of(STRING | NULL),
 ];
-static S45: [Parameter; 3] =
+static S67: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"members").of(ARRAY | STRING | INT)];
-static S46: [Parameter; 7] = [
+static S68: [Parameter; 7] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"longitude").of(STRING | INT | FLOAT),
@@ -181,7 +223,7 @@ static S46: [Parameter; 7] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S47: [Parameter; 6] = [
+static S69: [Parameter; 6] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"member").of(STRING | INT),
@@ -189,7 +231,7 @@ static S47: [Parameter; 6] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S48: [Parameter; 11] = [
+static S70: [Parameter; 11] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(ARRAY | OBJECT | STRING),
@@ -202,7 +244,7 @@ static S48: [Parameter; 11] = [
     optional(c"withHash").or(c"false"),
     variadic(c"more"),
 ];
-static S49: [Parameter; 10] = [
+static S71: [Parameter; 10] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -214,42 +256,42 @@ static S49: [Parameter; 10] = [
     optional(c"storeDist").or(c"false"),
     variadic(c"more"),
 ];
-static S50: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
-static S51: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
-static S52: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
-static S53: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
-static S54: [Parameter; 5] = [
+static S72: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
+static S73: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S74: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
+static S75: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
+static S76: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S55: [Parameter; 5] = [
+static S77: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S56: [Parameter; 4] =
+static S78: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"more")];
-static S57: [Parameter; 4] =
+static S79: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"options")];
-static S58: [Parameter; 4] = [
+static S80: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT),
 ];
-static S59: [Parameter; 4] = [
+static S81: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT | FLOAT),
 ];
-static S60: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
-static S61: [Parameter; 8] = [
+static S82: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
+static S83: [Parameter; 8] = [
     head(1),
     required(c"subcommand").of(STRING),
     optional(c"metrics"),
@@ -259,36 +301,55 @@ static S61: [Parameter; 8] = [
     optional(c"slots"),
     variadic(c"more"),
 ];
-static S62: [Parameter; 5] = [
+static S84: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S63: [Parameter; 5] = [
+static S85: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withValues").or(c"false"),
     variadic(c"more"),
 ];
-static S64: [Parameter; 4] =
+static S86: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S65: [Parameter; 4] = [
+static S87: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fieldsAndValues").of(ARRAY | STRING | INT),
     variadic(c"options"),
 ];
-static S66: [Parameter; 4] =
+static S88: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT), required(c"value")];
-static S67: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
-static S68: [Parameter; 3] =
+static S89: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
+static S90: [Parameter; 3] =
     [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT)];
-static S69: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
-static S70: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
-static S71: [Parameter; 8] = [
+static S91: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
+static S92: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
+static S93: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
+static S94: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"path").of(STRING), required(c"value")];
+static S95: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
+static S96: [Parameter; 4] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"path").of(STRING),
+    required(c"number").of(STRING | INT | FLOAT),
+];
+static S97: [Parameter; 5] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"path").of(STRING),
+    required(c"value"),
+    variadic(c"options"),
+];
+static S98: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
+static S99: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
+static S100: [Parameter; 8] = [
     head(2),
     required(c"key1").of(STRING | INT),
     required(c"key2").of(STRING | INT),
@@ -298,21 +359,21 @@ static S71: [Parameter; 8] = [
     optional(c"withMatchLength").or(c"false"),
     variadic(c"more"),
 ];
-static S72: [Parameter; 5] = [
+static S101: [Parameter; 5] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"where").of(STRING),
     required(c"pivot"),
     required(c"element"),
 ];
-static S73: [Parameter; 5] = [
+static S102: [Parameter; 5] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"from").of(STRING),
     required(c"to").of(STRING),
 ];
-static S74: [Parameter; 9] = [
+static S103: [Parameter; 9] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -323,27 +384,27 @@ static S74: [Parameter; 9] = [
     optional(c"order").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S75: [Parameter; 5] = [
+static S104: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'LEFT'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S76: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
-static S77: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
-static S78: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
-static S79: [Parameter; 4] = [
+static S105: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
+static S106: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
+static S107: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
+static S108: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
 ];
-static S80: [Parameter; 4] =
+static S109: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), required(c"element")];
-static S81: [Parameter; 4] =
+static S110: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), required(c"element")];
-static S82: [Parameter; 7] = [
+static S111: [Parameter; 7] = [
     head(5),
     required(c"host").of(STRING),
     required(c"port").of(STRING | INT),
@@ -352,53 +413,54 @@ static S82: [Parameter; 7] = [
     required(c"timeout").of(STRING | INT),
     variadic(c"options"),
 ];
-static S83: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
-static S84: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
-static S85: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
-static S86: [Parameter; 4] = [
+static S112: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
+static S113: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
+static S114: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
+static S115: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S87: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
-static S88: [Parameter; 3] =
+static S116: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
+static S117: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"sources").of(ARRAY | STRING | INT)];
-static S89: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
-static S90: [Parameter; 4] =
+static S118: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
+static S119: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"milliseconds").of(STRING | INT), required(c"value")];
-static S91: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
-static S92: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
-static S93: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
-static S94: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
-static S95: [Parameter; 5] = [
+static S120: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
+static S121: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
+static S122: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
+static S123: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
+static S124: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"ttl").of(STRING | INT),
     required(c"value").of(STRING),
     variadic(c"options"),
 ];
-static S96: [Parameter; 3] = [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
-static S97: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
-static S98: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S99: [Parameter; 4] = [
+static S125: [Parameter; 3] =
+    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
+static S126: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
+static S127: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
+static S128: [Parameter; 4] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S100: [Parameter; 3] =
+static S129: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S101: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
-static S102: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
-static S103: [Parameter; 4] =
+static S130: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
+static S131: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
+static S132: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
-static S104: [Parameter; 4] =
+static S133: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
-static S105: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
-static S106: [Parameter; 4] =
+static S134: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
+static S135: [Parameter; 4] =
     [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
-static S107: [Parameter; 8] = [
+static S136: [Parameter; 8] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"by"),
@@ -408,71 +470,101 @@ static S107: [Parameter; 8] = [
     optional(c"alpha").or(c"false"),
     variadic(c"more"),
 ];
-static S108: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
-static S109: [Parameter; 5] = [
+static S137: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
+static S138: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"approximate").or(c"false"),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S110: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
-static S111: [Parameter; 5] =
+static S139: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S140: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
+static S141: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"compression")];
+static S142: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
+static S143: [Parameter; 4] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"lowest").of(STRING | INT | FLOAT),
+    required(c"highest").of(STRING | INT | FLOAT),
+];
+static S144: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"withCount").or(c"false")];
+static S145: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"dimensions")];
+static S146: [Parameter; 5] =
+    [head(3), required(c"key").of(STRING | INT), required(c"timestamp"), required(c"value"), variadic(c"arguments")];
+static S147: [Parameter; 4] =
+    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S148: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"arguments")];
+static S149: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
+static S150: [Parameter; 2] = [head(0), variadic(c"samples")];
+static S151: [Parameter; 4] =
+    [head(2), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT), variadic(c"arguments")];
+static S152: [Parameter; 2] = [head(0), variadic(c"filters")];
+static S153: [Parameter; 5] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"from").of(STRING | INT),
+    required(c"to").of(STRING | INT),
+    variadic(c"arguments"),
+];
+static S154: [Parameter; 5] =
     [head(3), required(c"key").of(STRING | INT), required(c"vector"), required(c"element"), variadic(c"options")];
-static S112: [Parameter; 5] = [
+static S155: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"raw").or(c"false"),
     variadic(c"more"),
 ];
-static S113: [Parameter; 4] = [
+static S156: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"asJson").or(c"false"),
 ];
-static S114: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
-static S115: [Parameter; 5] = [
+static S157: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
+static S158: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S116: [Parameter; 5] = [
+static S159: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING),
     required(c"end").of(STRING),
     optional(c"count").of(STRING | INT | NULL),
 ];
-static S117: [Parameter; 4] =
+static S160: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), required(c"attributes")];
-static S118: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
-static S119: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
-static S120: [Parameter; 4] = [
+static S161: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
+static S162: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
+static S163: [Parameter; 4] = [
     head(3),
     required(c"local").of(STRING | INT),
     required(c"replicas").of(STRING | INT),
     required(c"timeout").of(STRING | INT),
 ];
-static S121: [Parameter; 4] = [
+static S164: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     variadic(c"ids").of(ARRAY | STRING | INT),
 ];
-static S122: [Parameter; 4] =
+static S165: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"group").of(STRING), variadic(c"arguments")];
-static S123: [Parameter; 5] = [
+static S166: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     optional(c"id").or(c"'*'"),
     variadic(c"options"),
 ];
-static S124: [Parameter; 9] = [
+static S167: [Parameter; 9] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -483,14 +575,14 @@ static S124: [Parameter; 9] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S125: [Parameter; 5] = [
+static S168: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"duration").of(STRING | INT | NULL),
     optional(c"maxSize").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S126: [Parameter; 12] = [
+static S169: [Parameter; 12] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -504,9 +596,8 @@ static S126: [Parameter; 12] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S127: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
-static S128: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
-static S129: [Parameter; 8] = [
+static S170: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
+static S171: [Parameter; 8] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -516,14 +607,14 @@ static S129: [Parameter; 8] = [
     optional(c"force").or(c"false"),
     variadic(c"more"),
 ];
-static S130: [Parameter; 5] = [
+static S172: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     optional(c"minIdleTime").of(STRING | INT | NULL),
     variadic(c"range"),
 ];
-static S131: [Parameter; 6] = [
+static S173: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
@@ -531,14 +622,14 @@ static S131: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S132: [Parameter; 5] = [
+static S174: [Parameter; 5] = [
     head(3),
     required(c"count").of(STRING | INT | NULL),
     required(c"block").of(STRING | INT | NULL),
     required(c"streams").of(ARRAY | STRING | INT),
     variadic(c"ids"),
 ];
-static S133: [Parameter; 7] = [
+static S175: [Parameter; 7] = [
     head(5),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -547,7 +638,7 @@ static S133: [Parameter; 7] = [
     required(c"noAck"),
     variadic(c"keysAndIds"),
 ];
-static S134: [Parameter; 6] = [
+static S176: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"end").of(STRING | INT),
@@ -555,29 +646,29 @@ static S134: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S135: [Parameter; 4] =
+static S177: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"lastId").of(STRING | INT), variadic(c"options")];
-static S136: [Parameter; 5] = [
+static S178: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"strategy").of(ARRAY | STRING),
     required(c"threshold").of(STRING | INT),
     variadic(c"options"),
 ];
-static S137: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
-static S138: [Parameter; 4] = [
+static S179: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
+static S180: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
 ];
-static S139: [Parameter; 4] =
+static S181: [Parameter; 4] =
     [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
-static S140: [Parameter; 4] =
+static S182: [Parameter; 4] =
     [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S141: [Parameter; 4] =
+static S183: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT), required(c"member")];
-static S142: [Parameter; 6] = [
+static S184: [Parameter; 6] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"weights"),
@@ -585,7 +676,7 @@ static S142: [Parameter; 6] = [
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S143: [Parameter; 6] = [
+static S185: [Parameter; 6] = [
     head(2),
     required(c"destination").of(STRING | INT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -593,44 +684,44 @@ static S143: [Parameter; 6] = [
     optional(c"aggregate").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S144: [Parameter; 4] =
+static S186: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"min").of(STRING), required(c"max").of(STRING)];
-static S145: [Parameter; 5] = [
+static S187: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'MIN'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S146: [Parameter; 5] = [
+static S188: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S147: [Parameter; 5] = [
+static S189: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT | FLOAT),
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S148: [Parameter; 5] = [
+static S190: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING),
     required(c"max").of(STRING),
     variadic(c"options"),
 ];
-static S149: [Parameter; 5] = [
+static S191: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S150: [Parameter; 6] = [
+static S192: [Parameter; 6] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -638,31 +729,31 @@ static S150: [Parameter; 6] = [
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S151: [Parameter; 4] =
+static S193: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"member"), optional(c"withScore").of(STRING | NULL)];
-static S152: [Parameter; 5] = [
+static S194: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
     variadic(c"options"),
 ];
-static S153: [Parameter; 5] = [
+static S195: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING),
     required(c"min").of(STRING),
     variadic(c"options"),
 ];
-static S154: [Parameter; 5] = [
+static S196: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING | INT | FLOAT),
     required(c"min").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S155: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
-static S156: [Parameter; 5] = [
+static S197: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
+static S198: [Parameter; 5] = [
     head(3),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -671,7 +762,7 @@ static S156: [Parameter; 5] = [
 ];
 
 /// The name and the parameters of each row's method, in the order of the table.
-pub static SIGNATURES: [(&CStr, &[Parameter]); 301] = [
+pub static SIGNATURES: [(&CStr, &[Parameter]); 419] = [
     (c"acl", &S0),
     (c"append", &S1),
     (c"arcount", &S2),
@@ -694,283 +785,401 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); 301] = [
     (c"arset", &S15),
     (c"asking", &S16),
     (c"auth", &S17),
+    (c"bfadd", &S18),
+    (c"bfexists", &S18),
+    (c"bfinfo", &S19),
+    (c"bfinsert", &S20),
+    (c"bfloadchunk", &S21),
+    (c"bfmadd", &S22),
+    (c"bfmexists", &S22),
+    (c"bfreserve", &S20),
+    (c"bfscandump", &S23),
     (c"bgrewriteaof", &S16),
-    (c"bgsave", &S18),
-    (c"bitcount", &S19),
-    (c"bitfield", &S20),
-    (c"bitfield_ro", &S21),
-    (c"bitop", &S22),
-    (c"bitpos", &S23),
-    (c"blmove", &S24),
-    (c"blmovem", &S25),
-    (c"blmpop", &S26),
-    (c"blpop", &S27),
-    (c"brpop", &S27),
-    (c"brpoplpush", &S28),
-    (c"bzmpop", &S29),
-    (c"bzpopmax", &S27),
-    (c"bzpopmin", &S27),
+    (c"bgsave", &S24),
+    (c"bitcount", &S25),
+    (c"bitfield", &S26),
+    (c"bitfield_ro", &S27),
+    (c"bitop", &S28),
+    (c"bitpos", &S29),
+    (c"blmove", &S30),
+    (c"blmovem", &S31),
+    (c"blmpop", &S32),
+    (c"blpop", &S33),
+    (c"brpop", &S33),
+    (c"brpoplpush", &S34),
+    (c"bzmpop", &S35),
+    (c"bzpopmax", &S33),
+    (c"bzpopmin", &S33),
+    (c"cfadd", &S18),
+    (c"cfaddnx", &S18),
+    (c"cfcount", &S18),
+    (c"cfdel", &S18),
+    (c"cfexists", &S18),
+    (c"cfinfo", &S2),
+    (c"cfinsert", &S20),
+    (c"cfinsertnx", &S20),
+    (c"cfloadchunk", &S21),
+    (c"cfmexists", &S22),
+    (c"cfreserve", &S20),
+    (c"cfscandump", &S23),
     (c"client", &S0),
     (c"cluster", &S0),
-    (c"command", &S30),
+    (c"cmsincrby", &S36),
+    (c"cmsinfo", &S2),
+    (c"cmsinitbydim", &S37),
+    (c"cmsinitbyprob", &S38),
+    (c"cmsmerge", &S39),
+    (c"cmsquery", &S22),
+    (c"command", &S40),
     (c"config", &S0),
-    (c"copy", &S31),
+    (c"copy", &S41),
     (c"dbsize", &S16),
     (c"debug", &S0),
     (c"decr", &S2),
-    (c"decrby", &S32),
-    (c"del", &S33),
-    (c"delex", &S34),
+    (c"decrby", &S42),
+    (c"del", &S43),
+    (c"delex", &S44),
     (c"digest", &S2),
     (c"discard", &S16),
     (c"dump", &S2),
-    (c"echo", &S35),
-    (c"eval", &S36),
-    (c"evalsha", &S37),
-    (c"evalsha_ro", &S37),
-    (c"eval_ro", &S36),
+    (c"echo", &S45),
+    (c"eval", &S46),
+    (c"evalsha", &S47),
+    (c"evalsha_ro", &S47),
+    (c"eval_ro", &S46),
     (c"exec", &S16),
-    (c"exists", &S33),
-    (c"expire", &S38),
-    (c"expireat", &S39),
+    (c"exists", &S43),
+    (c"expire", &S48),
+    (c"expireat", &S49),
     (c"expiretime", &S2),
-    (c"failover", &S40),
-    (c"fcall", &S41),
-    (c"fcall_ro", &S41),
-    (c"flushall", &S42),
-    (c"flushdb", &S42),
+    (c"failover", &S50),
+    (c"fcall", &S51),
+    (c"fcall_ro", &S51),
+    (c"flushall", &S52),
+    (c"flushdb", &S52),
+    (c"ftaggregate", &S53),
+    (c"ftaliasadd", &S54),
+    (c"ftaliasdel", &S55),
+    (c"ftaliaslist", &S40),
+    (c"ftaliasupdate", &S54),
+    (c"ftalter", &S53),
+    (c"ftconfig", &S0),
+    (c"ftcreate", &S53),
+    (c"ftcursor", &S0),
+    (c"ftdictadd", &S56),
+    (c"ftdictdel", &S56),
+    (c"ftdictdump", &S57),
+    (c"ftdropindex", &S53),
+    (c"ftexplain", &S58),
+    (c"fthybrid", &S53),
+    (c"ftinfo", &S59),
+    (c"ftprofile", &S53),
+    (c"ftsearch", &S58),
+    (c"ftspellcheck", &S58),
+    (c"ftsugadd", &S60),
+    (c"ftsugdel", &S61),
+    (c"ftsugget", &S62),
+    (c"ftsuglen", &S2),
+    (c"ftsyndump", &S59),
+    (c"ftsynupdate", &S63),
+    (c"fttagvals", &S64),
+    (c"ft_list", &S16),
     (c"function", &S0),
-    (c"geoadd", &S43),
-    (c"geodist", &S44),
-    (c"geohash", &S45),
-    (c"geopos", &S45),
-    (c"georadius", &S46),
-    (c"georadiusbymember", &S47),
-    (c"georadiusbymember_ro", &S47),
-    (c"georadius_ro", &S46),
-    (c"geosearch", &S48),
-    (c"geosearchstore", &S49),
+    (c"geoadd", &S65),
+    (c"geodist", &S66),
+    (c"geohash", &S67),
+    (c"geopos", &S67),
+    (c"georadius", &S68),
+    (c"georadiusbymember", &S69),
+    (c"georadiusbymember_ro", &S69),
+    (c"georadius_ro", &S68),
+    (c"geosearch", &S70),
+    (c"geosearchstore", &S71),
     (c"get", &S2),
-    (c"getbit", &S50),
+    (c"getbit", &S72),
     (c"getdel", &S2),
-    (c"getex", &S51),
+    (c"getex", &S73),
     (c"getrange", &S6),
     (c"getset", &S1),
-    (c"hdel", &S52),
-    (c"hello", &S30),
-    (c"hexists", &S53),
-    (c"hexpire", &S54),
-    (c"hexpireat", &S55),
-    (c"hexpiretime", &S56),
-    (c"hget", &S53),
+    (c"hdel", &S74),
+    (c"hello", &S40),
+    (c"hexists", &S75),
+    (c"hexpire", &S76),
+    (c"hexpireat", &S77),
+    (c"hexpiretime", &S78),
+    (c"hget", &S75),
     (c"hgetall", &S2),
-    (c"hgetdel", &S56),
-    (c"hgetex", &S57),
+    (c"hgetdel", &S78),
+    (c"hgetex", &S79),
     (c"himport", &S0),
-    (c"hincrby", &S58),
-    (c"hincrbyfloat", &S59),
+    (c"hincrby", &S80),
+    (c"hincrbyfloat", &S81),
     (c"hkeys", &S2),
     (c"hlen", &S2),
-    (c"hmget", &S52),
-    (c"hmset", &S60),
-    (c"hotkeys", &S61),
-    (c"hpersist", &S56),
-    (c"hpexpire", &S62),
-    (c"hpexpireat", &S55),
-    (c"hpexpiretime", &S56),
-    (c"hpttl", &S56),
-    (c"hrandfield", &S63),
-    (c"hscan", &S64),
-    (c"hset", &S60),
-    (c"hsetex", &S65),
-    (c"hsetnx", &S66),
-    (c"hstrlen", &S53),
-    (c"httl", &S56),
+    (c"hmget", &S74),
+    (c"hmset", &S82),
+    (c"hotkeys", &S83),
+    (c"hpersist", &S78),
+    (c"hpexpire", &S84),
+    (c"hpexpireat", &S77),
+    (c"hpexpiretime", &S78),
+    (c"hpttl", &S78),
+    (c"hrandfield", &S85),
+    (c"hscan", &S86),
+    (c"hset", &S82),
+    (c"hsetex", &S87),
+    (c"hsetnx", &S88),
+    (c"hstrlen", &S75),
+    (c"httl", &S78),
     (c"hvals", &S2),
     (c"incr", &S2),
-    (c"incrby", &S67),
-    (c"incrbyfloat", &S68),
-    (c"increx", &S51),
-    (c"info", &S69),
-    (c"keys", &S70),
+    (c"incrby", &S89),
+    (c"incrbyfloat", &S90),
+    (c"increx", &S73),
+    (c"info", &S91),
+    (c"jsonarrappend", &S92),
+    (c"jsonarrindex", &S20),
+    (c"jsonarrinsert", &S20),
+    (c"jsonarrlen", &S93),
+    (c"jsonarrpop", &S20),
+    (c"jsonarrtrim", &S20),
+    (c"jsonclear", &S93),
+    (c"jsondebug", &S0),
+    (c"jsondel", &S93),
+    (c"jsonforget", &S93),
+    (c"jsonget", &S20),
+    (c"jsonmerge", &S94),
+    (c"jsonmget", &S95),
+    (c"jsonmset", &S40),
+    (c"jsonnumincrby", &S96),
+    (c"jsonobjkeys", &S93),
+    (c"jsonobjlen", &S93),
+    (c"jsonresp", &S93),
+    (c"jsonset", &S97),
+    (c"jsonstrappend", &S98),
+    (c"jsonstrlen", &S93),
+    (c"jsontoggle", &S93),
+    (c"jsontype", &S93),
+    (c"keys", &S99),
     (c"lastsave", &S16),
     (c"latency", &S0),
-    (c"lcs", &S71),
+    (c"lcs", &S100),
     (c"lindex", &S5),
-    (c"linsert", &S72),
+    (c"linsert", &S101),
     (c"llen", &S2),
-    (c"lmove", &S73),
-    (c"lmovem", &S74),
-    (c"lmpop", &S75),
-    (c"lolwut", &S30),
-    (c"lpop", &S76),
-    (c"lpos", &S77),
-    (c"lpush", &S78),
-    (c"lpushx", &S78),
-    (c"lrange", &S79),
-    (c"lrem", &S80),
-    (c"lset", &S81),
-    (c"ltrim", &S79),
+    (c"lmove", &S102),
+    (c"lmovem", &S103),
+    (c"lmpop", &S104),
+    (c"lolwut", &S40),
+    (c"lpop", &S105),
+    (c"lpos", &S106),
+    (c"lpush", &S107),
+    (c"lpushx", &S107),
+    (c"lrange", &S108),
+    (c"lrem", &S109),
+    (c"lset", &S110),
+    (c"ltrim", &S108),
     (c"memory", &S0),
-    (c"mget", &S33),
-    (c"migrate", &S82),
+    (c"mget", &S43),
+    (c"migrate", &S111),
     (c"module", &S0),
     (c"monitor", &S16),
-    (c"move", &S83),
-    (c"mset", &S84),
-    (c"msetex", &S85),
-    (c"msetnx", &S84),
+    (c"move", &S112),
+    (c"mset", &S113),
+    (c"msetex", &S114),
+    (c"msetnx", &S113),
     (c"multi", &S16),
     (c"object", &S0),
     (c"persist", &S2),
-    (c"pexpire", &S86),
-    (c"pexpireat", &S39),
+    (c"pexpire", &S115),
+    (c"pexpireat", &S49),
     (c"pexpiretime", &S2),
-    (c"pfadd", &S78),
-    (c"pfcount", &S33),
-    (c"pfdebug", &S87),
-    (c"pfmerge", &S88),
+    (c"pfadd", &S107),
+    (c"pfcount", &S43),
+    (c"pfdebug", &S116),
+    (c"pfmerge", &S117),
     (c"pfselftest", &S16),
-    (c"ping", &S89),
-    (c"psetex", &S90),
-    (c"psubscribe", &S91),
-    (c"psync", &S30),
+    (c"ping", &S118),
+    (c"psetex", &S119),
+    (c"psubscribe", &S120),
+    (c"psync", &S40),
     (c"pttl", &S2),
-    (c"publish", &S92),
+    (c"publish", &S121),
     (c"pubsub", &S0),
-    (c"punsubscribe", &S91),
+    (c"punsubscribe", &S120),
     (c"quit", &S16),
     (c"randomkey", &S16),
     (c"readonly", &S16),
     (c"readwrite", &S16),
-    (c"rename", &S93),
-    (c"renamenx", &S93),
-    (c"replconf", &S30),
-    (c"replicaof", &S94),
+    (c"rename", &S122),
+    (c"renamenx", &S122),
+    (c"replconf", &S40),
+    (c"replicaof", &S123),
     (c"reset", &S16),
-    (c"restore", &S95),
-    (c"restore_asking", &S95),
+    (c"restore", &S124),
+    (c"restore_asking", &S124),
     (c"role", &S16),
-    (c"rpop", &S76),
-    (c"rpoplpush", &S96),
-    (c"rpush", &S78),
-    (c"rpushx", &S78),
-    (c"sadd", &S97),
+    (c"rpop", &S105),
+    (c"rpoplpush", &S125),
+    (c"rpush", &S107),
+    (c"rpushx", &S107),
+    (c"sadd", &S126),
     (c"save", &S16),
-    (c"scan", &S98),
+    (c"scan", &S127),
     (c"scard", &S2),
     (c"script", &S0),
-    (c"sdiff", &S33),
-    (c"sdiffcard", &S99),
-    (c"sdiffstore", &S100),
-    (c"select", &S101),
+    (c"sdiff", &S43),
+    (c"sdiffcard", &S128),
+    (c"sdiffstore", &S129),
+    (c"select", &S130),
     (c"sentinel", &S0),
-    (c"set", &S102),
-    (c"setbit", &S103),
-    (c"setex", &S104),
+    (c"set", &S131),
+    (c"setbit", &S132),
+    (c"setex", &S133),
     (c"setnx", &S1),
-    (c"setrange", &S103),
-    (c"shutdown", &S40),
-    (c"sinter", &S33),
-    (c"sintercard", &S99),
-    (c"sinterstore", &S100),
-    (c"sismember", &S105),
-    (c"slaveof", &S94),
+    (c"setrange", &S132),
+    (c"shutdown", &S50),
+    (c"sinter", &S43),
+    (c"sintercard", &S128),
+    (c"sinterstore", &S129),
+    (c"sismember", &S134),
+    (c"slaveof", &S123),
     (c"slowlog", &S0),
     (c"smembers", &S2),
-    (c"smismember", &S97),
-    (c"smove", &S106),
-    (c"sort", &S51),
-    (c"sort_ro", &S107),
-    (c"spop", &S76),
-    (c"spublish", &S92),
-    (c"srandmember", &S76),
-    (c"srem", &S97),
-    (c"sscan", &S64),
-    (c"ssubscribe", &S108),
+    (c"smismember", &S126),
+    (c"smove", &S135),
+    (c"sort", &S73),
+    (c"sort_ro", &S136),
+    (c"spop", &S105),
+    (c"spublish", &S121),
+    (c"srandmember", &S105),
+    (c"srem", &S126),
+    (c"sscan", &S86),
+    (c"ssubscribe", &S137),
     (c"strlen", &S2),
-    (c"subscribe", &S108),
+    (c"subscribe", &S137),
     (c"substr", &S6),
-    (c"sunion", &S33),
-    (c"sunioncard", &S109),
-    (c"sunionstore", &S100),
-    (c"sunsubscribe", &S108),
-    (c"swapdb", &S110),
+    (c"sunion", &S43),
+    (c"sunioncard", &S138),
+    (c"sunionstore", &S129),
+    (c"sunsubscribe", &S137),
+    (c"swapdb", &S139),
     (c"sync", &S16),
+    (c"tdigestadd", &S9),
+    (c"tdigestbyrank", &S140),
+    (c"tdigestbyrevrank", &S140),
+    (c"tdigestcdf", &S9),
+    (c"tdigestcreate", &S141),
+    (c"tdigestinfo", &S2),
+    (c"tdigestmax", &S2),
+    (c"tdigestmerge", &S39),
+    (c"tdigestmin", &S2),
+    (c"tdigestquantile", &S142),
+    (c"tdigestrank", &S9),
+    (c"tdigestreset", &S2),
+    (c"tdigestrevrank", &S9),
+    (c"tdigesttrimmed_mean", &S143),
     (c"time", &S16),
-    (c"touch", &S33),
+    (c"topkadd", &S22),
+    (c"topkincrby", &S36),
+    (c"topkinfo", &S2),
+    (c"topklist", &S144),
+    (c"topkquery", &S22),
+    (c"topkreserve", &S145),
+    (c"touch", &S43),
+    (c"tsadd", &S146),
+    (c"tsalter", &S20),
+    (c"tscreate", &S20),
+    (c"tscreaterule", &S147),
+    (c"tsdecrby", &S148),
+    (c"tsdel", &S149),
+    (c"tsdeleterule", &S125),
+    (c"tsget", &S20),
+    (c"tsincrby", &S148),
+    (c"tsinfo", &S20),
+    (c"tsmadd", &S150),
+    (c"tsmget", &S40),
+    (c"tsmrange", &S151),
+    (c"tsmrevrange", &S151),
+    (c"tsnrange", &S40),
+    (c"tsnrevrange", &S40),
+    (c"tsqueryindex", &S152),
+    (c"tsquerylabels", &S40),
+    (c"tsrange", &S153),
+    (c"tsread", &S40),
+    (c"tsrevrange", &S153),
     (c"ttl", &S2),
     (c"type", &S2),
-    (c"unlink", &S33),
-    (c"unsubscribe", &S108),
+    (c"unlink", &S43),
+    (c"unsubscribe", &S137),
     (c"unwatch", &S16),
-    (c"vadd", &S111),
+    (c"vadd", &S154),
     (c"vcard", &S2),
     (c"vdim", &S2),
-    (c"vemb", &S112),
-    (c"vgetattr", &S113),
+    (c"vemb", &S155),
+    (c"vgetattr", &S156),
     (c"vinfo", &S2),
-    (c"vismember", &S114),
-    (c"vlinks", &S115),
-    (c"vrandmember", &S76),
-    (c"vrange", &S116),
-    (c"vrem", &S114),
-    (c"vsetattr", &S117),
-    (c"vsim", &S118),
-    (c"wait", &S119),
-    (c"waitaof", &S120),
-    (c"watch", &S33),
-    (c"xack", &S121),
-    (c"xackdel", &S122),
-    (c"xadd", &S123),
-    (c"xautoclaim", &S124),
-    (c"xcfgset", &S125),
-    (c"xclaim", &S126),
-    (c"xdel", &S127),
-    (c"xdelex", &S128),
+    (c"vismember", &S157),
+    (c"vlinks", &S158),
+    (c"vrandmember", &S105),
+    (c"vrange", &S159),
+    (c"vrem", &S157),
+    (c"vsetattr", &S160),
+    (c"vsim", &S161),
+    (c"wait", &S162),
+    (c"waitaof", &S163),
+    (c"watch", &S43),
+    (c"xack", &S164),
+    (c"xackdel", &S165),
+    (c"xadd", &S166),
+    (c"xautoclaim", &S167),
+    (c"xcfgset", &S168),
+    (c"xclaim", &S169),
+    (c"xdel", &S170),
+    (c"xdelex", &S20),
     (c"xgroup", &S0),
     (c"xinfo", &S0),
     (c"xlen", &S2),
-    (c"xnack", &S129),
-    (c"xpending", &S130),
-    (c"xrange", &S131),
-    (c"xread", &S132),
-    (c"xreadgroup", &S133),
-    (c"xrevrange", &S134),
-    (c"xsetid", &S135),
-    (c"xtrim", &S136),
-    (c"zadd", &S137),
+    (c"xnack", &S171),
+    (c"xpending", &S172),
+    (c"xrange", &S173),
+    (c"xread", &S174),
+    (c"xreadgroup", &S175),
+    (c"xrevrange", &S176),
+    (c"xsetid", &S177),
+    (c"xtrim", &S178),
+    (c"zadd", &S179),
     (c"zcard", &S2),
-    (c"zcount", &S138),
-    (c"zdiff", &S139),
-    (c"zdiffstore", &S140),
-    (c"zincrby", &S141),
-    (c"zinter", &S142),
-    (c"zintercard", &S99),
-    (c"zinterstore", &S143),
-    (c"zlexcount", &S144),
-    (c"zmpop", &S145),
-    (c"zmscore", &S97),
-    (c"zpopmax", &S76),
-    (c"zpopmin", &S76),
-    (c"zrandmember", &S146),
-    (c"zrange", &S147),
-    (c"zrangebylex", &S148),
-    (c"zrangebyscore", &S149),
-    (c"zrangestore", &S150),
-    (c"zrank", &S151),
-    (c"zrem", &S97),
-    (c"zremrangebylex", &S144),
-    (c"zremrangebyrank", &S79),
-    (c"zremrangebyscore", &S138),
-    (c"zrevrange", &S152),
-    (c"zrevrangebylex", &S153),
-    (c"zrevrangebyscore", &S154),
-    (c"zrevrank", &S151),
-    (c"zscan", &S64),
-    (c"zscore", &S105),
-    (c"zunion", &S142),
-    (c"zunionstore", &S143),
-    (c"xread_v4", &S155),
-    (c"xreadgroup_claim", &S156),
+    (c"zcount", &S180),
+    (c"zdiff", &S181),
+    (c"zdiffstore", &S182),
+    (c"zincrby", &S183),
+    (c"zinter", &S184),
+    (c"zintercard", &S128),
+    (c"zinterstore", &S185),
+    (c"zlexcount", &S186),
+    (c"zmpop", &S187),
+    (c"zmscore", &S126),
+    (c"zpopmax", &S105),
+    (c"zpopmin", &S105),
+    (c"zrandmember", &S188),
+    (c"zrange", &S189),
+    (c"zrangebylex", &S190),
+    (c"zrangebyscore", &S191),
+    (c"zrangestore", &S192),
+    (c"zrank", &S193),
+    (c"zrem", &S126),
+    (c"zremrangebylex", &S186),
+    (c"zremrangebyrank", &S108),
+    (c"zremrangebyscore", &S180),
+    (c"zrevrange", &S194),
+    (c"zrevrangebylex", &S195),
+    (c"zrevrangebyscore", &S196),
+    (c"zrevrank", &S193),
+    (c"zscan", &S86),
+    (c"zscore", &S134),
+    (c"zunion", &S184),
+    (c"zunionstore", &S185),
+    (c"xread_v4", &S197),
+    (c"xreadgroup_claim", &S198),
 ];

@@ -147,6 +147,9 @@ fn the_others_take_their_options_by_place() {
         ("SORT_RO", vec![word("l"), word("BY"), word("w_*"), word("ALPHA")], "l BY w_* ALPHA"),
         ("SORT_RO", vec![word("l"), word("ALPHA")], "l ALPHA"),
         ("SORT_RO", vec![word("l"), map(&[("by", word("w_*")), ("alpha", Yes)])], "l BY w_* ALPHA"),
+        ("BF.RESERVE", vec![word("b"), word("0.01"), word("100"), word("-1"), Yes], "b 0.01 100 NONSCALING"),
+        ("JSON.GET", vec![word("j"), word(" "), Nothing, word(""), word("$.a"), word("$.b")], "j INDENT   $.a $.b"),
+        ("TS.NRANGE", vec![list(&["a", "b"]), word("-"), word("+"), list(&["COUNT", "5"])], "2 a b - + COUNT 5"),
         ("HSCAN", vec![word("h"), word("0"), map(&[("novalues", Yes)])], "h 0 NOVALUES"),
     ] {
         assert_eq!(sent(command, &arguments), ok(expected), "{command}");

@@ -110,7 +110,7 @@ fn an_option_that_is_not_known_is_the_riskier_reading_and_keeps_its_telltale() {
 #[test]
 fn conditions_that_the_first_application_makes_false_tell() {
     let nil = Hazard::checked(Telltale::Nil);
-    assert_hazards(nil, &["SET k v IFEQ x", "SET k v IFNE x EX 5", "SET k v IFDEQ d"]);
+    assert_hazards(nil, &["JSON.SET k $ 1 NX", "SET k v IFEQ x", "SET k v IFNE x EX 5", "SET k v IFDEQ d"]);
     let zero = Hazard::checked(Telltale::Zero);
     assert_hazards(zero, &["DELEX k IFEQ v", "HSETEX h FNX EX 5 FIELDS 1 f v", "MSETEX 2 a 1 b 2 NX PX 9"]);
     assert_ranks(
@@ -133,6 +133,9 @@ fn commands_of_newer_servers_have_their_ranks() {
     );
     assert_ranks(Rank::LastWins, &["VADD v VALUES 1 1 e", "ARSET a 0 v", "XACKDEL x g IDS 1 1-1", "HIMPORT SET k f v"]);
     assert_ranks(Rank::Accumulating, &["INCREX k", "LMOVEM a b LEFT LEFT", "ARINSERT a v", "HGETDEL h FIELDS 1 f"]);
+    assert_ranks(Rank::Read, &["JSON.GET k", "FT.SEARCH i q", "TS.RANGE k - +", "FT.CONFIG GET *", "BF.EXISTS k v"]);
+    assert_ranks(Rank::LastWins, &["JSON.SET k $ 1", "BF.ADD k v", "FT.ALIASUPDATE a i", "CMS.MERGE a 1 b"]);
+    assert_ranks(Rank::Accumulating, &["JSON.NUMINCRBY k $ 1", "CF.ADD k v", "TS.ADD k * 1", "CMS.MERGE a 1 a"]);
     assert_ranks(Rank::Never, &["WAITAOF 1 0 0", "HOTKEYS START", "SENTINEL FAILOVER m"]);
 }
 
