@@ -14,6 +14,7 @@ use ResilientRedis\ServerException;
 use ResilientRedis\Transaction;
 use Tests\Support\Ports;
 use Tests\Support\RedisTestCase;
+use Tests\Support\ScriptedServer;
 
 /** Errors as values, as programs written for Predis ask for them. */
 final class PredisOptionsTest extends RedisTestCase
@@ -118,5 +119,117 @@ final class PredisOptionsTest extends RedisTestCase
         self::assertStringContainsString('did you mean `max_attempts`?', $exception->getMessage());
         $exception = self::thrown(ConfigurationException::class, static fn () => new ResilientRedis('http://127.0.0.1'));
         self::assertStringNotContainsString('TLS', $exception->getMessage());
+    }
+
+    /** Objects that hold what Predis' own hold, of classes that Predis does not know. */
+    private static function parameters(array $parameters): object
+    {
+        return new class ($parameters) {
+            public function __construct(protected array $parameters)
+            {
+            }
+
+            public function __get(string $name): mixed
+            {
+                throw new \LogicException("no code of the object's runs: $name");
+            }
+
+            public function toArray(): array
+            {
+                throw new \LogicException('no code of the object\'s runs');
+            }
+        };
+    }
+
+    private static function options(array $input, array $evaluated = []): object
+    {
+        return new class ($input, $evaluated) {
+            public function __construct(protected array $input, protected array $options)
+            {
+            }
+
+            public function defined(string $name): bool
+            {
+                return isset($this->input[$name]);
+            }
+        };
+    }
+
+    private static function retry(int $retries, object $strategy): object
+    {
+        return new class ($strategy, $retries) {
+            public function __construct(protected object $backoffStrategy, protected int $retries)
+            {
+            }
+
+            public function getRetries(): int
+            {
+                return $this->retries;
+            }
+
+            public function callWithRetry(callable $do): mixed
+            {
+                return $do();
+            }
+        };
+    }
+
+    public function test_parameters_and_options_may_be_objects_of_predis(): void
+    {
+        $server = self::shared();
+        parse_str((string) parse_url($server->endpoint(), PHP_URL_QUERY), $query);
+        $place = ['host' => '127.0.0.1', 'port' => parse_url($server->endpoint(), PHP_URL_PORT), 'database' => '3'] + $query;
+        $redis = new ResilientRedis(self::parameters($place), self::options(['exceptions' => false, 'parameters' => ['protocol' => 3]]));
+        self::assertSame('OK', $redis->set('k', 'v'));
+        self::assertIsError('WRONGTYPE', $redis->lpush('k', 'x'));
+        self::assertSame('1', $redis->info('keyspace')['Keyspace']['db3']['keys']);
+        $list = new ResilientRedis([self::parameters(['host' => 'a']), self::parameters(['host' => 'b', 'port' => '7'])]);
+        self::assertSame(['a:6379', 'b:7'], $list->topology()['endpoints']);
+        $wrong = self::parameters(['host' => 'a', 'prot' => 1]);
+        $exception = self::thrown(ConfigurationException::class, static fn () => new ResilientRedis($wrong));
+        self::assertStringContainsString('did you mean `port`', $exception->getMessage());
+        foreach ([[self::options([], ['prefix' => new \stdClass()]), 'options'], [new \ArrayObject(['timeout' => 1]), 'options']] as [$options, $option]) {
+            $exception = self::thrown(ConfigurationException::class, static fn () => new ResilientRedis(null, $options));
+            self::assertStringContainsString("`$option`", $exception->getMessage());
+        }
+    }
+
+    /** @return iterable<string, array{int, object, int}> */
+    public static function retries(): iterable
+    {
+        $exponential = static fn (int $base, int $cap) => new class ($base, $cap) {
+            public function __construct(protected int $base, protected int $cap)
+            {
+            }
+        };
+        yield 'exponential' => [2, $exponential(1000, 2000), 3];
+        yield 'exponential without a cap' => [1, $exponential(1000, 0), 2];
+        yield 'equal' => [3, new class {
+            protected int $backoff = 1500;
+        }, 4];
+        yield 'no pause' => [2, new \stdClass(), 3];
+        yield 'no retries' => [0, new \stdClass(), 1];
+    }
+
+    /** @dataProvider retries */
+    public function test_retry_may_be_an_object_of_predis(int $retries, object $strategy, int $attempts): void
+    {
+        self::shared()->command('SET', 'k', 'v');
+        $option = ['retry' => self::retry($retries, $strategy)];
+        $forms = [
+            'option' => static fn (string $place) => new ResilientRedis($place, $option),
+            'parameter' => static fn (string $place) => new ResilientRedis($place, ['parameters' => $option]),
+            'for one call' => static fn (string $place) => (new ResilientRedis($place))->withOptions($option),
+        ];
+        foreach ($forms as $form => $client) {
+            $proxy = $this->stoppedAtTheEnd(ScriptedServer::before(self::shared(), 'GET', 'lose', 1000));
+            $redis = $client($proxy->endpoint());
+            $exception = self::thrown(ConnectionException::class, static fn () => $redis->get('k'));
+            self::assertSame([$attempts, $attempts], [$exception->getAttempts(), $proxy->seen('GET')], "$form: {$exception->getMessage()}");
+        }
+        $proxy = $this->stoppedAtTheEnd(ScriptedServer::before(self::shared(), 'GET', 'lose', 6));
+        $forever = new ResilientRedis($proxy->endpoint(), ['retry' => self::retry(-1, $strategy)]);
+        self::assertSame('v', $forever->get('k'), 'less than none is as often as it takes');
+        self::assertSame(7, $proxy->seen('GET'));
     }
 }

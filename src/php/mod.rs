@@ -12,6 +12,7 @@ mod dispatcher;
 mod elements;
 mod events;
 mod exceptions;
+mod foreign;
 mod info;
 mod ini;
 mod iterator;

@@ -3,6 +3,7 @@
 use crate::config::Setting;
 
 use super::elements::{Elements, Key};
+use super::foreign;
 use super::zend::{self, Value};
 
 /// Arrays nested deeper than this are no configuration.
@@ -29,6 +30,12 @@ fn read_at(value: &Value, depth: usize) -> Setting {
             },
             zend::IS_ARRAY if depth < DEEPEST => array(value, depth),
             zend::IS_OBJECT => {
+                if let Some(held) = foreign::array_of(value.value.obj).filter(|_| depth < DEEPEST) {
+                    return array(held, depth);
+                }
+                if let Some(retry) = foreign::retry_of(value.value.obj) {
+                    return retry;
+                }
                 let name = zend::string_bytes((*(*value.value.obj).ce).name);
                 Setting::Other(format!("object of class {}", String::from_utf8_lossy(name)))
             }
