@@ -104,7 +104,13 @@ fn by_place<'a>(
             choose(words, Some(argument), choice)?;
         }
         (Place::One(_), Word(word)) if word.is_empty() => {}
-        (Place::One(_) | Place::Limit | Place::Patterns(_), Word(word)) if is_name(word, places) => return Ok(false),
+        (Place::One(_) | Place::Limit | Place::Patterns(_) | Place::Behind(_), Word(word)) if is_name(word, places) => {
+            return Ok(false);
+        }
+        (Place::Behind(name), _) => {
+            words.push(Cow::Borrowed(name.as_bytes()));
+            flat(words, argument)?;
+        }
         (Place::One(choice), Word(_) | Yes | Array(_)) => choose(words, Some(argument), choice)?,
         (Place::Counted(_) | Place::Rows(_) | Place::Limit, Word(_) | Yes) => return Ok(false),
         (Place::Counted(name), Array(list)) => {
@@ -183,7 +189,7 @@ fn by_place<'a>(
 fn is_name(word: &[u8], places: &[Place]) -> bool {
     places.iter().any(|place| match place {
         Place::Named(name) | Place::Number(name) | Place::Unless(name) | Place::Switch(name) => is(word, name),
-        Place::Counted(name) | Place::Patterns(name) => is(word, name),
+        Place::Counted(name) | Place::Patterns(name) | Place::Behind(name) => is(word, name),
         Place::Limit => is(word, "LIMIT"),
         Place::One(choice) => choice.iter().any(|name| is(word, name)),
         Place::Weights => is(word, "WEIGHTS"),

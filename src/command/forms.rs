@@ -3,7 +3,7 @@
 
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
-    Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading, Maybe,
+    Behind, Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading, Maybe,
     Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch, Unless, Unsent,
     Vector, Weights, Word,
 };
@@ -61,6 +61,8 @@ pub(super) enum Place {
     Pending,
     /// This and all that follow: an array of offsets by encoding, or words.
     Bits,
+    /// A word or a list that is sent behind this name, as is all that follows.
+    Behind(&'static str),
     /// A list that is sent behind this name and its length, or nothing. At a scalar only words follow.
     Counted(&'static str),
     /// A list of lists of words, which begin with one of these if there are any. At a scalar only words follow.
@@ -198,6 +200,7 @@ forms! {
     AROP: Word, Word, Word, One(&["SUM", "MIN", "MAX", "AND", "OR", "XOR", "MATCH", "USED"]);
     ARSCAN: Word, Word, Word, Named("LIMIT");
     AUTH: Word, Maybe;
+    BFINSERT: Word, Unless("CAPACITY"), Unless("ERROR"), Unless("EXPANSION"), Switch("NOCREATE"), Switch("NONSCALING"), Behind("ITEMS");
     BFRESERVE: Word, Word, Word, Unless("EXPANSION"), Switch("NONSCALING");
     BITCOUNT: Word, Maybe, Maybe, Maybe;
     BITFIELDRO: Word, Bits;
@@ -205,6 +208,7 @@ forms! {
     BLMOVEM: Word, Word, Word, Word, Word, One(&["COUNT", "EXACTLY"]), Maybe, One(&["OBO", "BULK"]);
     BLMPOP: Word, Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     BZMPOP: Word, Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
+    CFINSERT: Word, Unless("CAPACITY"), Switch("NOCREATE"), Behind("ITEMS");
     COPY: Word, Word, Unless("DB"), Switch("REPLACE");
     COUNTED: Word, Maybe;
     EXPIRE: Word, Word, Maybe;
@@ -250,6 +254,7 @@ forms! {
     SORT: Word, SORTING;
     SERIESRANGE: Keys, Word, Word;
     SORTRO: Word, Named("BY"), Limit, Patterns("GET"), One(ORDER), Switch("ALPHA");
+    TDIGESTCREATE: Word, Named("COMPRESSION");
     TOPKLIST: Word, Switch("WITHCOUNT");
     UNIONCARD: Keys, Switch("APPROX"), Named("LIMIT");
     VADD: Word, Vector;

@@ -296,7 +296,10 @@ pub static COMMANDS: [Command; 419] = [
     command("BF.ADD", "bfadd", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("BF.EXISTS", "bfexists", 3, &[READONLY]).keys(1, 1, 1),
     command("BF.INFO", "bfinfo", -2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
-    command("BF.INSERT", "bfinsert", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
+    command("BF.INSERT", "bfinsert", -4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::BFINSERT)),
     command("BF.LOADCHUNK", "bfloadchunk", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("BF.MADD", "bfmadd", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("BF.MEXISTS", "bfmexists", -3, &[READONLY]).keys(1, 1, 1),
@@ -365,8 +368,14 @@ pub static COMMANDS: [Command; 419] = [
     command("CF.DEL", "cfdel", 3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
     command("CF.EXISTS", "cfexists", 3, &[READONLY]).keys(1, 1, 1),
     command("CF.INFO", "cfinfo", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
-    command("CF.INSERT", "cfinsert", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
-    command("CF.INSERTNX", "cfinsertnx", -4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::Accumulating)),
+    command("CF.INSERT", "cfinsert", -4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::CFINSERT)),
+    command("CF.INSERTNX", "cfinsertnx", -4, &[DENYOOM, WRITE])
+        .keys(1, 1, 1)
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::CFINSERT)),
     command("CF.LOADCHUNK", "cfloadchunk", 4, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Fixed(Rank::LastWins)),
     command("CF.MEXISTS", "cfmexists", -3, &[READONLY]).keys(1, 1, 1),
     command("CF.RESERVE", "cfreserve", -3, &[DENYOOM, WRITE]).keys(1, 1, 1).risk(Risk::Checked(Telltale::Error)),
@@ -792,7 +801,8 @@ pub static COMMANDS: [Command; 419] = [
     command("TDIGEST.CDF", "tdigestcdf", -3, &[READONLY]).keys(1, 1, 1),
     command("TDIGEST.CREATE", "tdigestcreate", -2, &[DENYOOM, WRITE])
         .keys(1, 1, 1)
-        .risk(Risk::Checked(Telltale::Error)),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::TDIGESTCREATE)),
     command("TDIGEST.INFO", "tdigestinfo", 2, &[READONLY]).keys(1, 1, 1).reply(Shape::Pairs),
     command("TDIGEST.MAX", "tdigestmax", 2, &[READONLY]).keys(1, 1, 1),
     command("TDIGEST.MERGE", "tdigestmerge", -4, &[DENYOOM, MOVABLE_KEYS, WRITE]).risk(Risk::Fixed(Rank::Accumulating)),
