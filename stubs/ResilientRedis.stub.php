@@ -195,7 +195,7 @@ class ResilientRedis
 
     /** Makes a Bloom filter of a size and an error rate.
      *  @return string */
-    public function bfreserve(string|int $key, mixed ...$arguments): mixed {}
+    public function bfreserve(string|int $key, string|int|float $errorRate, string|int $capacity, string|int $expansion = -1, mixed $nonScaling = false, mixed ...$more): mixed {}
 
     /** Gives a Bloom filter piece by piece.
      *  @return list<mixed> */
@@ -787,7 +787,7 @@ class ResilientRedis
     public function jsonforget(string|int $key, mixed ...$path): mixed {}
 
     /** Gives values of a document as JSON. */
-    public function jsonget(string|int $key, mixed ...$arguments): mixed {}
+    public function jsonget(string|int $key, mixed $indent = null, mixed $newline = null, mixed $space = null, mixed ...$paths): mixed {}
 
     /** Merges a value into a document.
      *  @return string */
@@ -1313,7 +1313,7 @@ class ResilientRedis
 
     /** Gives the most frequent items.
      *  @return array */
-    public function topklist(string|int $key, mixed $withCount = false): mixed {}
+    public function topklist(string|int $key, mixed $withCount = false, mixed ...$more): mixed {}
 
     /** Tells whether items are among the most frequent.
      *  @return list<mixed> */
@@ -1385,11 +1385,11 @@ class ResilientRedis
 
     /** Gives the samples between two times of several series, side by side.
      *  @return array */
-    public function tsnrange(mixed ...$arguments): mixed {}
+    public function tsnrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
 
     /** As tsnrange, the newest first.
      *  @return array */
-    public function tsnrevrange(mixed ...$arguments): mixed {}
+    public function tsnrevrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
 
     /** Gives the names of all series with certain labels.
      *  @return list<string> */
@@ -1846,7 +1846,7 @@ final class Pipeline implements \Countable
 
     /** Makes a Bloom filter of a size and an error rate.
      *  @return $this */
-    public function bfreserve(string|int $key, mixed ...$arguments): mixed {}
+    public function bfreserve(string|int $key, string|int|float $errorRate, string|int $capacity, string|int $expansion = -1, mixed $nonScaling = false, mixed ...$more): mixed {}
 
     /** Gives a Bloom filter piece by piece.
      *  @return $this */
@@ -2466,7 +2466,7 @@ final class Pipeline implements \Countable
 
     /** Gives values of a document as JSON.
      *  @return $this */
-    public function jsonget(string|int $key, mixed ...$arguments): mixed {}
+    public function jsonget(string|int $key, mixed $indent = null, mixed $newline = null, mixed $space = null, mixed ...$paths): mixed {}
 
     /** Merges a value into a document.
      *  @return $this */
@@ -3010,7 +3010,7 @@ final class Pipeline implements \Countable
 
     /** Gives the most frequent items.
      *  @return $this */
-    public function topklist(string|int $key, mixed $withCount = false): mixed {}
+    public function topklist(string|int $key, mixed $withCount = false, mixed ...$more): mixed {}
 
     /** Tells whether items are among the most frequent.
      *  @return $this */
@@ -3082,11 +3082,11 @@ final class Pipeline implements \Countable
 
     /** Gives the samples between two times of several series, side by side.
      *  @return $this */
-    public function tsnrange(mixed ...$arguments): mixed {}
+    public function tsnrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
 
     /** As tsnrange, the newest first.
      *  @return $this */
-    public function tsnrevrange(mixed ...$arguments): mixed {}
+    public function tsnrevrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
 
     /** Gives the names of all series with certain labels.
      *  @return $this */
@@ -3554,7 +3554,7 @@ final class Transaction implements \Countable
 
     /** Makes a Bloom filter of a size and an error rate.
      *  @return $this|string */
-    public function bfreserve(string|int $key, mixed ...$arguments): mixed {}
+    public function bfreserve(string|int $key, string|int|float $errorRate, string|int $capacity, string|int $expansion = -1, mixed $nonScaling = false, mixed ...$more): mixed {}
 
     /** Gives a Bloom filter piece by piece.
      *  @return $this|list<mixed> */
@@ -4138,7 +4138,7 @@ final class Transaction implements \Countable
     public function jsonforget(string|int $key, mixed ...$path): mixed {}
 
     /** Gives values of a document as JSON. */
-    public function jsonget(string|int $key, mixed ...$arguments): mixed {}
+    public function jsonget(string|int $key, mixed $indent = null, mixed $newline = null, mixed $space = null, mixed ...$paths): mixed {}
 
     /** Merges a value into a document.
      *  @return $this|string */
@@ -4660,7 +4660,7 @@ final class Transaction implements \Countable
 
     /** Gives the most frequent items.
      *  @return $this|array */
-    public function topklist(string|int $key, mixed $withCount = false): mixed {}
+    public function topklist(string|int $key, mixed $withCount = false, mixed ...$more): mixed {}
 
     /** Tells whether items are among the most frequent.
      *  @return $this|list<mixed> */
@@ -4732,11 +4732,11 @@ final class Transaction implements \Countable
 
     /** Gives the samples between two times of several series, side by side.
      *  @return $this|array */
-    public function tsnrange(mixed ...$arguments): mixed {}
+    public function tsnrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
 
     /** As tsnrange, the newest first.
      *  @return $this|array */
-    public function tsnrevrange(mixed ...$arguments): mixed {}
+    public function tsnrevrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
 
     /** Gives the names of all series with certain labels.
      *  @return $this|list<string> */

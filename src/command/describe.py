@@ -142,7 +142,9 @@ def described_rows(path, entries, facts):
             )
         pairs.append((entry, row))
     strangers = sorted(set(described) - {entry.method for entry in entries})
-    return pairs, strangers
+    if strangers:
+        raise Undescribed(f"{path.name} has rows for what is no method of the table: {', '.join(strangers)}")
+    return pairs
 
 
 # --- for PHP itself ---------------------------------------------------------------------------------------------------

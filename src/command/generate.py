@@ -440,21 +440,20 @@ def rustfmt(text):
 
 
 def write_all(server):
-    """What each file should hold, and the methods that are described and not in the table."""
+    """What each file should hold."""
     commands, docs = ask_server(server)
     commands, others = merge(server_entries(commands, read_hand_kept(HAND_KEPT)), read_lacking(LACKING))
     facts = {name.upper(): describe.fields(about) for name, about in zip(docs[::2], docs[1::2])}
     facts = {name: (about["group"], about["since"]) for name, about in facts.items()}
-    pairs, strangers = describe.described_rows(DESCRIBED, (*commands, *others), facts)
+    pairs = describe.described_rows(DESCRIBED, (*commands, *others), facts)
     ranks = {text: word.split(":")[0] for word, text in RISKS.items() if "(" in text and "GeoRadius" not in text}
-    texts = {
+    return {
         TABLE: rustfmt(generate(commands, others)),
         SIGNATURES: rustfmt(describe.signatures(pairs)),
         STUB: describe.stub(CLASSES, pairs),
         PAGE: describe.page(pairs, judge, ranks),
         FAILOVER: describe.with_ranks(FAILOVER.read_text(encoding="utf-8"), commands, judge, ranks),
     }
-    return texts, strangers
 
 
 def main():
@@ -463,7 +462,7 @@ def main():
     parser.add_argument("--server", default="redis-server", help="the server to ask")
     options = parser.parse_args()
     try:
-        texts, strangers = write_all(options.server)
+        texts = write_all(options.server)
     except (Refusal, describe.Undescribed) as refusal:
         sys.exit(f"generate.py: {refusal}")
     stale = []

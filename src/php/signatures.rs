@@ -67,25 +67,34 @@ static S20: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variad
 static S21: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"iterator").of(STRING | INT), required(c"data")];
 static S22: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"items")];
-static S23: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"iterator").of(STRING | INT)];
-static S24: [Parameter; 2] = [head(0), optional(c"schedule").of(STRING | NULL)];
-static S25: [Parameter; 5] = [
+static S23: [Parameter; 7] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"errorRate").of(STRING | INT | FLOAT),
+    required(c"capacity").of(STRING | INT),
+    optional(c"expansion").of(STRING | INT).or(c"-1"),
+    optional(c"nonScaling").or(c"false"),
+    variadic(c"more"),
+];
+static S24: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"iterator").of(STRING | INT)];
+static S25: [Parameter; 2] = [head(0), optional(c"schedule").of(STRING | NULL)];
+static S26: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"start").of(STRING | INT | NULL),
     optional(c"end").of(STRING | INT | NULL),
     optional(c"unit").of(STRING | NULL),
 ];
-static S26: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"operations")];
-static S27: [Parameter; 3] =
+static S27: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"operations")];
+static S28: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"operations").of(ARRAY | STRING | INT)];
-static S28: [Parameter; 4] = [
+static S29: [Parameter; 4] = [
     head(2),
     required(c"operation").of(STRING),
     required(c"destination").of(STRING | INT),
     variadic(c"keys").of(ARRAY | STRING | INT),
 ];
-static S29: [Parameter; 6] = [
+static S30: [Parameter; 6] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"bit").of(STRING | INT),
@@ -93,7 +102,7 @@ static S29: [Parameter; 6] = [
     optional(c"end").of(STRING | INT | NULL),
     optional(c"unit").of(STRING | NULL),
 ];
-static S30: [Parameter; 6] = [
+static S31: [Parameter; 6] = [
     head(5),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -101,7 +110,7 @@ static S30: [Parameter; 6] = [
     required(c"to").of(STRING),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S31: [Parameter; 10] = [
+static S32: [Parameter; 10] = [
     head(5),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -113,7 +122,7 @@ static S31: [Parameter; 10] = [
     optional(c"order").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S32: [Parameter; 6] = [
+static S33: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -121,14 +130,14 @@ static S32: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S33: [Parameter; 3] = [head(1), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S34: [Parameter; 4] = [
+static S34: [Parameter; 3] = [head(1), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
+static S35: [Parameter; 4] = [
     head(3),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"timeout").of(STRING | INT | FLOAT),
 ];
-static S35: [Parameter; 6] = [
+static S36: [Parameter; 6] = [
     head(2),
     required(c"timeout").of(STRING | INT | FLOAT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -136,22 +145,22 @@ static S35: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S36: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"itemsAndIncrements")];
-static S37: [Parameter; 4] = [
+static S37: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"itemsAndIncrements")];
+static S38: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"width").of(STRING | INT),
     required(c"depth").of(STRING | INT),
 ];
-static S38: [Parameter; 4] = [
+static S39: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"error").of(STRING | INT | FLOAT),
     required(c"probability").of(STRING | INT | FLOAT),
 ];
-static S39: [Parameter; 3] = [head(1), required(c"destination").of(STRING | INT), variadic(c"arguments")];
-static S40: [Parameter; 2] = [head(0), variadic(c"arguments")];
-static S41: [Parameter; 6] = [
+static S40: [Parameter; 3] = [head(1), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S41: [Parameter; 2] = [head(0), variadic(c"arguments")];
+static S42: [Parameter; 6] = [
     head(2),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -159,62 +168,62 @@ static S41: [Parameter; 6] = [
     optional(c"replace").or(c"false"),
     variadic(c"more"),
 ];
-static S42: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
-static S43: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S44: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
-static S45: [Parameter; 2] = [head(1), required(c"message")];
-static S46: [Parameter; 4] =
-    [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
+static S43: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
+static S44: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
+static S45: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
+static S46: [Parameter; 2] = [head(1), required(c"message")];
 static S47: [Parameter; 4] =
+    [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
+static S48: [Parameter; 4] =
     [head(2), required(c"sha1").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S48: [Parameter; 4] = [
+static S49: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S49: [Parameter; 4] = [
+static S50: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S50: [Parameter; 2] = [head(0), variadic(c"options")];
-static S51: [Parameter; 4] =
+static S51: [Parameter; 2] = [head(0), variadic(c"options")];
+static S52: [Parameter; 4] =
     [head(2), required(c"function").of(STRING), required(c"keys").of(ARRAY | STRING | INT), variadic(c"arguments")];
-static S52: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
-static S53: [Parameter; 3] = [head(1), required(c"index").of(STRING), variadic(c"arguments")];
-static S54: [Parameter; 3] = [head(2), required(c"alias").of(STRING), required(c"index").of(STRING)];
-static S55: [Parameter; 2] = [head(1), required(c"alias").of(STRING)];
-static S56: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
-static S57: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
-static S58: [Parameter; 4] =
+static S53: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
+static S54: [Parameter; 3] = [head(1), required(c"index").of(STRING), variadic(c"arguments")];
+static S55: [Parameter; 3] = [head(2), required(c"alias").of(STRING), required(c"index").of(STRING)];
+static S56: [Parameter; 2] = [head(1), required(c"alias").of(STRING)];
+static S57: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
+static S58: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
+static S59: [Parameter; 4] =
     [head(2), required(c"index").of(STRING), required(c"query").of(STRING), variadic(c"arguments")];
-static S59: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
-static S60: [Parameter; 5] = [
+static S60: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
+static S61: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"text").of(STRING),
     required(c"score").of(STRING | INT | FLOAT),
     variadic(c"arguments"),
 ];
-static S61: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
-static S62: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"prefix").of(STRING), variadic(c"arguments")];
+static S62: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
 static S63: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"prefix").of(STRING), variadic(c"arguments")];
+static S64: [Parameter; 4] =
     [head(2), required(c"index").of(STRING), required(c"group").of(STRING | INT), variadic(c"arguments")];
-static S64: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
-static S65: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
-static S66: [Parameter; 5] = [
+static S65: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
+static S66: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S67: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"member1").of(STRING | INT),
     required(c"member2").of(STRING | INT),
     optional(c"unit").of(STRING | NULL),
 ];
-static S67: [Parameter; 3] =
+static S68: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"members").of(ARRAY | STRING | INT)];
-static S68: [Parameter; 7] = [
+static S69: [Parameter; 7] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"longitude").of(STRING | INT | FLOAT),
@@ -223,7 +232,7 @@ static S68: [Parameter; 7] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S69: [Parameter; 6] = [
+static S70: [Parameter; 6] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"member").of(STRING | INT),
@@ -231,7 +240,7 @@ static S69: [Parameter; 6] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S70: [Parameter; 11] = [
+static S71: [Parameter; 11] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(ARRAY | OBJECT | STRING),
@@ -244,7 +253,7 @@ static S70: [Parameter; 11] = [
     optional(c"withHash").or(c"false"),
     variadic(c"more"),
 ];
-static S71: [Parameter; 10] = [
+static S72: [Parameter; 10] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -256,42 +265,42 @@ static S71: [Parameter; 10] = [
     optional(c"storeDist").or(c"false"),
     variadic(c"more"),
 ];
-static S72: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
-static S73: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
-static S74: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
-static S75: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
-static S76: [Parameter; 5] = [
+static S73: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
+static S74: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S75: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
+static S76: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
+static S77: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S77: [Parameter; 5] = [
+static S78: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S78: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"more")];
 static S79: [Parameter; 4] =
+    [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"more")];
+static S80: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"options")];
-static S80: [Parameter; 4] = [
+static S81: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT),
 ];
-static S81: [Parameter; 4] = [
+static S82: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT | FLOAT),
 ];
-static S82: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
-static S83: [Parameter; 8] = [
+static S83: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
+static S84: [Parameter; 8] = [
     head(1),
     required(c"subcommand").of(STRING),
     optional(c"metrics"),
@@ -301,55 +310,63 @@ static S83: [Parameter; 8] = [
     optional(c"slots"),
     variadic(c"more"),
 ];
-static S84: [Parameter; 5] = [
+static S85: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S85: [Parameter; 5] = [
+static S86: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withValues").or(c"false"),
     variadic(c"more"),
 ];
-static S86: [Parameter; 4] =
+static S87: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S87: [Parameter; 4] = [
+static S88: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fieldsAndValues").of(ARRAY | STRING | INT),
     variadic(c"options"),
 ];
-static S88: [Parameter; 4] =
+static S89: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT), required(c"value")];
-static S89: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
-static S90: [Parameter; 3] =
+static S90: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
+static S91: [Parameter; 3] =
     [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT)];
-static S91: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
-static S92: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
-static S93: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
-static S94: [Parameter; 4] =
+static S92: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
+static S93: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
+static S94: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
+static S95: [Parameter; 6] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"indent"),
+    optional(c"newline"),
+    optional(c"space"),
+    variadic(c"paths"),
+];
+static S96: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"path").of(STRING), required(c"value")];
-static S95: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
-static S96: [Parameter; 4] = [
+static S97: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
+static S98: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"path").of(STRING),
     required(c"number").of(STRING | INT | FLOAT),
 ];
-static S97: [Parameter; 5] = [
+static S99: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"path").of(STRING),
     required(c"value"),
     variadic(c"options"),
 ];
-static S98: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
-static S99: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
-static S100: [Parameter; 8] = [
+static S100: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
+static S101: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
+static S102: [Parameter; 8] = [
     head(2),
     required(c"key1").of(STRING | INT),
     required(c"key2").of(STRING | INT),
@@ -359,21 +376,21 @@ static S100: [Parameter; 8] = [
     optional(c"withMatchLength").or(c"false"),
     variadic(c"more"),
 ];
-static S101: [Parameter; 5] = [
+static S103: [Parameter; 5] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"where").of(STRING),
     required(c"pivot"),
     required(c"element"),
 ];
-static S102: [Parameter; 5] = [
+static S104: [Parameter; 5] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"from").of(STRING),
     required(c"to").of(STRING),
 ];
-static S103: [Parameter; 9] = [
+static S105: [Parameter; 9] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -384,27 +401,27 @@ static S103: [Parameter; 9] = [
     optional(c"order").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S104: [Parameter; 5] = [
+static S106: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'LEFT'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S105: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
-static S106: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
-static S107: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
-static S108: [Parameter; 4] = [
+static S107: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
+static S108: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
+static S109: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
+static S110: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
 ];
-static S109: [Parameter; 4] =
+static S111: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), required(c"element")];
-static S110: [Parameter; 4] =
+static S112: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), required(c"element")];
-static S111: [Parameter; 7] = [
+static S113: [Parameter; 7] = [
     head(5),
     required(c"host").of(STRING),
     required(c"port").of(STRING | INT),
@@ -413,54 +430,54 @@ static S111: [Parameter; 7] = [
     required(c"timeout").of(STRING | INT),
     variadic(c"options"),
 ];
-static S112: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
-static S113: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
-static S114: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
-static S115: [Parameter; 4] = [
+static S114: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
+static S115: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
+static S116: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
+static S117: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S116: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
-static S117: [Parameter; 3] =
+static S118: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
+static S119: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"sources").of(ARRAY | STRING | INT)];
-static S118: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
-static S119: [Parameter; 4] =
+static S120: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
+static S121: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"milliseconds").of(STRING | INT), required(c"value")];
-static S120: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
-static S121: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
-static S122: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
-static S123: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
-static S124: [Parameter; 5] = [
+static S122: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
+static S123: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
+static S124: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
+static S125: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
+static S126: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"ttl").of(STRING | INT),
     required(c"value").of(STRING),
     variadic(c"options"),
 ];
-static S125: [Parameter; 3] =
+static S127: [Parameter; 3] =
     [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
-static S126: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
-static S127: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S128: [Parameter; 4] = [
+static S128: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
+static S129: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
+static S130: [Parameter; 4] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S129: [Parameter; 3] =
+static S131: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S130: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
-static S131: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
-static S132: [Parameter; 4] =
+static S132: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
+static S133: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
+static S134: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
-static S133: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
-static S134: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
 static S135: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
+static S136: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
+static S137: [Parameter; 4] =
     [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
-static S136: [Parameter; 8] = [
+static S138: [Parameter; 8] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"by"),
@@ -470,101 +487,109 @@ static S136: [Parameter; 8] = [
     optional(c"alpha").or(c"false"),
     variadic(c"more"),
 ];
-static S137: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
-static S138: [Parameter; 5] = [
+static S139: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
+static S140: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"approximate").or(c"false"),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S139: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
-static S140: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
-static S141: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"compression")];
-static S142: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
-static S143: [Parameter; 4] = [
+static S141: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S142: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
+static S143: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"compression")];
+static S144: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
+static S145: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"lowest").of(STRING | INT | FLOAT),
     required(c"highest").of(STRING | INT | FLOAT),
 ];
-static S144: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"withCount").or(c"false")];
-static S145: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"dimensions")];
-static S146: [Parameter; 5] =
-    [head(3), required(c"key").of(STRING | INT), required(c"timestamp"), required(c"value"), variadic(c"arguments")];
+static S146: [Parameter; 4] =
+    [head(1), required(c"key").of(STRING | INT), optional(c"withCount").or(c"false"), variadic(c"more")];
 static S147: [Parameter; 4] =
-    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), variadic(c"arguments")];
-static S148: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"arguments")];
+    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"dimensions")];
+static S148: [Parameter; 5] =
+    [head(3), required(c"key").of(STRING | INT), required(c"timestamp"), required(c"value"), variadic(c"arguments")];
 static S149: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
-static S150: [Parameter; 2] = [head(0), variadic(c"samples")];
+    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S150: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"arguments")];
 static S151: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
+static S152: [Parameter; 2] = [head(0), variadic(c"samples")];
+static S153: [Parameter; 4] =
     [head(2), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT), variadic(c"arguments")];
-static S152: [Parameter; 2] = [head(0), variadic(c"filters")];
-static S153: [Parameter; 5] = [
+static S154: [Parameter; 5] = [
+    head(3),
+    required(c"keys").of(ARRAY | STRING | INT),
+    required(c"from").of(STRING | INT),
+    required(c"to").of(STRING | INT),
+    variadic(c"options"),
+];
+static S155: [Parameter; 2] = [head(0), variadic(c"filters")];
+static S156: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(STRING | INT),
     required(c"to").of(STRING | INT),
     variadic(c"arguments"),
 ];
-static S154: [Parameter; 5] =
+static S157: [Parameter; 5] =
     [head(3), required(c"key").of(STRING | INT), required(c"vector"), required(c"element"), variadic(c"options")];
-static S155: [Parameter; 5] = [
+static S158: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"raw").or(c"false"),
     variadic(c"more"),
 ];
-static S156: [Parameter; 4] = [
+static S159: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"asJson").or(c"false"),
 ];
-static S157: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
-static S158: [Parameter; 5] = [
+static S160: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
+static S161: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S159: [Parameter; 5] = [
+static S162: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING),
     required(c"end").of(STRING),
     optional(c"count").of(STRING | INT | NULL),
 ];
-static S160: [Parameter; 4] =
+static S163: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), required(c"attributes")];
-static S161: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
-static S162: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
-static S163: [Parameter; 4] = [
+static S164: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
+static S165: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
+static S166: [Parameter; 4] = [
     head(3),
     required(c"local").of(STRING | INT),
     required(c"replicas").of(STRING | INT),
     required(c"timeout").of(STRING | INT),
 ];
-static S164: [Parameter; 4] = [
+static S167: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     variadic(c"ids").of(ARRAY | STRING | INT),
 ];
-static S165: [Parameter; 4] =
+static S168: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"group").of(STRING), variadic(c"arguments")];
-static S166: [Parameter; 5] = [
+static S169: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     optional(c"id").or(c"'*'"),
     variadic(c"options"),
 ];
-static S167: [Parameter; 9] = [
+static S170: [Parameter; 9] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -575,14 +600,14 @@ static S167: [Parameter; 9] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S168: [Parameter; 5] = [
+static S171: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"duration").of(STRING | INT | NULL),
     optional(c"maxSize").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S169: [Parameter; 12] = [
+static S172: [Parameter; 12] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -596,8 +621,8 @@ static S169: [Parameter; 12] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S170: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
-static S171: [Parameter; 8] = [
+static S173: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
+static S174: [Parameter; 8] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -607,14 +632,14 @@ static S171: [Parameter; 8] = [
     optional(c"force").or(c"false"),
     variadic(c"more"),
 ];
-static S172: [Parameter; 5] = [
+static S175: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     optional(c"minIdleTime").of(STRING | INT | NULL),
     variadic(c"range"),
 ];
-static S173: [Parameter; 6] = [
+static S176: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
@@ -622,14 +647,14 @@ static S173: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S174: [Parameter; 5] = [
+static S177: [Parameter; 5] = [
     head(3),
     required(c"count").of(STRING | INT | NULL),
     required(c"block").of(STRING | INT | NULL),
     required(c"streams").of(ARRAY | STRING | INT),
     variadic(c"ids"),
 ];
-static S175: [Parameter; 7] = [
+static S178: [Parameter; 7] = [
     head(5),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -638,7 +663,7 @@ static S175: [Parameter; 7] = [
     required(c"noAck"),
     variadic(c"keysAndIds"),
 ];
-static S176: [Parameter; 6] = [
+static S179: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"end").of(STRING | INT),
@@ -646,29 +671,29 @@ static S176: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S177: [Parameter; 4] =
+static S180: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"lastId").of(STRING | INT), variadic(c"options")];
-static S178: [Parameter; 5] = [
+static S181: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"strategy").of(ARRAY | STRING),
     required(c"threshold").of(STRING | INT),
     variadic(c"options"),
 ];
-static S179: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
-static S180: [Parameter; 4] = [
+static S182: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
+static S183: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
 ];
-static S181: [Parameter; 4] =
+static S184: [Parameter; 4] =
     [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
-static S182: [Parameter; 4] =
+static S185: [Parameter; 4] =
     [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S183: [Parameter; 4] =
+static S186: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT), required(c"member")];
-static S184: [Parameter; 6] = [
+static S187: [Parameter; 6] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"weights"),
@@ -676,7 +701,7 @@ static S184: [Parameter; 6] = [
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S185: [Parameter; 6] = [
+static S188: [Parameter; 6] = [
     head(2),
     required(c"destination").of(STRING | INT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -684,44 +709,44 @@ static S185: [Parameter; 6] = [
     optional(c"aggregate").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S186: [Parameter; 4] =
+static S189: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"min").of(STRING), required(c"max").of(STRING)];
-static S187: [Parameter; 5] = [
+static S190: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'MIN'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S188: [Parameter; 5] = [
+static S191: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S189: [Parameter; 5] = [
+static S192: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT | FLOAT),
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S190: [Parameter; 5] = [
+static S193: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING),
     required(c"max").of(STRING),
     variadic(c"options"),
 ];
-static S191: [Parameter; 5] = [
+static S194: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S192: [Parameter; 6] = [
+static S195: [Parameter; 6] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -729,31 +754,31 @@ static S192: [Parameter; 6] = [
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S193: [Parameter; 4] =
+static S196: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"member"), optional(c"withScore").of(STRING | NULL)];
-static S194: [Parameter; 5] = [
+static S197: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
     variadic(c"options"),
 ];
-static S195: [Parameter; 5] = [
+static S198: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING),
     required(c"min").of(STRING),
     variadic(c"options"),
 ];
-static S196: [Parameter; 5] = [
+static S199: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING | INT | FLOAT),
     required(c"min").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S197: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
-static S198: [Parameter; 5] = [
+static S200: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
+static S201: [Parameter; 5] = [
     head(3),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -792,24 +817,24 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); 419] = [
     (c"bfloadchunk", &S21),
     (c"bfmadd", &S22),
     (c"bfmexists", &S22),
-    (c"bfreserve", &S20),
-    (c"bfscandump", &S23),
+    (c"bfreserve", &S23),
+    (c"bfscandump", &S24),
     (c"bgrewriteaof", &S16),
-    (c"bgsave", &S24),
-    (c"bitcount", &S25),
-    (c"bitfield", &S26),
-    (c"bitfield_ro", &S27),
-    (c"bitop", &S28),
-    (c"bitpos", &S29),
-    (c"blmove", &S30),
-    (c"blmovem", &S31),
-    (c"blmpop", &S32),
-    (c"blpop", &S33),
-    (c"brpop", &S33),
-    (c"brpoplpush", &S34),
-    (c"bzmpop", &S35),
-    (c"bzpopmax", &S33),
-    (c"bzpopmin", &S33),
+    (c"bgsave", &S25),
+    (c"bitcount", &S26),
+    (c"bitfield", &S27),
+    (c"bitfield_ro", &S28),
+    (c"bitop", &S29),
+    (c"bitpos", &S30),
+    (c"blmove", &S31),
+    (c"blmovem", &S32),
+    (c"blmpop", &S33),
+    (c"blpop", &S34),
+    (c"brpop", &S34),
+    (c"brpoplpush", &S35),
+    (c"bzmpop", &S36),
+    (c"bzpopmax", &S34),
+    (c"bzpopmin", &S34),
     (c"cfadd", &S18),
     (c"cfaddnx", &S18),
     (c"cfcount", &S18),
@@ -821,365 +846,365 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); 419] = [
     (c"cfloadchunk", &S21),
     (c"cfmexists", &S22),
     (c"cfreserve", &S20),
-    (c"cfscandump", &S23),
+    (c"cfscandump", &S24),
     (c"client", &S0),
     (c"cluster", &S0),
-    (c"cmsincrby", &S36),
+    (c"cmsincrby", &S37),
     (c"cmsinfo", &S2),
-    (c"cmsinitbydim", &S37),
-    (c"cmsinitbyprob", &S38),
-    (c"cmsmerge", &S39),
+    (c"cmsinitbydim", &S38),
+    (c"cmsinitbyprob", &S39),
+    (c"cmsmerge", &S40),
     (c"cmsquery", &S22),
-    (c"command", &S40),
+    (c"command", &S41),
     (c"config", &S0),
-    (c"copy", &S41),
+    (c"copy", &S42),
     (c"dbsize", &S16),
     (c"debug", &S0),
     (c"decr", &S2),
-    (c"decrby", &S42),
-    (c"del", &S43),
-    (c"delex", &S44),
+    (c"decrby", &S43),
+    (c"del", &S44),
+    (c"delex", &S45),
     (c"digest", &S2),
     (c"discard", &S16),
     (c"dump", &S2),
-    (c"echo", &S45),
-    (c"eval", &S46),
-    (c"evalsha", &S47),
-    (c"evalsha_ro", &S47),
-    (c"eval_ro", &S46),
+    (c"echo", &S46),
+    (c"eval", &S47),
+    (c"evalsha", &S48),
+    (c"evalsha_ro", &S48),
+    (c"eval_ro", &S47),
     (c"exec", &S16),
-    (c"exists", &S43),
-    (c"expire", &S48),
-    (c"expireat", &S49),
+    (c"exists", &S44),
+    (c"expire", &S49),
+    (c"expireat", &S50),
     (c"expiretime", &S2),
-    (c"failover", &S50),
-    (c"fcall", &S51),
-    (c"fcall_ro", &S51),
-    (c"flushall", &S52),
-    (c"flushdb", &S52),
-    (c"ftaggregate", &S53),
-    (c"ftaliasadd", &S54),
-    (c"ftaliasdel", &S55),
-    (c"ftaliaslist", &S40),
-    (c"ftaliasupdate", &S54),
-    (c"ftalter", &S53),
+    (c"failover", &S51),
+    (c"fcall", &S52),
+    (c"fcall_ro", &S52),
+    (c"flushall", &S53),
+    (c"flushdb", &S53),
+    (c"ftaggregate", &S54),
+    (c"ftaliasadd", &S55),
+    (c"ftaliasdel", &S56),
+    (c"ftaliaslist", &S41),
+    (c"ftaliasupdate", &S55),
+    (c"ftalter", &S54),
     (c"ftconfig", &S0),
-    (c"ftcreate", &S53),
+    (c"ftcreate", &S54),
     (c"ftcursor", &S0),
-    (c"ftdictadd", &S56),
-    (c"ftdictdel", &S56),
-    (c"ftdictdump", &S57),
-    (c"ftdropindex", &S53),
-    (c"ftexplain", &S58),
-    (c"fthybrid", &S53),
-    (c"ftinfo", &S59),
-    (c"ftprofile", &S53),
-    (c"ftsearch", &S58),
-    (c"ftspellcheck", &S58),
-    (c"ftsugadd", &S60),
-    (c"ftsugdel", &S61),
-    (c"ftsugget", &S62),
+    (c"ftdictadd", &S57),
+    (c"ftdictdel", &S57),
+    (c"ftdictdump", &S58),
+    (c"ftdropindex", &S54),
+    (c"ftexplain", &S59),
+    (c"fthybrid", &S54),
+    (c"ftinfo", &S60),
+    (c"ftprofile", &S54),
+    (c"ftsearch", &S59),
+    (c"ftspellcheck", &S59),
+    (c"ftsugadd", &S61),
+    (c"ftsugdel", &S62),
+    (c"ftsugget", &S63),
     (c"ftsuglen", &S2),
-    (c"ftsyndump", &S59),
-    (c"ftsynupdate", &S63),
-    (c"fttagvals", &S64),
+    (c"ftsyndump", &S60),
+    (c"ftsynupdate", &S64),
+    (c"fttagvals", &S65),
     (c"ft_list", &S16),
     (c"function", &S0),
-    (c"geoadd", &S65),
-    (c"geodist", &S66),
-    (c"geohash", &S67),
-    (c"geopos", &S67),
-    (c"georadius", &S68),
-    (c"georadiusbymember", &S69),
-    (c"georadiusbymember_ro", &S69),
-    (c"georadius_ro", &S68),
-    (c"geosearch", &S70),
-    (c"geosearchstore", &S71),
+    (c"geoadd", &S66),
+    (c"geodist", &S67),
+    (c"geohash", &S68),
+    (c"geopos", &S68),
+    (c"georadius", &S69),
+    (c"georadiusbymember", &S70),
+    (c"georadiusbymember_ro", &S70),
+    (c"georadius_ro", &S69),
+    (c"geosearch", &S71),
+    (c"geosearchstore", &S72),
     (c"get", &S2),
-    (c"getbit", &S72),
+    (c"getbit", &S73),
     (c"getdel", &S2),
-    (c"getex", &S73),
+    (c"getex", &S74),
     (c"getrange", &S6),
     (c"getset", &S1),
-    (c"hdel", &S74),
-    (c"hello", &S40),
-    (c"hexists", &S75),
-    (c"hexpire", &S76),
-    (c"hexpireat", &S77),
-    (c"hexpiretime", &S78),
-    (c"hget", &S75),
+    (c"hdel", &S75),
+    (c"hello", &S41),
+    (c"hexists", &S76),
+    (c"hexpire", &S77),
+    (c"hexpireat", &S78),
+    (c"hexpiretime", &S79),
+    (c"hget", &S76),
     (c"hgetall", &S2),
-    (c"hgetdel", &S78),
-    (c"hgetex", &S79),
+    (c"hgetdel", &S79),
+    (c"hgetex", &S80),
     (c"himport", &S0),
-    (c"hincrby", &S80),
-    (c"hincrbyfloat", &S81),
+    (c"hincrby", &S81),
+    (c"hincrbyfloat", &S82),
     (c"hkeys", &S2),
     (c"hlen", &S2),
-    (c"hmget", &S74),
-    (c"hmset", &S82),
-    (c"hotkeys", &S83),
-    (c"hpersist", &S78),
-    (c"hpexpire", &S84),
-    (c"hpexpireat", &S77),
-    (c"hpexpiretime", &S78),
-    (c"hpttl", &S78),
-    (c"hrandfield", &S85),
-    (c"hscan", &S86),
-    (c"hset", &S82),
-    (c"hsetex", &S87),
-    (c"hsetnx", &S88),
-    (c"hstrlen", &S75),
-    (c"httl", &S78),
+    (c"hmget", &S75),
+    (c"hmset", &S83),
+    (c"hotkeys", &S84),
+    (c"hpersist", &S79),
+    (c"hpexpire", &S85),
+    (c"hpexpireat", &S78),
+    (c"hpexpiretime", &S79),
+    (c"hpttl", &S79),
+    (c"hrandfield", &S86),
+    (c"hscan", &S87),
+    (c"hset", &S83),
+    (c"hsetex", &S88),
+    (c"hsetnx", &S89),
+    (c"hstrlen", &S76),
+    (c"httl", &S79),
     (c"hvals", &S2),
     (c"incr", &S2),
-    (c"incrby", &S89),
-    (c"incrbyfloat", &S90),
-    (c"increx", &S73),
-    (c"info", &S91),
-    (c"jsonarrappend", &S92),
+    (c"incrby", &S90),
+    (c"incrbyfloat", &S91),
+    (c"increx", &S74),
+    (c"info", &S92),
+    (c"jsonarrappend", &S93),
     (c"jsonarrindex", &S20),
     (c"jsonarrinsert", &S20),
-    (c"jsonarrlen", &S93),
+    (c"jsonarrlen", &S94),
     (c"jsonarrpop", &S20),
     (c"jsonarrtrim", &S20),
-    (c"jsonclear", &S93),
+    (c"jsonclear", &S94),
     (c"jsondebug", &S0),
-    (c"jsondel", &S93),
-    (c"jsonforget", &S93),
-    (c"jsonget", &S20),
-    (c"jsonmerge", &S94),
-    (c"jsonmget", &S95),
-    (c"jsonmset", &S40),
-    (c"jsonnumincrby", &S96),
-    (c"jsonobjkeys", &S93),
-    (c"jsonobjlen", &S93),
-    (c"jsonresp", &S93),
-    (c"jsonset", &S97),
-    (c"jsonstrappend", &S98),
-    (c"jsonstrlen", &S93),
-    (c"jsontoggle", &S93),
-    (c"jsontype", &S93),
-    (c"keys", &S99),
+    (c"jsondel", &S94),
+    (c"jsonforget", &S94),
+    (c"jsonget", &S95),
+    (c"jsonmerge", &S96),
+    (c"jsonmget", &S97),
+    (c"jsonmset", &S41),
+    (c"jsonnumincrby", &S98),
+    (c"jsonobjkeys", &S94),
+    (c"jsonobjlen", &S94),
+    (c"jsonresp", &S94),
+    (c"jsonset", &S99),
+    (c"jsonstrappend", &S100),
+    (c"jsonstrlen", &S94),
+    (c"jsontoggle", &S94),
+    (c"jsontype", &S94),
+    (c"keys", &S101),
     (c"lastsave", &S16),
     (c"latency", &S0),
-    (c"lcs", &S100),
+    (c"lcs", &S102),
     (c"lindex", &S5),
-    (c"linsert", &S101),
+    (c"linsert", &S103),
     (c"llen", &S2),
-    (c"lmove", &S102),
-    (c"lmovem", &S103),
-    (c"lmpop", &S104),
-    (c"lolwut", &S40),
-    (c"lpop", &S105),
-    (c"lpos", &S106),
-    (c"lpush", &S107),
-    (c"lpushx", &S107),
-    (c"lrange", &S108),
-    (c"lrem", &S109),
-    (c"lset", &S110),
-    (c"ltrim", &S108),
+    (c"lmove", &S104),
+    (c"lmovem", &S105),
+    (c"lmpop", &S106),
+    (c"lolwut", &S41),
+    (c"lpop", &S107),
+    (c"lpos", &S108),
+    (c"lpush", &S109),
+    (c"lpushx", &S109),
+    (c"lrange", &S110),
+    (c"lrem", &S111),
+    (c"lset", &S112),
+    (c"ltrim", &S110),
     (c"memory", &S0),
-    (c"mget", &S43),
-    (c"migrate", &S111),
+    (c"mget", &S44),
+    (c"migrate", &S113),
     (c"module", &S0),
     (c"monitor", &S16),
-    (c"move", &S112),
-    (c"mset", &S113),
-    (c"msetex", &S114),
-    (c"msetnx", &S113),
+    (c"move", &S114),
+    (c"mset", &S115),
+    (c"msetex", &S116),
+    (c"msetnx", &S115),
     (c"multi", &S16),
     (c"object", &S0),
     (c"persist", &S2),
-    (c"pexpire", &S115),
-    (c"pexpireat", &S49),
+    (c"pexpire", &S117),
+    (c"pexpireat", &S50),
     (c"pexpiretime", &S2),
-    (c"pfadd", &S107),
-    (c"pfcount", &S43),
-    (c"pfdebug", &S116),
-    (c"pfmerge", &S117),
+    (c"pfadd", &S109),
+    (c"pfcount", &S44),
+    (c"pfdebug", &S118),
+    (c"pfmerge", &S119),
     (c"pfselftest", &S16),
-    (c"ping", &S118),
-    (c"psetex", &S119),
-    (c"psubscribe", &S120),
-    (c"psync", &S40),
+    (c"ping", &S120),
+    (c"psetex", &S121),
+    (c"psubscribe", &S122),
+    (c"psync", &S41),
     (c"pttl", &S2),
-    (c"publish", &S121),
+    (c"publish", &S123),
     (c"pubsub", &S0),
-    (c"punsubscribe", &S120),
+    (c"punsubscribe", &S122),
     (c"quit", &S16),
     (c"randomkey", &S16),
     (c"readonly", &S16),
     (c"readwrite", &S16),
-    (c"rename", &S122),
-    (c"renamenx", &S122),
-    (c"replconf", &S40),
-    (c"replicaof", &S123),
+    (c"rename", &S124),
+    (c"renamenx", &S124),
+    (c"replconf", &S41),
+    (c"replicaof", &S125),
     (c"reset", &S16),
-    (c"restore", &S124),
-    (c"restore_asking", &S124),
+    (c"restore", &S126),
+    (c"restore_asking", &S126),
     (c"role", &S16),
-    (c"rpop", &S105),
-    (c"rpoplpush", &S125),
-    (c"rpush", &S107),
-    (c"rpushx", &S107),
-    (c"sadd", &S126),
+    (c"rpop", &S107),
+    (c"rpoplpush", &S127),
+    (c"rpush", &S109),
+    (c"rpushx", &S109),
+    (c"sadd", &S128),
     (c"save", &S16),
-    (c"scan", &S127),
+    (c"scan", &S129),
     (c"scard", &S2),
     (c"script", &S0),
-    (c"sdiff", &S43),
-    (c"sdiffcard", &S128),
-    (c"sdiffstore", &S129),
-    (c"select", &S130),
+    (c"sdiff", &S44),
+    (c"sdiffcard", &S130),
+    (c"sdiffstore", &S131),
+    (c"select", &S132),
     (c"sentinel", &S0),
-    (c"set", &S131),
-    (c"setbit", &S132),
-    (c"setex", &S133),
+    (c"set", &S133),
+    (c"setbit", &S134),
+    (c"setex", &S135),
     (c"setnx", &S1),
-    (c"setrange", &S132),
-    (c"shutdown", &S50),
-    (c"sinter", &S43),
-    (c"sintercard", &S128),
-    (c"sinterstore", &S129),
-    (c"sismember", &S134),
-    (c"slaveof", &S123),
+    (c"setrange", &S134),
+    (c"shutdown", &S51),
+    (c"sinter", &S44),
+    (c"sintercard", &S130),
+    (c"sinterstore", &S131),
+    (c"sismember", &S136),
+    (c"slaveof", &S125),
     (c"slowlog", &S0),
     (c"smembers", &S2),
-    (c"smismember", &S126),
-    (c"smove", &S135),
-    (c"sort", &S73),
-    (c"sort_ro", &S136),
-    (c"spop", &S105),
-    (c"spublish", &S121),
-    (c"srandmember", &S105),
-    (c"srem", &S126),
-    (c"sscan", &S86),
-    (c"ssubscribe", &S137),
+    (c"smismember", &S128),
+    (c"smove", &S137),
+    (c"sort", &S74),
+    (c"sort_ro", &S138),
+    (c"spop", &S107),
+    (c"spublish", &S123),
+    (c"srandmember", &S107),
+    (c"srem", &S128),
+    (c"sscan", &S87),
+    (c"ssubscribe", &S139),
     (c"strlen", &S2),
-    (c"subscribe", &S137),
+    (c"subscribe", &S139),
     (c"substr", &S6),
-    (c"sunion", &S43),
-    (c"sunioncard", &S138),
-    (c"sunionstore", &S129),
-    (c"sunsubscribe", &S137),
-    (c"swapdb", &S139),
+    (c"sunion", &S44),
+    (c"sunioncard", &S140),
+    (c"sunionstore", &S131),
+    (c"sunsubscribe", &S139),
+    (c"swapdb", &S141),
     (c"sync", &S16),
     (c"tdigestadd", &S9),
-    (c"tdigestbyrank", &S140),
-    (c"tdigestbyrevrank", &S140),
+    (c"tdigestbyrank", &S142),
+    (c"tdigestbyrevrank", &S142),
     (c"tdigestcdf", &S9),
-    (c"tdigestcreate", &S141),
+    (c"tdigestcreate", &S143),
     (c"tdigestinfo", &S2),
     (c"tdigestmax", &S2),
-    (c"tdigestmerge", &S39),
+    (c"tdigestmerge", &S40),
     (c"tdigestmin", &S2),
-    (c"tdigestquantile", &S142),
+    (c"tdigestquantile", &S144),
     (c"tdigestrank", &S9),
     (c"tdigestreset", &S2),
     (c"tdigestrevrank", &S9),
-    (c"tdigesttrimmed_mean", &S143),
+    (c"tdigesttrimmed_mean", &S145),
     (c"time", &S16),
     (c"topkadd", &S22),
-    (c"topkincrby", &S36),
+    (c"topkincrby", &S37),
     (c"topkinfo", &S2),
-    (c"topklist", &S144),
+    (c"topklist", &S146),
     (c"topkquery", &S22),
-    (c"topkreserve", &S145),
-    (c"touch", &S43),
-    (c"tsadd", &S146),
+    (c"topkreserve", &S147),
+    (c"touch", &S44),
+    (c"tsadd", &S148),
     (c"tsalter", &S20),
     (c"tscreate", &S20),
-    (c"tscreaterule", &S147),
-    (c"tsdecrby", &S148),
-    (c"tsdel", &S149),
-    (c"tsdeleterule", &S125),
+    (c"tscreaterule", &S149),
+    (c"tsdecrby", &S150),
+    (c"tsdel", &S151),
+    (c"tsdeleterule", &S127),
     (c"tsget", &S20),
-    (c"tsincrby", &S148),
+    (c"tsincrby", &S150),
     (c"tsinfo", &S20),
-    (c"tsmadd", &S150),
-    (c"tsmget", &S40),
-    (c"tsmrange", &S151),
-    (c"tsmrevrange", &S151),
-    (c"tsnrange", &S40),
-    (c"tsnrevrange", &S40),
-    (c"tsqueryindex", &S152),
-    (c"tsquerylabels", &S40),
-    (c"tsrange", &S153),
-    (c"tsread", &S40),
-    (c"tsrevrange", &S153),
+    (c"tsmadd", &S152),
+    (c"tsmget", &S41),
+    (c"tsmrange", &S153),
+    (c"tsmrevrange", &S153),
+    (c"tsnrange", &S154),
+    (c"tsnrevrange", &S154),
+    (c"tsqueryindex", &S155),
+    (c"tsquerylabels", &S41),
+    (c"tsrange", &S156),
+    (c"tsread", &S41),
+    (c"tsrevrange", &S156),
     (c"ttl", &S2),
     (c"type", &S2),
-    (c"unlink", &S43),
-    (c"unsubscribe", &S137),
+    (c"unlink", &S44),
+    (c"unsubscribe", &S139),
     (c"unwatch", &S16),
-    (c"vadd", &S154),
+    (c"vadd", &S157),
     (c"vcard", &S2),
     (c"vdim", &S2),
-    (c"vemb", &S155),
-    (c"vgetattr", &S156),
+    (c"vemb", &S158),
+    (c"vgetattr", &S159),
     (c"vinfo", &S2),
-    (c"vismember", &S157),
-    (c"vlinks", &S158),
-    (c"vrandmember", &S105),
-    (c"vrange", &S159),
-    (c"vrem", &S157),
-    (c"vsetattr", &S160),
-    (c"vsim", &S161),
-    (c"wait", &S162),
-    (c"waitaof", &S163),
-    (c"watch", &S43),
-    (c"xack", &S164),
-    (c"xackdel", &S165),
-    (c"xadd", &S166),
-    (c"xautoclaim", &S167),
-    (c"xcfgset", &S168),
-    (c"xclaim", &S169),
-    (c"xdel", &S170),
+    (c"vismember", &S160),
+    (c"vlinks", &S161),
+    (c"vrandmember", &S107),
+    (c"vrange", &S162),
+    (c"vrem", &S160),
+    (c"vsetattr", &S163),
+    (c"vsim", &S164),
+    (c"wait", &S165),
+    (c"waitaof", &S166),
+    (c"watch", &S44),
+    (c"xack", &S167),
+    (c"xackdel", &S168),
+    (c"xadd", &S169),
+    (c"xautoclaim", &S170),
+    (c"xcfgset", &S171),
+    (c"xclaim", &S172),
+    (c"xdel", &S173),
     (c"xdelex", &S20),
     (c"xgroup", &S0),
     (c"xinfo", &S0),
     (c"xlen", &S2),
-    (c"xnack", &S171),
-    (c"xpending", &S172),
-    (c"xrange", &S173),
-    (c"xread", &S174),
-    (c"xreadgroup", &S175),
-    (c"xrevrange", &S176),
-    (c"xsetid", &S177),
-    (c"xtrim", &S178),
-    (c"zadd", &S179),
+    (c"xnack", &S174),
+    (c"xpending", &S175),
+    (c"xrange", &S176),
+    (c"xread", &S177),
+    (c"xreadgroup", &S178),
+    (c"xrevrange", &S179),
+    (c"xsetid", &S180),
+    (c"xtrim", &S181),
+    (c"zadd", &S182),
     (c"zcard", &S2),
-    (c"zcount", &S180),
-    (c"zdiff", &S181),
-    (c"zdiffstore", &S182),
-    (c"zincrby", &S183),
-    (c"zinter", &S184),
-    (c"zintercard", &S128),
-    (c"zinterstore", &S185),
-    (c"zlexcount", &S186),
-    (c"zmpop", &S187),
-    (c"zmscore", &S126),
-    (c"zpopmax", &S105),
-    (c"zpopmin", &S105),
-    (c"zrandmember", &S188),
-    (c"zrange", &S189),
-    (c"zrangebylex", &S190),
-    (c"zrangebyscore", &S191),
-    (c"zrangestore", &S192),
-    (c"zrank", &S193),
-    (c"zrem", &S126),
-    (c"zremrangebylex", &S186),
-    (c"zremrangebyrank", &S108),
-    (c"zremrangebyscore", &S180),
-    (c"zrevrange", &S194),
-    (c"zrevrangebylex", &S195),
-    (c"zrevrangebyscore", &S196),
-    (c"zrevrank", &S193),
-    (c"zscan", &S86),
-    (c"zscore", &S134),
-    (c"zunion", &S184),
-    (c"zunionstore", &S185),
-    (c"xread_v4", &S197),
-    (c"xreadgroup_claim", &S198),
+    (c"zcount", &S183),
+    (c"zdiff", &S184),
+    (c"zdiffstore", &S185),
+    (c"zincrby", &S186),
+    (c"zinter", &S187),
+    (c"zintercard", &S130),
+    (c"zinterstore", &S188),
+    (c"zlexcount", &S189),
+    (c"zmpop", &S190),
+    (c"zmscore", &S128),
+    (c"zpopmax", &S107),
+    (c"zpopmin", &S107),
+    (c"zrandmember", &S191),
+    (c"zrange", &S192),
+    (c"zrangebylex", &S193),
+    (c"zrangebyscore", &S194),
+    (c"zrangestore", &S195),
+    (c"zrank", &S196),
+    (c"zrem", &S128),
+    (c"zremrangebylex", &S189),
+    (c"zremrangebyrank", &S110),
+    (c"zremrangebyscore", &S183),
+    (c"zrevrange", &S197),
+    (c"zrevrangebylex", &S198),
+    (c"zrevrangebyscore", &S199),
+    (c"zrevrank", &S196),
+    (c"zscan", &S87),
+    (c"zscore", &S136),
+    (c"zunion", &S187),
+    (c"zunionstore", &S188),
+    (c"xread_v4", &S200),
+    (c"xreadgroup_claim", &S201),
 ];
