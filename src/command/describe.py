@@ -251,8 +251,9 @@ arrays of options are taken where the command has them, and the server's own wor
 `...more` stands. Arguments may be given by their names: `$redis->set(key: 'a', value: 'b')`. The types stand in
 `stubs/ResilientRedis.stub.php`.
 
-**Reply.** That of an ordinary call, under both protocols. After `multi()` a program gets `'QUEUED'` instead, and from a pipeline
-or a transaction the object itself. So PHP's Reflection says `mixed`. `never` means that the method always throws.
+**Reply.** That of an ordinary call, under both protocols. After `multi()` a program gets `'QUEUED'` instead, with `'exceptions' => false`
+perhaps a `ResilientRedis\\Response\\Error`, and from a pipeline or a transaction the object itself. So PHP's Reflection says
+`mixed`. `never` means that the method always throws.
 
 **Rank.** How dangerous it is to send a command a second time, when the reply to the first time was lost: `read` changes
 nothing; after `checked` the second reply shows that it was the second; after `last-wins` the data are the same as after one;
