@@ -180,7 +180,7 @@ class ResilientRedis
 
     /** Adds items to a Bloom filter, which is made if it is not there.
      *  @return list<mixed> */
-    public function bfinsert(string|int $key, mixed ...$arguments): mixed {}
+    public function bfinsert(string|int $key, string|int $capacity = -1, string|int|float $error = -1, string|int $expansion = -1, mixed $noCreate = false, mixed $nonScaling = false, mixed ...$items): mixed {}
 
     /** Puts back a piece that BF.SCANDUMP gave.
      *  @return string */
@@ -292,11 +292,11 @@ class ResilientRedis
 
     /** Adds items to a cuckoo filter, which is made if it is not there.
      *  @return list<mixed> */
-    public function cfinsert(string|int $key, mixed ...$arguments): mixed {}
+    public function cfinsert(string|int $key, string|int $capacity = -1, mixed $noCreate = false, mixed ...$items): mixed {}
 
     /** As cfinsert, for items that seem not to be there.
      *  @return list<mixed> */
-    public function cfinsertnx(string|int $key, mixed ...$arguments): mixed {}
+    public function cfinsertnx(string|int $key, string|int $capacity = -1, mixed $noCreate = false, mixed ...$items): mixed {}
 
     /** Puts back a piece that CF.SCANDUMP gave.
      *  @return string */
@@ -1258,7 +1258,7 @@ class ResilientRedis
 
     /** Makes a t-digest.
      *  @return string */
-    public function tdigestcreate(string|int $key, mixed ...$compression): mixed {}
+    public function tdigestcreate(string|int $key, string|int|float|null $compression = null, mixed ...$more): mixed {}
 
     /** Tells how the server holds a t-digest.
      *  @return array */
@@ -1831,7 +1831,7 @@ final class Pipeline implements \Countable
 
     /** Adds items to a Bloom filter, which is made if it is not there.
      *  @return $this */
-    public function bfinsert(string|int $key, mixed ...$arguments): mixed {}
+    public function bfinsert(string|int $key, string|int $capacity = -1, string|int|float $error = -1, string|int $expansion = -1, mixed $noCreate = false, mixed $nonScaling = false, mixed ...$items): mixed {}
 
     /** Puts back a piece that BF.SCANDUMP gave.
      *  @return $this */
@@ -1943,11 +1943,11 @@ final class Pipeline implements \Countable
 
     /** Adds items to a cuckoo filter, which is made if it is not there.
      *  @return $this */
-    public function cfinsert(string|int $key, mixed ...$arguments): mixed {}
+    public function cfinsert(string|int $key, string|int $capacity = -1, mixed $noCreate = false, mixed ...$items): mixed {}
 
     /** As cfinsert, for items that seem not to be there.
      *  @return $this */
-    public function cfinsertnx(string|int $key, mixed ...$arguments): mixed {}
+    public function cfinsertnx(string|int $key, string|int $capacity = -1, mixed $noCreate = false, mixed ...$items): mixed {}
 
     /** Puts back a piece that CF.SCANDUMP gave.
      *  @return $this */
@@ -2955,7 +2955,7 @@ final class Pipeline implements \Countable
 
     /** Makes a t-digest.
      *  @return $this */
-    public function tdigestcreate(string|int $key, mixed ...$compression): mixed {}
+    public function tdigestcreate(string|int $key, string|int|float|null $compression = null, mixed ...$more): mixed {}
 
     /** Tells how the server holds a t-digest.
      *  @return $this */
@@ -3539,7 +3539,7 @@ final class Transaction implements \Countable
 
     /** Adds items to a Bloom filter, which is made if it is not there.
      *  @return $this|list<mixed> */
-    public function bfinsert(string|int $key, mixed ...$arguments): mixed {}
+    public function bfinsert(string|int $key, string|int $capacity = -1, string|int|float $error = -1, string|int $expansion = -1, mixed $noCreate = false, mixed $nonScaling = false, mixed ...$items): mixed {}
 
     /** Puts back a piece that BF.SCANDUMP gave.
      *  @return $this|string */
@@ -3651,11 +3651,11 @@ final class Transaction implements \Countable
 
     /** Adds items to a cuckoo filter, which is made if it is not there.
      *  @return $this|list<mixed> */
-    public function cfinsert(string|int $key, mixed ...$arguments): mixed {}
+    public function cfinsert(string|int $key, string|int $capacity = -1, mixed $noCreate = false, mixed ...$items): mixed {}
 
     /** As cfinsert, for items that seem not to be there.
      *  @return $this|list<mixed> */
-    public function cfinsertnx(string|int $key, mixed ...$arguments): mixed {}
+    public function cfinsertnx(string|int $key, string|int $capacity = -1, mixed $noCreate = false, mixed ...$items): mixed {}
 
     /** Puts back a piece that CF.SCANDUMP gave.
      *  @return $this|string */
@@ -4605,7 +4605,7 @@ final class Transaction implements \Countable
 
     /** Makes a t-digest.
      *  @return $this|string */
-    public function tdigestcreate(string|int $key, mixed ...$compression): mixed {}
+    public function tdigestcreate(string|int $key, string|int|float|null $compression = null, mixed ...$more): mixed {}
 
     /** Tells how the server holds a t-digest.
      *  @return $this|array */

@@ -63,7 +63,16 @@ static S16: [Parameter; 1] = [head(0)];
 static S17: [Parameter; 3] = [head(1), required(c"userOrPassword").of(STRING), optional(c"password").of(STRING | NULL)];
 static S18: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"item")];
 static S19: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields")];
-static S20: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S20: [Parameter; 8] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"capacity").of(STRING | INT).or(c"-1"),
+    optional(c"error").of(STRING | INT | FLOAT).or(c"-1"),
+    optional(c"expansion").of(STRING | INT).or(c"-1"),
+    optional(c"noCreate").or(c"false"),
+    optional(c"nonScaling").or(c"false"),
+    variadic(c"items"),
+];
 static S21: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"iterator").of(STRING | INT), required(c"data")];
 static S22: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"items")];
@@ -145,22 +154,30 @@ static S36: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S37: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"itemsAndIncrements")];
-static S38: [Parameter; 4] = [
+static S37: [Parameter; 5] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"capacity").of(STRING | INT).or(c"-1"),
+    optional(c"noCreate").or(c"false"),
+    variadic(c"items"),
+];
+static S38: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S39: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"itemsAndIncrements")];
+static S40: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"width").of(STRING | INT),
     required(c"depth").of(STRING | INT),
 ];
-static S39: [Parameter; 4] = [
+static S41: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"error").of(STRING | INT | FLOAT),
     required(c"probability").of(STRING | INT | FLOAT),
 ];
-static S40: [Parameter; 3] = [head(1), required(c"destination").of(STRING | INT), variadic(c"arguments")];
-static S41: [Parameter; 2] = [head(0), variadic(c"arguments")];
-static S42: [Parameter; 6] = [
+static S42: [Parameter; 3] = [head(1), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S43: [Parameter; 2] = [head(0), variadic(c"arguments")];
+static S44: [Parameter; 6] = [
     head(2),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -168,62 +185,62 @@ static S42: [Parameter; 6] = [
     optional(c"replace").or(c"false"),
     variadic(c"more"),
 ];
-static S43: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
-static S44: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S45: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
-static S46: [Parameter; 2] = [head(1), required(c"message")];
-static S47: [Parameter; 4] =
+static S45: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"decrement").of(STRING | INT)];
+static S46: [Parameter; 2] = [head(0), variadic(c"keys").of(ARRAY | STRING | INT)];
+static S47: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"condition")];
+static S48: [Parameter; 2] = [head(1), required(c"message")];
+static S49: [Parameter; 4] =
     [head(2), required(c"script").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S48: [Parameter; 4] =
+static S50: [Parameter; 4] =
     [head(2), required(c"sha1").of(STRING), required(c"numkeys").of(STRING | INT), variadic(c"keysAndArguments")];
-static S49: [Parameter; 4] = [
+static S51: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S50: [Parameter; 4] = [
+static S52: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S51: [Parameter; 2] = [head(0), variadic(c"options")];
-static S52: [Parameter; 4] =
+static S53: [Parameter; 2] = [head(0), variadic(c"options")];
+static S54: [Parameter; 4] =
     [head(2), required(c"function").of(STRING), required(c"keys").of(ARRAY | STRING | INT), variadic(c"arguments")];
-static S53: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
-static S54: [Parameter; 3] = [head(1), required(c"index").of(STRING), variadic(c"arguments")];
-static S55: [Parameter; 3] = [head(2), required(c"alias").of(STRING), required(c"index").of(STRING)];
-static S56: [Parameter; 2] = [head(1), required(c"alias").of(STRING)];
-static S57: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
-static S58: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
-static S59: [Parameter; 4] =
+static S55: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
+static S56: [Parameter; 3] = [head(1), required(c"index").of(STRING), variadic(c"arguments")];
+static S57: [Parameter; 3] = [head(2), required(c"alias").of(STRING), required(c"index").of(STRING)];
+static S58: [Parameter; 2] = [head(1), required(c"alias").of(STRING)];
+static S59: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
+static S60: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
+static S61: [Parameter; 4] =
     [head(2), required(c"index").of(STRING), required(c"query").of(STRING), variadic(c"arguments")];
-static S60: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
-static S61: [Parameter; 5] = [
+static S62: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
+static S63: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"text").of(STRING),
     required(c"score").of(STRING | INT | FLOAT),
     variadic(c"arguments"),
 ];
-static S62: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
-static S63: [Parameter; 4] =
+static S64: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
+static S65: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"prefix").of(STRING), variadic(c"arguments")];
-static S64: [Parameter; 4] =
+static S66: [Parameter; 4] =
     [head(2), required(c"index").of(STRING), required(c"group").of(STRING | INT), variadic(c"arguments")];
-static S65: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
-static S66: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
-static S67: [Parameter; 5] = [
+static S67: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
+static S68: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S69: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"member1").of(STRING | INT),
     required(c"member2").of(STRING | INT),
     optional(c"unit").of(STRING | NULL),
 ];
-static S68: [Parameter; 3] =
+static S70: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"members").of(ARRAY | STRING | INT)];
-static S69: [Parameter; 7] = [
+static S71: [Parameter; 7] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"longitude").of(STRING | INT | FLOAT),
@@ -232,7 +249,7 @@ static S69: [Parameter; 7] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S70: [Parameter; 6] = [
+static S72: [Parameter; 6] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"member").of(STRING | INT),
@@ -240,7 +257,7 @@ static S70: [Parameter; 6] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S71: [Parameter; 11] = [
+static S73: [Parameter; 11] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(ARRAY | OBJECT | STRING),
@@ -253,7 +270,7 @@ static S71: [Parameter; 11] = [
     optional(c"withHash").or(c"false"),
     variadic(c"more"),
 ];
-static S72: [Parameter; 10] = [
+static S74: [Parameter; 10] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -265,42 +282,42 @@ static S72: [Parameter; 10] = [
     optional(c"storeDist").or(c"false"),
     variadic(c"more"),
 ];
-static S73: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
-static S74: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
-static S75: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
-static S76: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
-static S77: [Parameter; 5] = [
+static S75: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
+static S76: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S77: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
+static S78: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
+static S79: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S78: [Parameter; 5] = [
+static S80: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S79: [Parameter; 4] =
+static S81: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"more")];
-static S80: [Parameter; 4] =
+static S82: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"options")];
-static S81: [Parameter; 4] = [
+static S83: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT),
 ];
-static S82: [Parameter; 4] = [
+static S84: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT | FLOAT),
 ];
-static S83: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
-static S84: [Parameter; 8] = [
+static S85: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
+static S86: [Parameter; 8] = [
     head(1),
     required(c"subcommand").of(STRING),
     optional(c"metrics"),
@@ -310,37 +327,37 @@ static S84: [Parameter; 8] = [
     optional(c"slots"),
     variadic(c"more"),
 ];
-static S85: [Parameter; 5] = [
+static S87: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S86: [Parameter; 5] = [
+static S88: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withValues").or(c"false"),
     variadic(c"more"),
 ];
-static S87: [Parameter; 4] =
+static S89: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S88: [Parameter; 4] = [
+static S90: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fieldsAndValues").of(ARRAY | STRING | INT),
     variadic(c"options"),
 ];
-static S89: [Parameter; 4] =
+static S91: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT), required(c"value")];
-static S90: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
-static S91: [Parameter; 3] =
+static S92: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
+static S93: [Parameter; 3] =
     [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT)];
-static S92: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
-static S93: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
-static S94: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
-static S95: [Parameter; 6] = [
+static S94: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
+static S95: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
+static S96: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
+static S97: [Parameter; 6] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"indent"),
@@ -348,25 +365,25 @@ static S95: [Parameter; 6] = [
     optional(c"space"),
     variadic(c"paths"),
 ];
-static S96: [Parameter; 4] =
+static S98: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"path").of(STRING), required(c"value")];
-static S97: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
-static S98: [Parameter; 4] = [
+static S99: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
+static S100: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"path").of(STRING),
     required(c"number").of(STRING | INT | FLOAT),
 ];
-static S99: [Parameter; 5] = [
+static S101: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"path").of(STRING),
     required(c"value"),
     variadic(c"options"),
 ];
-static S100: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
-static S101: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
-static S102: [Parameter; 8] = [
+static S102: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
+static S103: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
+static S104: [Parameter; 8] = [
     head(2),
     required(c"key1").of(STRING | INT),
     required(c"key2").of(STRING | INT),
@@ -376,21 +393,21 @@ static S102: [Parameter; 8] = [
     optional(c"withMatchLength").or(c"false"),
     variadic(c"more"),
 ];
-static S103: [Parameter; 5] = [
+static S105: [Parameter; 5] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"where").of(STRING),
     required(c"pivot"),
     required(c"element"),
 ];
-static S104: [Parameter; 5] = [
+static S106: [Parameter; 5] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"from").of(STRING),
     required(c"to").of(STRING),
 ];
-static S105: [Parameter; 9] = [
+static S107: [Parameter; 9] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -401,27 +418,27 @@ static S105: [Parameter; 9] = [
     optional(c"order").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S106: [Parameter; 5] = [
+static S108: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'LEFT'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S107: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
-static S108: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
-static S109: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
-static S110: [Parameter; 4] = [
+static S109: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
+static S110: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
+static S111: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
+static S112: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
 ];
-static S111: [Parameter; 4] =
+static S113: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), required(c"element")];
-static S112: [Parameter; 4] =
+static S114: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), required(c"element")];
-static S113: [Parameter; 7] = [
+static S115: [Parameter; 7] = [
     head(5),
     required(c"host").of(STRING),
     required(c"port").of(STRING | INT),
@@ -430,54 +447,54 @@ static S113: [Parameter; 7] = [
     required(c"timeout").of(STRING | INT),
     variadic(c"options"),
 ];
-static S114: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
-static S115: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
-static S116: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
-static S117: [Parameter; 4] = [
+static S116: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
+static S117: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
+static S118: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
+static S119: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S118: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
-static S119: [Parameter; 3] =
+static S120: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
+static S121: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"sources").of(ARRAY | STRING | INT)];
-static S120: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
-static S121: [Parameter; 4] =
+static S122: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
+static S123: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"milliseconds").of(STRING | INT), required(c"value")];
-static S122: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
-static S123: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
-static S124: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
-static S125: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
-static S126: [Parameter; 5] = [
+static S124: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
+static S125: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
+static S126: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
+static S127: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
+static S128: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"ttl").of(STRING | INT),
     required(c"value").of(STRING),
     variadic(c"options"),
 ];
-static S127: [Parameter; 3] =
+static S129: [Parameter; 3] =
     [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
-static S128: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
-static S129: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S130: [Parameter; 4] = [
+static S130: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
+static S131: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
+static S132: [Parameter; 4] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S131: [Parameter; 3] =
+static S133: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S132: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
-static S133: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
-static S134: [Parameter; 4] =
+static S134: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
+static S135: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
+static S136: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
-static S135: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
-static S136: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
 static S137: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
+static S138: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
+static S139: [Parameter; 4] =
     [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
-static S138: [Parameter; 8] = [
+static S140: [Parameter; 8] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"by"),
@@ -487,109 +504,114 @@ static S138: [Parameter; 8] = [
     optional(c"alpha").or(c"false"),
     variadic(c"more"),
 ];
-static S139: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
-static S140: [Parameter; 5] = [
+static S141: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
+static S142: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"approximate").or(c"false"),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S141: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
-static S142: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
-static S143: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"compression")];
-static S144: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
+static S143: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S144: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
 static S145: [Parameter; 4] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"compression").of(STRING | INT | FLOAT | NULL),
+    variadic(c"more"),
+];
+static S146: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
+static S147: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"lowest").of(STRING | INT | FLOAT),
     required(c"highest").of(STRING | INT | FLOAT),
 ];
-static S146: [Parameter; 4] =
+static S148: [Parameter; 4] =
     [head(1), required(c"key").of(STRING | INT), optional(c"withCount").or(c"false"), variadic(c"more")];
-static S147: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"dimensions")];
-static S148: [Parameter; 5] =
-    [head(3), required(c"key").of(STRING | INT), required(c"timestamp"), required(c"value"), variadic(c"arguments")];
 static S149: [Parameter; 4] =
-    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), variadic(c"arguments")];
-static S150: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"arguments")];
+    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"dimensions")];
+static S150: [Parameter; 5] =
+    [head(3), required(c"key").of(STRING | INT), required(c"timestamp"), required(c"value"), variadic(c"arguments")];
 static S151: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
-static S152: [Parameter; 2] = [head(0), variadic(c"samples")];
+    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S152: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"arguments")];
 static S153: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
+static S154: [Parameter; 2] = [head(0), variadic(c"samples")];
+static S155: [Parameter; 4] =
     [head(2), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT), variadic(c"arguments")];
-static S154: [Parameter; 5] = [
+static S156: [Parameter; 5] = [
     head(3),
     required(c"keys").of(ARRAY | STRING | INT),
     required(c"from").of(STRING | INT),
     required(c"to").of(STRING | INT),
     variadic(c"options"),
 ];
-static S155: [Parameter; 2] = [head(0), variadic(c"filters")];
-static S156: [Parameter; 5] = [
+static S157: [Parameter; 2] = [head(0), variadic(c"filters")];
+static S158: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(STRING | INT),
     required(c"to").of(STRING | INT),
     variadic(c"arguments"),
 ];
-static S157: [Parameter; 5] =
+static S159: [Parameter; 5] =
     [head(3), required(c"key").of(STRING | INT), required(c"vector"), required(c"element"), variadic(c"options")];
-static S158: [Parameter; 5] = [
+static S160: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"raw").or(c"false"),
     variadic(c"more"),
 ];
-static S159: [Parameter; 4] = [
+static S161: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"asJson").or(c"false"),
 ];
-static S160: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
-static S161: [Parameter; 5] = [
+static S162: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
+static S163: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S162: [Parameter; 5] = [
+static S164: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING),
     required(c"end").of(STRING),
     optional(c"count").of(STRING | INT | NULL),
 ];
-static S163: [Parameter; 4] =
+static S165: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), required(c"attributes")];
-static S164: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
-static S165: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
-static S166: [Parameter; 4] = [
+static S166: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
+static S167: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
+static S168: [Parameter; 4] = [
     head(3),
     required(c"local").of(STRING | INT),
     required(c"replicas").of(STRING | INT),
     required(c"timeout").of(STRING | INT),
 ];
-static S167: [Parameter; 4] = [
+static S169: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     variadic(c"ids").of(ARRAY | STRING | INT),
 ];
-static S168: [Parameter; 4] =
+static S170: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"group").of(STRING), variadic(c"arguments")];
-static S169: [Parameter; 5] = [
+static S171: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     optional(c"id").or(c"'*'"),
     variadic(c"options"),
 ];
-static S170: [Parameter; 9] = [
+static S172: [Parameter; 9] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -600,14 +622,14 @@ static S170: [Parameter; 9] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S171: [Parameter; 5] = [
+static S173: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"duration").of(STRING | INT | NULL),
     optional(c"maxSize").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S172: [Parameter; 12] = [
+static S174: [Parameter; 12] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -621,8 +643,8 @@ static S172: [Parameter; 12] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S173: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
-static S174: [Parameter; 8] = [
+static S175: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
+static S176: [Parameter; 8] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -632,14 +654,14 @@ static S174: [Parameter; 8] = [
     optional(c"force").or(c"false"),
     variadic(c"more"),
 ];
-static S175: [Parameter; 5] = [
+static S177: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     optional(c"minIdleTime").of(STRING | INT | NULL),
     variadic(c"range"),
 ];
-static S176: [Parameter; 6] = [
+static S178: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
@@ -647,14 +669,14 @@ static S176: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S177: [Parameter; 5] = [
+static S179: [Parameter; 5] = [
     head(3),
     required(c"count").of(STRING | INT | NULL),
     required(c"block").of(STRING | INT | NULL),
     required(c"streams").of(ARRAY | STRING | INT),
     variadic(c"ids"),
 ];
-static S178: [Parameter; 7] = [
+static S180: [Parameter; 7] = [
     head(5),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -663,7 +685,7 @@ static S178: [Parameter; 7] = [
     required(c"noAck"),
     variadic(c"keysAndIds"),
 ];
-static S179: [Parameter; 6] = [
+static S181: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"end").of(STRING | INT),
@@ -671,29 +693,29 @@ static S179: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S180: [Parameter; 4] =
+static S182: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"lastId").of(STRING | INT), variadic(c"options")];
-static S181: [Parameter; 5] = [
+static S183: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"strategy").of(ARRAY | STRING),
     required(c"threshold").of(STRING | INT),
     variadic(c"options"),
 ];
-static S182: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
-static S183: [Parameter; 4] = [
+static S184: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
+static S185: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
 ];
-static S184: [Parameter; 4] =
-    [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
-static S185: [Parameter; 4] =
-    [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
 static S186: [Parameter; 4] =
+    [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
+static S187: [Parameter; 4] =
+    [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
+static S188: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT), required(c"member")];
-static S187: [Parameter; 6] = [
+static S189: [Parameter; 6] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"weights"),
@@ -701,7 +723,7 @@ static S187: [Parameter; 6] = [
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S188: [Parameter; 6] = [
+static S190: [Parameter; 6] = [
     head(2),
     required(c"destination").of(STRING | INT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -709,44 +731,44 @@ static S188: [Parameter; 6] = [
     optional(c"aggregate").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S189: [Parameter; 4] =
+static S191: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"min").of(STRING), required(c"max").of(STRING)];
-static S190: [Parameter; 5] = [
+static S192: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'MIN'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S191: [Parameter; 5] = [
+static S193: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S192: [Parameter; 5] = [
+static S194: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT | FLOAT),
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S193: [Parameter; 5] = [
+static S195: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING),
     required(c"max").of(STRING),
     variadic(c"options"),
 ];
-static S194: [Parameter; 5] = [
+static S196: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S195: [Parameter; 6] = [
+static S197: [Parameter; 6] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -754,31 +776,31 @@ static S195: [Parameter; 6] = [
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S196: [Parameter; 4] =
+static S198: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"member"), optional(c"withScore").of(STRING | NULL)];
-static S197: [Parameter; 5] = [
+static S199: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
     variadic(c"options"),
 ];
-static S198: [Parameter; 5] = [
+static S200: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING),
     required(c"min").of(STRING),
     variadic(c"options"),
 ];
-static S199: [Parameter; 5] = [
+static S201: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING | INT | FLOAT),
     required(c"min").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S200: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
-static S201: [Parameter; 5] = [
+static S202: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
+static S203: [Parameter; 5] = [
     head(3),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -841,370 +863,370 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); 419] = [
     (c"cfdel", &S18),
     (c"cfexists", &S18),
     (c"cfinfo", &S2),
-    (c"cfinsert", &S20),
-    (c"cfinsertnx", &S20),
+    (c"cfinsert", &S37),
+    (c"cfinsertnx", &S37),
     (c"cfloadchunk", &S21),
     (c"cfmexists", &S22),
-    (c"cfreserve", &S20),
+    (c"cfreserve", &S38),
     (c"cfscandump", &S24),
     (c"client", &S0),
     (c"cluster", &S0),
-    (c"cmsincrby", &S37),
+    (c"cmsincrby", &S39),
     (c"cmsinfo", &S2),
-    (c"cmsinitbydim", &S38),
-    (c"cmsinitbyprob", &S39),
-    (c"cmsmerge", &S40),
+    (c"cmsinitbydim", &S40),
+    (c"cmsinitbyprob", &S41),
+    (c"cmsmerge", &S42),
     (c"cmsquery", &S22),
-    (c"command", &S41),
+    (c"command", &S43),
     (c"config", &S0),
-    (c"copy", &S42),
+    (c"copy", &S44),
     (c"dbsize", &S16),
     (c"debug", &S0),
     (c"decr", &S2),
-    (c"decrby", &S43),
-    (c"del", &S44),
-    (c"delex", &S45),
+    (c"decrby", &S45),
+    (c"del", &S46),
+    (c"delex", &S47),
     (c"digest", &S2),
     (c"discard", &S16),
     (c"dump", &S2),
-    (c"echo", &S46),
-    (c"eval", &S47),
-    (c"evalsha", &S48),
-    (c"evalsha_ro", &S48),
-    (c"eval_ro", &S47),
+    (c"echo", &S48),
+    (c"eval", &S49),
+    (c"evalsha", &S50),
+    (c"evalsha_ro", &S50),
+    (c"eval_ro", &S49),
     (c"exec", &S16),
-    (c"exists", &S44),
-    (c"expire", &S49),
-    (c"expireat", &S50),
+    (c"exists", &S46),
+    (c"expire", &S51),
+    (c"expireat", &S52),
     (c"expiretime", &S2),
-    (c"failover", &S51),
-    (c"fcall", &S52),
-    (c"fcall_ro", &S52),
-    (c"flushall", &S53),
-    (c"flushdb", &S53),
-    (c"ftaggregate", &S54),
-    (c"ftaliasadd", &S55),
-    (c"ftaliasdel", &S56),
-    (c"ftaliaslist", &S41),
-    (c"ftaliasupdate", &S55),
-    (c"ftalter", &S54),
+    (c"failover", &S53),
+    (c"fcall", &S54),
+    (c"fcall_ro", &S54),
+    (c"flushall", &S55),
+    (c"flushdb", &S55),
+    (c"ftaggregate", &S56),
+    (c"ftaliasadd", &S57),
+    (c"ftaliasdel", &S58),
+    (c"ftaliaslist", &S43),
+    (c"ftaliasupdate", &S57),
+    (c"ftalter", &S56),
     (c"ftconfig", &S0),
-    (c"ftcreate", &S54),
+    (c"ftcreate", &S56),
     (c"ftcursor", &S0),
-    (c"ftdictadd", &S57),
-    (c"ftdictdel", &S57),
-    (c"ftdictdump", &S58),
-    (c"ftdropindex", &S54),
-    (c"ftexplain", &S59),
-    (c"fthybrid", &S54),
-    (c"ftinfo", &S60),
-    (c"ftprofile", &S54),
-    (c"ftsearch", &S59),
-    (c"ftspellcheck", &S59),
-    (c"ftsugadd", &S61),
-    (c"ftsugdel", &S62),
-    (c"ftsugget", &S63),
+    (c"ftdictadd", &S59),
+    (c"ftdictdel", &S59),
+    (c"ftdictdump", &S60),
+    (c"ftdropindex", &S56),
+    (c"ftexplain", &S61),
+    (c"fthybrid", &S56),
+    (c"ftinfo", &S62),
+    (c"ftprofile", &S56),
+    (c"ftsearch", &S61),
+    (c"ftspellcheck", &S61),
+    (c"ftsugadd", &S63),
+    (c"ftsugdel", &S64),
+    (c"ftsugget", &S65),
     (c"ftsuglen", &S2),
-    (c"ftsyndump", &S60),
-    (c"ftsynupdate", &S64),
-    (c"fttagvals", &S65),
+    (c"ftsyndump", &S62),
+    (c"ftsynupdate", &S66),
+    (c"fttagvals", &S67),
     (c"ft_list", &S16),
     (c"function", &S0),
-    (c"geoadd", &S66),
-    (c"geodist", &S67),
-    (c"geohash", &S68),
-    (c"geopos", &S68),
-    (c"georadius", &S69),
-    (c"georadiusbymember", &S70),
-    (c"georadiusbymember_ro", &S70),
-    (c"georadius_ro", &S69),
-    (c"geosearch", &S71),
-    (c"geosearchstore", &S72),
+    (c"geoadd", &S68),
+    (c"geodist", &S69),
+    (c"geohash", &S70),
+    (c"geopos", &S70),
+    (c"georadius", &S71),
+    (c"georadiusbymember", &S72),
+    (c"georadiusbymember_ro", &S72),
+    (c"georadius_ro", &S71),
+    (c"geosearch", &S73),
+    (c"geosearchstore", &S74),
     (c"get", &S2),
-    (c"getbit", &S73),
+    (c"getbit", &S75),
     (c"getdel", &S2),
-    (c"getex", &S74),
+    (c"getex", &S76),
     (c"getrange", &S6),
     (c"getset", &S1),
-    (c"hdel", &S75),
-    (c"hello", &S41),
-    (c"hexists", &S76),
-    (c"hexpire", &S77),
-    (c"hexpireat", &S78),
-    (c"hexpiretime", &S79),
-    (c"hget", &S76),
+    (c"hdel", &S77),
+    (c"hello", &S43),
+    (c"hexists", &S78),
+    (c"hexpire", &S79),
+    (c"hexpireat", &S80),
+    (c"hexpiretime", &S81),
+    (c"hget", &S78),
     (c"hgetall", &S2),
-    (c"hgetdel", &S79),
-    (c"hgetex", &S80),
+    (c"hgetdel", &S81),
+    (c"hgetex", &S82),
     (c"himport", &S0),
-    (c"hincrby", &S81),
-    (c"hincrbyfloat", &S82),
+    (c"hincrby", &S83),
+    (c"hincrbyfloat", &S84),
     (c"hkeys", &S2),
     (c"hlen", &S2),
-    (c"hmget", &S75),
-    (c"hmset", &S83),
-    (c"hotkeys", &S84),
-    (c"hpersist", &S79),
-    (c"hpexpire", &S85),
-    (c"hpexpireat", &S78),
-    (c"hpexpiretime", &S79),
-    (c"hpttl", &S79),
-    (c"hrandfield", &S86),
-    (c"hscan", &S87),
-    (c"hset", &S83),
-    (c"hsetex", &S88),
-    (c"hsetnx", &S89),
-    (c"hstrlen", &S76),
-    (c"httl", &S79),
+    (c"hmget", &S77),
+    (c"hmset", &S85),
+    (c"hotkeys", &S86),
+    (c"hpersist", &S81),
+    (c"hpexpire", &S87),
+    (c"hpexpireat", &S80),
+    (c"hpexpiretime", &S81),
+    (c"hpttl", &S81),
+    (c"hrandfield", &S88),
+    (c"hscan", &S89),
+    (c"hset", &S85),
+    (c"hsetex", &S90),
+    (c"hsetnx", &S91),
+    (c"hstrlen", &S78),
+    (c"httl", &S81),
     (c"hvals", &S2),
     (c"incr", &S2),
-    (c"incrby", &S90),
-    (c"incrbyfloat", &S91),
-    (c"increx", &S74),
-    (c"info", &S92),
-    (c"jsonarrappend", &S93),
-    (c"jsonarrindex", &S20),
-    (c"jsonarrinsert", &S20),
-    (c"jsonarrlen", &S94),
-    (c"jsonarrpop", &S20),
-    (c"jsonarrtrim", &S20),
-    (c"jsonclear", &S94),
+    (c"incrby", &S92),
+    (c"incrbyfloat", &S93),
+    (c"increx", &S76),
+    (c"info", &S94),
+    (c"jsonarrappend", &S95),
+    (c"jsonarrindex", &S38),
+    (c"jsonarrinsert", &S38),
+    (c"jsonarrlen", &S96),
+    (c"jsonarrpop", &S38),
+    (c"jsonarrtrim", &S38),
+    (c"jsonclear", &S96),
     (c"jsondebug", &S0),
-    (c"jsondel", &S94),
-    (c"jsonforget", &S94),
-    (c"jsonget", &S95),
-    (c"jsonmerge", &S96),
-    (c"jsonmget", &S97),
-    (c"jsonmset", &S41),
-    (c"jsonnumincrby", &S98),
-    (c"jsonobjkeys", &S94),
-    (c"jsonobjlen", &S94),
-    (c"jsonresp", &S94),
-    (c"jsonset", &S99),
-    (c"jsonstrappend", &S100),
-    (c"jsonstrlen", &S94),
-    (c"jsontoggle", &S94),
-    (c"jsontype", &S94),
-    (c"keys", &S101),
+    (c"jsondel", &S96),
+    (c"jsonforget", &S96),
+    (c"jsonget", &S97),
+    (c"jsonmerge", &S98),
+    (c"jsonmget", &S99),
+    (c"jsonmset", &S43),
+    (c"jsonnumincrby", &S100),
+    (c"jsonobjkeys", &S96),
+    (c"jsonobjlen", &S96),
+    (c"jsonresp", &S96),
+    (c"jsonset", &S101),
+    (c"jsonstrappend", &S102),
+    (c"jsonstrlen", &S96),
+    (c"jsontoggle", &S96),
+    (c"jsontype", &S96),
+    (c"keys", &S103),
     (c"lastsave", &S16),
     (c"latency", &S0),
-    (c"lcs", &S102),
+    (c"lcs", &S104),
     (c"lindex", &S5),
-    (c"linsert", &S103),
+    (c"linsert", &S105),
     (c"llen", &S2),
-    (c"lmove", &S104),
-    (c"lmovem", &S105),
-    (c"lmpop", &S106),
-    (c"lolwut", &S41),
-    (c"lpop", &S107),
-    (c"lpos", &S108),
-    (c"lpush", &S109),
-    (c"lpushx", &S109),
-    (c"lrange", &S110),
-    (c"lrem", &S111),
-    (c"lset", &S112),
-    (c"ltrim", &S110),
+    (c"lmove", &S106),
+    (c"lmovem", &S107),
+    (c"lmpop", &S108),
+    (c"lolwut", &S43),
+    (c"lpop", &S109),
+    (c"lpos", &S110),
+    (c"lpush", &S111),
+    (c"lpushx", &S111),
+    (c"lrange", &S112),
+    (c"lrem", &S113),
+    (c"lset", &S114),
+    (c"ltrim", &S112),
     (c"memory", &S0),
-    (c"mget", &S44),
-    (c"migrate", &S113),
+    (c"mget", &S46),
+    (c"migrate", &S115),
     (c"module", &S0),
     (c"monitor", &S16),
-    (c"move", &S114),
-    (c"mset", &S115),
-    (c"msetex", &S116),
-    (c"msetnx", &S115),
+    (c"move", &S116),
+    (c"mset", &S117),
+    (c"msetex", &S118),
+    (c"msetnx", &S117),
     (c"multi", &S16),
     (c"object", &S0),
     (c"persist", &S2),
-    (c"pexpire", &S117),
-    (c"pexpireat", &S50),
+    (c"pexpire", &S119),
+    (c"pexpireat", &S52),
     (c"pexpiretime", &S2),
-    (c"pfadd", &S109),
-    (c"pfcount", &S44),
-    (c"pfdebug", &S118),
-    (c"pfmerge", &S119),
+    (c"pfadd", &S111),
+    (c"pfcount", &S46),
+    (c"pfdebug", &S120),
+    (c"pfmerge", &S121),
     (c"pfselftest", &S16),
-    (c"ping", &S120),
-    (c"psetex", &S121),
-    (c"psubscribe", &S122),
-    (c"psync", &S41),
+    (c"ping", &S122),
+    (c"psetex", &S123),
+    (c"psubscribe", &S124),
+    (c"psync", &S43),
     (c"pttl", &S2),
-    (c"publish", &S123),
+    (c"publish", &S125),
     (c"pubsub", &S0),
-    (c"punsubscribe", &S122),
+    (c"punsubscribe", &S124),
     (c"quit", &S16),
     (c"randomkey", &S16),
     (c"readonly", &S16),
     (c"readwrite", &S16),
-    (c"rename", &S124),
-    (c"renamenx", &S124),
-    (c"replconf", &S41),
-    (c"replicaof", &S125),
+    (c"rename", &S126),
+    (c"renamenx", &S126),
+    (c"replconf", &S43),
+    (c"replicaof", &S127),
     (c"reset", &S16),
-    (c"restore", &S126),
-    (c"restore_asking", &S126),
+    (c"restore", &S128),
+    (c"restore_asking", &S128),
     (c"role", &S16),
-    (c"rpop", &S107),
-    (c"rpoplpush", &S127),
-    (c"rpush", &S109),
-    (c"rpushx", &S109),
-    (c"sadd", &S128),
+    (c"rpop", &S109),
+    (c"rpoplpush", &S129),
+    (c"rpush", &S111),
+    (c"rpushx", &S111),
+    (c"sadd", &S130),
     (c"save", &S16),
-    (c"scan", &S129),
+    (c"scan", &S131),
     (c"scard", &S2),
     (c"script", &S0),
-    (c"sdiff", &S44),
-    (c"sdiffcard", &S130),
-    (c"sdiffstore", &S131),
-    (c"select", &S132),
+    (c"sdiff", &S46),
+    (c"sdiffcard", &S132),
+    (c"sdiffstore", &S133),
+    (c"select", &S134),
     (c"sentinel", &S0),
-    (c"set", &S133),
-    (c"setbit", &S134),
-    (c"setex", &S135),
+    (c"set", &S135),
+    (c"setbit", &S136),
+    (c"setex", &S137),
     (c"setnx", &S1),
-    (c"setrange", &S134),
-    (c"shutdown", &S51),
-    (c"sinter", &S44),
-    (c"sintercard", &S130),
-    (c"sinterstore", &S131),
-    (c"sismember", &S136),
-    (c"slaveof", &S125),
+    (c"setrange", &S136),
+    (c"shutdown", &S53),
+    (c"sinter", &S46),
+    (c"sintercard", &S132),
+    (c"sinterstore", &S133),
+    (c"sismember", &S138),
+    (c"slaveof", &S127),
     (c"slowlog", &S0),
     (c"smembers", &S2),
-    (c"smismember", &S128),
-    (c"smove", &S137),
-    (c"sort", &S74),
-    (c"sort_ro", &S138),
-    (c"spop", &S107),
-    (c"spublish", &S123),
-    (c"srandmember", &S107),
-    (c"srem", &S128),
-    (c"sscan", &S87),
-    (c"ssubscribe", &S139),
+    (c"smismember", &S130),
+    (c"smove", &S139),
+    (c"sort", &S76),
+    (c"sort_ro", &S140),
+    (c"spop", &S109),
+    (c"spublish", &S125),
+    (c"srandmember", &S109),
+    (c"srem", &S130),
+    (c"sscan", &S89),
+    (c"ssubscribe", &S141),
     (c"strlen", &S2),
-    (c"subscribe", &S139),
+    (c"subscribe", &S141),
     (c"substr", &S6),
-    (c"sunion", &S44),
-    (c"sunioncard", &S140),
-    (c"sunionstore", &S131),
-    (c"sunsubscribe", &S139),
-    (c"swapdb", &S141),
+    (c"sunion", &S46),
+    (c"sunioncard", &S142),
+    (c"sunionstore", &S133),
+    (c"sunsubscribe", &S141),
+    (c"swapdb", &S143),
     (c"sync", &S16),
     (c"tdigestadd", &S9),
-    (c"tdigestbyrank", &S142),
-    (c"tdigestbyrevrank", &S142),
+    (c"tdigestbyrank", &S144),
+    (c"tdigestbyrevrank", &S144),
     (c"tdigestcdf", &S9),
-    (c"tdigestcreate", &S143),
+    (c"tdigestcreate", &S145),
     (c"tdigestinfo", &S2),
     (c"tdigestmax", &S2),
-    (c"tdigestmerge", &S40),
+    (c"tdigestmerge", &S42),
     (c"tdigestmin", &S2),
-    (c"tdigestquantile", &S144),
+    (c"tdigestquantile", &S146),
     (c"tdigestrank", &S9),
     (c"tdigestreset", &S2),
     (c"tdigestrevrank", &S9),
-    (c"tdigesttrimmed_mean", &S145),
+    (c"tdigesttrimmed_mean", &S147),
     (c"time", &S16),
     (c"topkadd", &S22),
-    (c"topkincrby", &S37),
+    (c"topkincrby", &S39),
     (c"topkinfo", &S2),
-    (c"topklist", &S146),
+    (c"topklist", &S148),
     (c"topkquery", &S22),
-    (c"topkreserve", &S147),
-    (c"touch", &S44),
-    (c"tsadd", &S148),
-    (c"tsalter", &S20),
-    (c"tscreate", &S20),
-    (c"tscreaterule", &S149),
-    (c"tsdecrby", &S150),
-    (c"tsdel", &S151),
-    (c"tsdeleterule", &S127),
-    (c"tsget", &S20),
-    (c"tsincrby", &S150),
-    (c"tsinfo", &S20),
-    (c"tsmadd", &S152),
-    (c"tsmget", &S41),
-    (c"tsmrange", &S153),
-    (c"tsmrevrange", &S153),
-    (c"tsnrange", &S154),
-    (c"tsnrevrange", &S154),
-    (c"tsqueryindex", &S155),
-    (c"tsquerylabels", &S41),
-    (c"tsrange", &S156),
-    (c"tsread", &S41),
-    (c"tsrevrange", &S156),
+    (c"topkreserve", &S149),
+    (c"touch", &S46),
+    (c"tsadd", &S150),
+    (c"tsalter", &S38),
+    (c"tscreate", &S38),
+    (c"tscreaterule", &S151),
+    (c"tsdecrby", &S152),
+    (c"tsdel", &S153),
+    (c"tsdeleterule", &S129),
+    (c"tsget", &S38),
+    (c"tsincrby", &S152),
+    (c"tsinfo", &S38),
+    (c"tsmadd", &S154),
+    (c"tsmget", &S43),
+    (c"tsmrange", &S155),
+    (c"tsmrevrange", &S155),
+    (c"tsnrange", &S156),
+    (c"tsnrevrange", &S156),
+    (c"tsqueryindex", &S157),
+    (c"tsquerylabels", &S43),
+    (c"tsrange", &S158),
+    (c"tsread", &S43),
+    (c"tsrevrange", &S158),
     (c"ttl", &S2),
     (c"type", &S2),
-    (c"unlink", &S44),
-    (c"unsubscribe", &S139),
+    (c"unlink", &S46),
+    (c"unsubscribe", &S141),
     (c"unwatch", &S16),
-    (c"vadd", &S157),
+    (c"vadd", &S159),
     (c"vcard", &S2),
     (c"vdim", &S2),
-    (c"vemb", &S158),
-    (c"vgetattr", &S159),
+    (c"vemb", &S160),
+    (c"vgetattr", &S161),
     (c"vinfo", &S2),
-    (c"vismember", &S160),
-    (c"vlinks", &S161),
-    (c"vrandmember", &S107),
-    (c"vrange", &S162),
-    (c"vrem", &S160),
-    (c"vsetattr", &S163),
-    (c"vsim", &S164),
-    (c"wait", &S165),
-    (c"waitaof", &S166),
-    (c"watch", &S44),
-    (c"xack", &S167),
-    (c"xackdel", &S168),
-    (c"xadd", &S169),
-    (c"xautoclaim", &S170),
-    (c"xcfgset", &S171),
-    (c"xclaim", &S172),
-    (c"xdel", &S173),
-    (c"xdelex", &S20),
+    (c"vismember", &S162),
+    (c"vlinks", &S163),
+    (c"vrandmember", &S109),
+    (c"vrange", &S164),
+    (c"vrem", &S162),
+    (c"vsetattr", &S165),
+    (c"vsim", &S166),
+    (c"wait", &S167),
+    (c"waitaof", &S168),
+    (c"watch", &S46),
+    (c"xack", &S169),
+    (c"xackdel", &S170),
+    (c"xadd", &S171),
+    (c"xautoclaim", &S172),
+    (c"xcfgset", &S173),
+    (c"xclaim", &S174),
+    (c"xdel", &S175),
+    (c"xdelex", &S38),
     (c"xgroup", &S0),
     (c"xinfo", &S0),
     (c"xlen", &S2),
-    (c"xnack", &S174),
-    (c"xpending", &S175),
-    (c"xrange", &S176),
-    (c"xread", &S177),
-    (c"xreadgroup", &S178),
-    (c"xrevrange", &S179),
-    (c"xsetid", &S180),
-    (c"xtrim", &S181),
-    (c"zadd", &S182),
+    (c"xnack", &S176),
+    (c"xpending", &S177),
+    (c"xrange", &S178),
+    (c"xread", &S179),
+    (c"xreadgroup", &S180),
+    (c"xrevrange", &S181),
+    (c"xsetid", &S182),
+    (c"xtrim", &S183),
+    (c"zadd", &S184),
     (c"zcard", &S2),
-    (c"zcount", &S183),
-    (c"zdiff", &S184),
-    (c"zdiffstore", &S185),
-    (c"zincrby", &S186),
-    (c"zinter", &S187),
-    (c"zintercard", &S130),
-    (c"zinterstore", &S188),
-    (c"zlexcount", &S189),
-    (c"zmpop", &S190),
-    (c"zmscore", &S128),
-    (c"zpopmax", &S107),
-    (c"zpopmin", &S107),
-    (c"zrandmember", &S191),
-    (c"zrange", &S192),
-    (c"zrangebylex", &S193),
-    (c"zrangebyscore", &S194),
-    (c"zrangestore", &S195),
-    (c"zrank", &S196),
-    (c"zrem", &S128),
-    (c"zremrangebylex", &S189),
-    (c"zremrangebyrank", &S110),
-    (c"zremrangebyscore", &S183),
-    (c"zrevrange", &S197),
-    (c"zrevrangebylex", &S198),
-    (c"zrevrangebyscore", &S199),
-    (c"zrevrank", &S196),
-    (c"zscan", &S87),
-    (c"zscore", &S136),
-    (c"zunion", &S187),
-    (c"zunionstore", &S188),
-    (c"xread_v4", &S200),
-    (c"xreadgroup_claim", &S201),
+    (c"zcount", &S185),
+    (c"zdiff", &S186),
+    (c"zdiffstore", &S187),
+    (c"zincrby", &S188),
+    (c"zinter", &S189),
+    (c"zintercard", &S132),
+    (c"zinterstore", &S190),
+    (c"zlexcount", &S191),
+    (c"zmpop", &S192),
+    (c"zmscore", &S130),
+    (c"zpopmax", &S109),
+    (c"zpopmin", &S109),
+    (c"zrandmember", &S193),
+    (c"zrange", &S194),
+    (c"zrangebylex", &S195),
+    (c"zrangebyscore", &S196),
+    (c"zrangestore", &S197),
+    (c"zrank", &S198),
+    (c"zrem", &S130),
+    (c"zremrangebylex", &S191),
+    (c"zremrangebyrank", &S112),
+    (c"zremrangebyscore", &S185),
+    (c"zrevrange", &S199),
+    (c"zrevrangebylex", &S200),
+    (c"zrevrangebyscore", &S201),
+    (c"zrevrank", &S198),
+    (c"zscan", &S89),
+    (c"zscore", &S138),
+    (c"zunion", &S189),
+    (c"zunionstore", &S190),
+    (c"xread_v4", &S202),
+    (c"xreadgroup_claim", &S203),
 ];
