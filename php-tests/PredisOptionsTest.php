@@ -93,6 +93,8 @@ final class PredisOptionsTest extends RedisTestCase
         self::thrown(ConnectionException::class, static fn () => $redis->get('k'));
         self::thrown(ResilientRedis\ClientException::class, static fn () => self::quiet()->set('k', [[]]));
         self::thrown(ConfigurationException::class, static fn () => new ResilientRedis(null, ['exceptions' => 'maybe']));
+        $error = self::thrown(ServerException::class, static fn () => iterator_to_array(new ResilientRedis\Iterator\SetKey(self::quiet(), 'text')));
+        self::assertSame('WRONGTYPE', $error->getErrorType(), 'an iterator has no other way to tell');
         $watched = self::quiet();
         $watched->acl('SETUSER', 'default', '-watch');
         try {

@@ -8,10 +8,12 @@ use std::ptr;
 
 use ext_php_rs::ffi::{_call_user_function_impl, zend_hash_index_find, zend_object};
 
+use crate::client::Failure;
+
 use super::class;
-use super::exceptions;
 use super::iterator::{Pages, of};
 use super::zend::{self, Value};
+use super::{exceptions, pipeline, response};
 
 /// Fetches pages until one has elements, or the last one was had. After an exception the next call asks again.
 ///
@@ -55,6 +57,13 @@ unsafe fn fetch_one(object: *mut zend_object) -> bool {
             zend::release(reply);
             (pages.next, pages.incarnation) = (Some(0), after);
             return true;
+        }
+        // A client that throws no errors gives them as objects; an iterator has no other way to tell of one.
+        if response::is_error(&reply) {
+            let failure = pipeline::server_error(&response::text_of(reply.value.obj));
+            exceptions::throw(&Failure { command: pages.kind.method.to_ascii_uppercase(), ..failure });
+            zend::release(reply);
+            return false;
         }
         let Some((next, page)) = read(pages, from, &reply) else {
             zend::release(reply);

@@ -75,6 +75,12 @@ pub fn error(text: &[u8]) -> Value {
     value
 }
 
+/// Whether a value is such an object.
+pub fn is_error(value: &Value) -> bool {
+    // SAFETY: the type says that it is an object; its class lives as long as it does.
+    zend::type_of(value) == zend::IS_OBJECT && ptr::eq(unsafe { (*value.value.obj).ce }, ERROR.load(Ordering::Relaxed))
+}
+
 /// The text of such an object.
 ///
 /// # Safety
