@@ -1,8 +1,8 @@
 //! Constructors for the rows of the generated table, so that a row is one line that names only what is special.
 
-use super::row::{Arguments, Blocking, Command, Effect, Flags, KeyRange, Rank, Risk, Shape, Subcommand};
-
-const NO_KEYS: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
+use super::row::{
+    Arguments, Begin, Blocking, Command, Effect, Find, Flags, KeyRange, KeySpec, Keys, Rank, Risk, Shape, Subcommand,
+};
 
 /// A command that reads and has no keys, unless what follows says otherwise.
 pub(super) const fn command(name: &'static str, method: &'static str, arity: i8, flags: &[Flags]) -> Command {
@@ -11,7 +11,7 @@ pub(super) const fn command(name: &'static str, method: &'static str, arity: i8,
         method,
         arity,
         flags: Flags::of(flags),
-        keys: NO_KEYS,
+        keys: Keys::None,
         risk: Risk::Fixed(Rank::Read),
         blocking: Blocking::No,
         effect: Effect::None,
@@ -26,16 +26,26 @@ pub(super) const fn subcommand(name: &'static str, flags: &[Flags]) -> Subcomman
     Subcommand {
         name,
         flags: Flags::of(flags),
-        keys: NO_KEYS,
+        keys: Keys::None,
         risk: Risk::Fixed(Rank::Read),
         effect: Effect::None,
         reply: Shape::Plain,
     }
 }
 
+/// Keys from one place to another.
+pub(super) const fn range(first: i16, last: i16, step: i16) -> KeyRange {
+    KeyRange { first, last, step }
+}
+
+/// Keys that are found by the words.
+pub(super) const fn spec(begin: Begin, find: Find) -> KeySpec {
+    KeySpec { begin, find }
+}
+
 impl Command {
-    pub(super) const fn keys(self, first: i16, last: i16, step: i16) -> Command {
-        Command { keys: KeyRange { first, last, step }, ..self }
+    pub(super) const fn keys(self, keys: Keys) -> Command {
+        Command { keys, ..self }
     }
 
     pub(super) const fn risk(self, risk: Risk) -> Command {
@@ -64,8 +74,8 @@ impl Command {
 }
 
 impl Subcommand {
-    pub(super) const fn keys(self, first: i16, last: i16, step: i16) -> Subcommand {
-        Subcommand { keys: KeyRange { first, last, step }, ..self }
+    pub(super) const fn keys(self, keys: Keys) -> Subcommand {
+        Subcommand { keys, ..self }
     }
 
     pub(super) const fn risk(self, risk: Risk) -> Subcommand {

@@ -9,6 +9,7 @@ mod blocking;
 mod builder;
 mod forming;
 mod forms;
+mod keys;
 mod lookup;
 mod rank;
 mod row;
@@ -20,9 +21,13 @@ mod text;
 pub use blocking::{BlockingTimeout, blocking_timeout, shorter_timeout};
 pub use forming::{Argument, Key};
 pub use forms::Form;
+pub use keys::{key_positions, prefixed_positions};
 pub use lookup::{all, at, container, containers, find, find_subcommand, subcommand_of_method};
 pub use rank::{always_writes, effect, hazard, is_read, is_write, may_use_replica, may_write};
-pub use row::{Arguments, Blocking, Command, Effect, Flags, Hazard, KeyRange, Rank, Risk, Shape, Subcommand, Telltale};
+pub use row::{
+    Arguments, Blocking, Command, Effect, Flags, Hazard, KeyRange, KeySpec, Keys, Rank, Risk, Shape, Subcommand,
+    Telltale,
+};
 pub use shape::{Held, SLOW_LOG, shape};
 pub use table::COMMANDS;
 #[allow(unused_imports, reason = "asked for only where PHP is built in")]

@@ -14,7 +14,7 @@ pub struct Command {
     /// What the server says about the command.
     pub flags: Flags,
     /// Where its keys stand.
-    pub keys: KeyRange,
+    pub keys: Keys,
     /// How dangerous a second application is.
     pub risk: Risk,
     /// Where its own timeout stands, if it blocks.
@@ -37,7 +37,7 @@ pub struct Subcommand {
     /// What the server says about it.
     pub flags: Flags,
     /// Where its keys stand, counted from the container's name.
-    pub keys: KeyRange,
+    pub keys: Keys,
     /// How dangerous a second application is.
     pub risk: Risk,
     /// What it changes on the connection.
@@ -46,8 +46,24 @@ pub struct Subcommand {
     pub reply: Shape,
 }
 
-/// Positions of keys among the words of a command, its name being word 0. A negative `last` counts from the end, a
-/// `first` of 0 means that there are none or that the server has to look at the arguments (`Flags::MOVABLE_KEYS`).
+/// Where the keys of a command stand among its words, its name being word 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// It has none.
+    None,
+    /// At the same places whatever the words are.
+    Fixed(KeyRange),
+    /// As the words say.
+    Found(&'static [KeySpec]),
+    /// `SORT`: the first word, and the one behind `STORE`. Its patterns are made of keys, too.
+    Sort,
+    /// `MIGRATE`: the third word, or, where that is empty, all behind `KEYS`.
+    Migrate,
+    /// It has none, but these words are names that are prefixed as keys are: channels and patterns.
+    Names(KeyRange),
+}
+
+/// Places among the words of a command. A negative `last` counts from the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRange {
     /// Position of the first key.
@@ -56,6 +72,34 @@ pub struct KeyRange {
     pub last: i16,
     /// Distance from one key to the next.
     pub step: i16,
+}
+
+/// How keys are found by looking at the words, as `COMMAND` describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySpec {
+    /// Where to begin.
+    pub begin: Begin,
+    /// Which words from there on are keys.
+    pub find: Find,
+}
+
+/// Where the search for keys begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At this word.
+    At(i16),
+    /// Behind this word, which stands at this place or later.
+    Behind(&'static str, i16),
+}
+
+/// Which words are keys, from the one where the search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Find {
+    /// Up to the word at this distance, or counted from the end if it is negative; the distance from one key to the
+    /// next; and, unless that is 0, which part of the words is keys: 2 stands for the first half.
+    Range(i16, i16, i16),
+    /// The first word is the number of keys, which follow it; the distance from one key to the next.
+    Counted(i16),
 }
 
 /// A set of the flags that `COMMAND` reports.

@@ -30,6 +30,8 @@ pub struct Configuration {
     pub database: u32,
     /// The protocol to ask for.
     pub protocol: Protocol,
+    /// What goes in front of every key; may be empty.
+    pub prefix: String,
     /// How long to wait for what, and what to try again.
     pub policy: Policy,
     /// How many connections are kept, and for how long.
@@ -77,6 +79,7 @@ pub fn configure(
         credentials: Credentials { username: common.username, password: common.password },
         database: common.database.unwrap_or(0),
         protocol: common.protocol.unwrap_or_default(),
+        prefix: options.prefix,
         policy: tuned.policy(),
         pool: tuned.pool(),
         limits: tuned.limits(),

@@ -28,6 +28,8 @@ pub(super) struct Options {
     pub cluster: Option<Setting>,
     /// Option `replication`.
     pub replication: Replication,
+    /// Option `prefix`.
+    pub prefix: String,
     /// Option `service`.
     pub service: Option<String>,
     /// Option `update_sentinels`. Predis has this off; here it costs nobody a wait.
@@ -46,6 +48,7 @@ impl Options {
             allowed_nodes: None,
             cluster: None,
             replication: Replication::Unsaid,
+            prefix: String::new(),
             service: None,
             update_sentinels: true,
         };
@@ -95,7 +98,8 @@ impl Options {
             "update_sentinels" => self.update_sentinels = predis::update_sentinels(value)?,
             "autodiscovery" => predis::autodiscovery(value)?,
             "commands" | "profile" => predis::commands(name, value)?,
-            "aggregate" | "prefix" => return Err(predis::not_available(name, value)),
+            "prefix" => self.prefix = predis::prefix(value)?,
+            "aggregate" => return Err(predis::not_available(name, value)),
             "reader" => self.reader = Some(value.clone()),
             "allowed_nodes" => self.allowed_nodes = Some(AllowedNodes::read(name, value)?),
             _ if self.tuned.tune(name, name, value)? => self.has_command_timeout |= name == "command_timeout",

@@ -57,6 +57,18 @@ pub(super) fn service(value: &Setting) -> Result<String, ConfigurationError> {
     }
 }
 
+/// `prefix`: what goes in front of every key. Callables and objects were asked for it before.
+pub(super) fn prefix(value: &Setting) -> Result<String, ConfigurationError> {
+    match value {
+        Setting::Text(text) => Ok(text.clone()),
+        Setting::Int(number) => Ok(number.to_string()),
+        _ => {
+            let accepted = "a string (UTF-8), a callable that gives one, or an object with getPrefix()";
+            Err(ConfigurationError::about("prefix", value, accepted))
+        }
+    }
+}
+
 /// `update_sentinels`: whether sentinels that the given ones know of are asked, too.
 pub(super) fn update_sentinels(value: &Setting) -> Result<bool, ConfigurationError> {
     numbers::truth(value).ok_or_else(|| ConfigurationError::about("update_sentinels", value, "true or false"))
@@ -106,6 +118,16 @@ mod tests {
 
     fn text(value: &str) -> Setting {
         Setting::Text(value.to_owned())
+    }
+
+    #[test]
+    fn a_prefix_is_a_text() {
+        assert_eq!(prefix(&text("app:")).as_deref(), Ok("app:"));
+        assert_eq!(prefix(&Setting::Int(7)).as_deref(), Ok("7"));
+        for wrong in [Setting::Bool(true), Setting::List(vec![text("a")]), Setting::Other("object of class X".into())] {
+            let error = prefix(&wrong).unwrap_err();
+            assert!(error.option() == "prefix" && error.accepted().contains("getPrefix()"), "{error}");
+        }
     }
 
     #[test]

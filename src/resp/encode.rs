@@ -48,6 +48,39 @@ impl Frame {
         self.words += 1;
     }
 
+    /// Adds a word that is made of two.
+    pub fn word_of(&mut self, head: &[u8], tail: &[u8]) {
+        let mut digits = itoa::Buffer::new();
+        let length = digits.format(head.len() + tail.len()).as_bytes();
+        self.bytes.reserve(length.len() + head.len() + tail.len() + 5);
+        self.bytes.push(b'$');
+        self.bytes.extend_from_slice(length);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(tail);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.words += 1;
+    }
+
+    /// Puts `prefix` in front of the words at `positions`, which are in order. The command is complete before and after.
+    pub fn prefix(&mut self, positions: &[usize], prefix: &[u8]) {
+        if positions.is_empty() {
+            return;
+        }
+        let mut prefixed = Frame::default();
+        prefixed.bytes.reserve(self.bytes.len() + positions.len() * (prefix.len() + 2));
+        prefixed.begin();
+        let mut positions = positions.iter().copied().peekable();
+        for (place, word) in self.words().into_iter().enumerate() {
+            match positions.next_if_eq(&place) {
+                Some(_) => prefixed.word_of(prefix, word),
+                None => prefixed.word(word),
+            }
+        }
+        prefixed.end();
+        *self = prefixed;
+    }
+
     /// Adds an integer as a word.
     #[inline]
     pub fn integer(&mut self, value: i64) {
@@ -188,6 +221,22 @@ mod tests {
     fn the_header_grows_with_the_number_of_words() {
         let words = vec!["x"; 12_345];
         assert!(frame_of(&words).bytes().starts_with(b"*12345\r\n$1\r\nx\r\n"));
+    }
+
+    #[test]
+    fn a_prefix_goes_in_front_of_some_words_and_their_lengths_grow() {
+        let mut frame = frame_of(&["MSET", "a", "1", "elevenbytes", "2"]);
+        frame.prefix(&[1, 3], b"app:");
+        assert_eq!(frame.bytes(), frame_of(&["MSET", "app:a", "1", "app:elevenbytes", "2"]).bytes());
+        assert_eq!(frame.words(), [&b"MSET"[..], b"app:a", b"1", b"app:elevenbytes", b"2"]);
+        frame.prefix(&[], b"never");
+        assert_eq!(frame.len(), 5);
+        let mut parts = Frame::default();
+        parts.begin();
+        parts.word(b"GET");
+        parts.word_of(b"app:", b"k");
+        parts.end();
+        assert_eq!(parts.bytes(), frame_of(&["GET", "app:k"]).bytes());
     }
 
     #[test]
