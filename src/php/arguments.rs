@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use ext_php_rs::ffi::ext_php_rs_zend_string_release;
 
-use crate::command::{Argument, Arguments, Form};
+use crate::command::{self, Argument, Arguments, Command, Form};
 use crate::resp::Frame;
 
 use super::elements::{Elements, Key};
@@ -60,6 +60,31 @@ pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Resul
             scalar(frame, argument)?;
         }
     }
+    Ok(())
+}
+
+/// As `encode`, with the prefix in front of the keys, of which there may be none.
+///
+/// # Errors
+/// As `encode`.
+pub fn encode_prefixed(frame: &mut Frame, arguments: &[Value], row: &Command, prefix: &[u8]) -> Result<(), Unfit> {
+    let by_words = match row.arguments {
+        Arguments::Form(form) => form.is_by_words() && arguments.iter().all(|argument| is_word(zend::deref(argument))),
+        _ => true,
+    };
+    if let [key, rest @ ..] = arguments
+        && by_words
+        && row.keys.is_first_word()
+        && zend::type_of(zend::deref(key)) == zend::IS_STRING
+    {
+        // SAFETY: the type says that it is a string.
+        frame.word_of(prefix, unsafe { zend::bytes_of(zend::deref(key)) });
+        return encode(frame, rest, row.arguments);
+    }
+    encode(frame, arguments, row.arguments)?;
+    frame.end();
+    let positions = command::prefixed_positions(row, &frame.words());
+    frame.prefix(&positions, prefix);
     Ok(())
 }
 

@@ -65,22 +65,40 @@ pub fn refuse_names(row: &Command) {
 unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &mut [Value], return_value: *mut zval) {
     // SAFETY: by the caller. No PHP code runs between the two.
     unsafe {
-        if !write_row(row, words) {
+        let client = zend::this(call);
+        if !write_row(row, words, || prefix_of(client)) {
         } else if has_settled_shape(row) {
-            run_settled(zend::this(call), Some(row), row.reply, return_value);
+            run_settled(client, Some(row), row.reply, return_value);
         } else {
-            run(zend::this(call), Some(row), shape_of(row, words), return_value);
+            run(client, Some(row), shape_of(row, words), return_value);
         }
     }
 }
 
-/// Writes a command of the table into this thread's frame. Gives the shape of its reply, or throws.
+/// The prefix of the client's keys; empty if it has none.
+///
+/// # Safety
+/// The object is one of our class, and stays alive as long as the prefix is used.
+#[inline]
+pub unsafe fn prefix_of<'a>(object: *mut zend_object) -> &'a [u8] {
+    // SAFETY: by the caller; a client stays with its object, and its configuration as it is.
+    let client = unsafe { class::of(object) }.client.as_deref();
+    client.map_or(&[], |client| client.configuration().prefix.as_bytes())
+}
+
+/// Writes a command of the table into this thread's frame, with the prefix in front of its keys. Gives the shape of its
+/// reply, or throws.
 ///
 /// # Safety
 /// `words` are values that stay alive and unchanged until this returns.
-pub unsafe fn write(row: &'static Command, words: &mut [Value]) -> Option<Shape> {
+pub unsafe fn write<'a>(
+    row: &'static Command,
+    words: &mut [Value],
+    prefix: impl FnOnce() -> &'a [u8],
+) -> Option<Shape> {
     // SAFETY: by the caller.
-    unsafe { write_row(row, words) }.then(|| if has_settled_shape(row) { row.reply } else { shape_of(row, words) })
+    let written = unsafe { write_row(row, words, prefix) };
+    written.then(|| if has_settled_shape(row) { row.reply } else { shape_of(row, words) })
 }
 
 /// Writes a command of the table into this thread's frame. False if something was thrown.
@@ -88,7 +106,7 @@ pub unsafe fn write(row: &'static Command, words: &mut [Value]) -> Option<Shape>
 /// # Safety
 /// As for [`write`].
 #[inline]
-unsafe fn write_row(row: &'static Command, words: &mut [Value]) -> bool {
+unsafe fn write_row<'a>(row: &'static Command, words: &mut [Value], prefix: impl FnOnce() -> &'a [u8]) -> bool {
     if let Err(unfit) = arguments::settle(words) {
         refuse(row.name, unfit);
         return false;
@@ -97,7 +115,13 @@ unsafe fn write_row(row: &'static Command, words: &mut [Value]) -> bool {
     let frame = unsafe { &mut hands().desk.frame };
     frame.begin();
     frame.word(row.name.as_bytes());
-    if let Err(unfit) = arguments::encode(frame, words, row.arguments) {
+    let prefix = prefix();
+    let encoded = if prefix.is_empty() {
+        arguments::encode(frame, words, row.arguments)
+    } else {
+        arguments::encode_prefixed(frame, words, row, prefix)
+    };
+    if let Err(unfit) = encoded {
         refuse(row.name, unfit);
         return false;
     }
@@ -207,8 +231,9 @@ pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
             }
             let name = zend::bytes_of(name).to_ascii_uppercase();
             let arguments: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
-            if let Some(row) = write_words(&name, arguments) {
-                run(zend::this(call), row, Shape::Plain, return_value);
+            let client = zend::this(call);
+            if let Some(row) = write_words(&name, arguments, prefix_of(client)) {
+                run(client, row, Shape::Plain, return_value);
             }
         }
     });
@@ -232,18 +257,19 @@ pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut z
                 return;
             };
             let name = zend::bytes_of(first).to_owned();
-            if let Some(row) = write_words(&name, rest.to_vec()) {
+            if let Some(row) = write_words(&name, rest.to_vec(), b"") {
                 run(zend::this(call), row, Shape::Plain, return_value);
             }
         }
     });
 }
 
-/// Writes a command of any name into this thread's frame. Gives its row if the table has it, or throws.
+/// Writes a command of any name into this thread's frame, with the prefix in front of its keys if the table has it. Gives
+/// its row in the table, or throws.
 ///
 /// # Safety
 /// The values are kept alive by the arguments of the call that we are in.
-pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>) -> Option<Option<&'static Command>> {
+pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>, prefix: &[u8]) -> Option<Option<&'static Command>> {
     // SAFETY: by the caller. `settle` replaces objects by strings and gives up the reference that it replaces, so
     // each copy gets one of its own first. A jump out of here costs the memory of a few words.
     unsafe {
@@ -263,6 +289,10 @@ pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>) -> Option<Option<&
             };
             arguments::encode(frame, &words, arguments)?;
             frame.end();
+            if let Some(row) = row.filter(|_| !prefix.is_empty()) {
+                let positions = command::prefixed_positions(row, &frame.words());
+                frame.prefix(&positions, prefix);
+            }
             Ok(())
         });
         words.drain(..).for_each(|word| zend::release(word));

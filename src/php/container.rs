@@ -125,7 +125,7 @@ extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
         let subcommand = command::subcommand_of_method(row, zend::bytes_of(name));
         let mut words = vec![zend::string(&subcommand)];
         words.extend(Elements::of(list).map(|(_, value)| zend::hold(value)));
-        let shape = commands::write(row, &mut words);
+        let shape = commands::write(row, &mut words, || commands::prefix_of(client));
         words.drain(..).for_each(|word| zend::release(word));
         drop(words);
         if let Some(shape) = shape {

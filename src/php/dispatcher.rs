@@ -127,7 +127,7 @@ extern "C" fn attach(call: *mut zend_execute_data, _: *mut zval) {
             return;
         };
         let Some(consumer) = consumer(object) else { return };
-        change(object, &name, Some(callback));
+        change(object, &in_full(&consumer, &name), Some(callback));
         listener::ask(consumer.value.obj, Verb::Subscribe(Sort::Channels), vec![name]);
         zend::release(consumer);
     });
@@ -139,11 +139,17 @@ extern "C" fn detach(call: *mut zend_execute_data, _: *mut zval) {
         let object = zend::this(call);
         let Some(name) = channel(zend::arguments(call).first()) else { return };
         let Some(consumer) = consumer(object) else { return };
-        if change(object, &name, None) {
+        if change(object, &in_full(&consumer, &name), None) {
             listener::ask(consumer.value.obj, Verb::Unsubscribe(Sort::Channels), vec![name]);
         }
         zend::release(consumer);
     });
+}
+
+/// A channel's name as messages have it: with the client's prefix.
+unsafe fn in_full(consumer: &Value, channel: &[u8]) -> Vec<u8> {
+    // SAFETY: by the callers: it is a consumer, which they hold.
+    [unsafe { listener::of(consumer.value.obj).prefix() }, channel].concat()
 }
 
 /// The key of a channel in the array of callbacks: one that PHP does not take for a number.

@@ -16,7 +16,7 @@ use crate::client::{Failure, Heard, Subscription, Verb};
 use crate::command::Shape;
 
 use super::class::{self, Method};
-use super::commands::guarded;
+use super::commands::{self, guarded};
 use super::process::hands;
 use super::replies::PhpSink;
 use super::signature::{BOOL, INT, VOID};
@@ -134,20 +134,33 @@ impl Listener {
         self.subscription.as_ref().is_some_and(|subscription| subscription.is_any())
     }
 
+    /// The prefix of the client's channels; empty if it has none.
+    ///
+    /// # Safety
+    /// The object stays alive as long as the prefix is used.
+    pub unsafe fn prefix<'a>(&self) -> &'a [u8] {
+        // SAFETY: by the caller; a listener with a subscription has a client, which lives as long as it does.
+        if self.subscription.is_some() { unsafe { commands::prefix_of(self.held[0].value.obj) } } else { &[] }
+    }
+
     /// The client's object.
     pub fn client(&self) -> Value {
         self.held[0]
     }
 }
 
-/// Asks something of the server. False if that was thrown.
+/// Asks something of the server, of channels with the client's prefix. False if that was thrown.
 ///
 /// # Safety
 /// The object is one of ours and stays alive; nothing of it and nothing of the thread's hands is borrowed.
-pub unsafe fn ask(object: *mut zend_object, verb: Verb, words: Vec<Vec<u8>>) -> bool {
+pub unsafe fn ask(object: *mut zend_object, verb: Verb, mut words: Vec<Vec<u8>>) -> bool {
     // SAFETY: by the caller. No PHP code runs before the events.
     unsafe {
         let Some(subscription) = of(object).subscription() else { return false };
+        let prefix = of(object).prefix();
+        if !prefix.is_empty() && matches!(verb, Verb::Subscribe(_) | Verb::Unsubscribe(_)) {
+            words.iter_mut().for_each(|word| *word = [prefix, word.as_slice()].concat());
+        }
         let result = subscription.ask(&mut hands().desk, verb, words);
         end(object, result)
     }

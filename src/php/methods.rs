@@ -13,6 +13,7 @@ use crate::topology::Mode;
 use super::class::{self, Method, optional, required, variadic};
 use super::commands::{self, guarded, unconstructed};
 use super::elements::{Elements, Key};
+use super::prefix::{self, Prefix};
 use super::process::{hands, world};
 use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
@@ -52,8 +53,20 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
                 return;
             }
             let arguments = zend::arguments(call);
+            let prefix = arguments.get(1).and_then(|options| Some((options, find(options, b"prefix")?)));
+            let prefix = match prefix {
+                Some((options, prefix)) => prefix::ask(zend::deref(options), zend::deref(prefix)),
+                None => Prefix::Stands,
+            };
+            if matches!(prefix, Prefix::Thrown) {
+                return;
+            }
             let setting = |index: usize| arguments.get(index).map_or(Setting::Null, settings::read);
-            let (parameters, options) = (setting(0), setting(1));
+            let (parameters, mut options) = (setting(0), setting(1));
+            if let Prefix::Given(given) = prefix {
+                prefix::put(&mut options, &given);
+                zend::release(given);
+            }
             let listener = arguments.get(1).and_then(|options| find(options, b"on_event"));
             let listener = match listener {
                 Some(listener) if !is_callable(listener) => {

@@ -25,6 +25,7 @@ mod methods;
 mod module;
 mod monitor;
 mod pipeline;
+mod prefix;
 mod process;
 mod properties;
 mod pubsub;

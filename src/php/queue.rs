@@ -16,7 +16,7 @@ use ext_php_rs::ffi::{
 use crate::client::{Batch, Client};
 
 use super::class::{self, Method};
-use super::commands::{guarded, unconstructed};
+use super::commands::{self, guarded, unconstructed};
 use super::queue_options::Options;
 use super::signature::{INT, OBJECT};
 use super::zend::{self, Value};
@@ -150,6 +150,18 @@ impl Queue {
         }
         exceptions::throw_misuse("", "this object must be made by the pipeline() or transaction() of a client");
         None
+    }
+
+    /// The prefix of the client's keys; empty if it has none.
+    ///
+    /// # Safety
+    /// The object stays alive as long as the prefix is used.
+    pub unsafe fn prefix<'a>(&self) -> &'a [u8] {
+        if zend::type_of(&self.held[0]) != zend::IS_OBJECT {
+            return &[];
+        }
+        // SAFETY: the type says that it is an object, which is the client's and lives as long as this one.
+        unsafe { commands::prefix_of(self.held[0].value.obj) }
     }
 
     /// The client.

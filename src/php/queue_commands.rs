@@ -52,7 +52,7 @@ unsafe fn enqueue(call: *mut zend_execute_data, row: &'static Command, return_va
         }
         let object = zend::this(call);
         if transaction::is_ready(object)
-            && let Some(shape) = commands::write(row, zend::arguments(call))
+            && let Some(shape) = commands::write(row, zend::arguments(call), || of(object).prefix())
         {
             add(object, Some(row), shape, return_value);
         }
@@ -107,7 +107,7 @@ extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
             }
             let name = zend::bytes_of(name).to_ascii_uppercase();
             let words: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
-            if let Some(row) = commands::write_words(&name, words) {
+            if let Some(row) = commands::write_words(&name, words, of(object).prefix()) {
                 add(object, row, Shape::Plain, return_value);
             }
         }

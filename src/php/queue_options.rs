@@ -1,6 +1,6 @@
 //! The four forms of `pipeline()` and `transaction()`, and their options.
 
-use ext_php_rs::ffi::{zend_execute_data, zval};
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::config::{ConfigurationError, Setting};
 
@@ -64,7 +64,7 @@ unsafe fn open(call: *mut zend_execute_data, sort: Sort, return_value: *mut zval
         let parsed = forms(sort, zend::arguments(call)).and_then(|(options, callable)| {
             let unsaid = Options { throws, ..Options::default() };
             let options = match options {
-                Some(options) => read(sort, options, unsaid)?,
+                Some(options) => read(sort, options, unsaid, client)?,
                 None => unsaid,
             };
             Ok((options, callable))
@@ -132,7 +132,11 @@ pub fn is_options(value: &Value) -> bool {
     array && !(matches!(settings::read(value), Setting::List(items) if !items.is_empty()) && is_callable(value))
 }
 
-fn read(sort: Sort, array: &Value, mut options: Options) -> Result<Options, Wrong> {
+/// The options of an array. The prefix of the keys that are watched is the client's.
+///
+/// # Safety
+/// `client` is a live object of the client's class.
+unsafe fn read(sort: Sort, array: &Value, mut options: Options, client: *mut zend_object) -> Result<Options, Wrong> {
     let known: &[&str] = match sort {
         Sort::Pipeline => &["atomic", "fire-and-forget", "exceptions"],
         Sort::Transaction => &["cas", "watch", "retry", "exceptions"],
@@ -162,7 +166,8 @@ fn read(sort: Sort, array: &Value, mut options: Options) -> Result<Options, Wron
                     ConfigurationError::new(&name, setting.describe(), "a number of retries, 0 or more")
                 })?;
             }
-            _ => options.watch = watch(value)?,
+            // SAFETY: by the caller.
+            _ => options.watch = unsafe { watch(value, client) }?,
         }
     }
     Ok(options)
@@ -177,8 +182,8 @@ fn boolean(name: &str, setting: &Setting) -> Result<bool, ConfigurationError> {
 }
 
 /// The keys of option `watch`, a key or a list of them, as a WATCH.
-fn watch(value: &Value) -> Result<Option<Vec<u8>>, Wrong> {
-    // SAFETY: `write_words` takes values that the call's arguments keep alive.
+unsafe fn watch(value: &Value, client: *mut zend_object) -> Result<Option<Vec<u8>>, Wrong> {
+    // SAFETY: the client is the caller's; `write_words` takes values that the call's arguments keep alive.
     unsafe {
         let words: Vec<Value> = match zend::type_of(value) {
             zend::IS_ARRAY => Elements::of(value).map(|(_, key)| *key).collect(),
@@ -187,7 +192,7 @@ fn watch(value: &Value) -> Result<Option<Vec<u8>>, Wrong> {
         if words.is_empty() {
             return Ok(None);
         }
-        commands::write_words(b"WATCH", words).ok_or(Wrong::Thrown)?;
+        commands::write_words(b"WATCH", words, commands::prefix_of(client)).ok_or(Wrong::Thrown)?;
         Ok(Some(hands().desk.frame.bytes().to_vec()))
     }
 }

@@ -279,7 +279,8 @@ extern "C" fn watch(call: *mut zend_execute_data, return_value: *mut zval) {
             return;
         }
         let Some(row) = command::find(b"WATCH") else { return };
-        if commands::write(row, zend::arguments(call)).is_some() && watch_now(object) {
+        let written = commands::write(row, zend::arguments(call), || queue::of(object).prefix());
+        if written.is_some() && watch_now(object) {
             return_value.cast::<Value>().write(zend::string(b"OK"));
         }
     });

@@ -48,6 +48,7 @@ unsafe extern "C" {
         silent: c_int,
     ) -> *const c_void;
     pub fn zend_objects_clone_members(into: *mut zend_object, from: *mut zend_object);
+    pub fn convert_to_object(value: *mut zval);
     pub fn object_init_ex(into: *mut zval, class: *mut zend_class_entry) -> c_int;
     pub fn zend_update_property_stringl(
         scope: *mut zend_class_entry,

@@ -190,7 +190,7 @@ impl Store {
     }
 
     fn key_of(&self, id: &[u8]) -> Vec<u8> {
-        [self.settings.prefix.as_bytes(), id].concat()
+        [self.client.configuration().prefix.as_bytes(), self.settings.prefix.as_bytes(), id].concat()
     }
 
     fn seconds(&self, lifetime: i64) -> Vec<u8> {

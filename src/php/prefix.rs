@@ -1,0 +1,111 @@
+//! Option `prefix` where it is more than a string: a callable, or an object such as Predis' KeyPrefixProcessor.
+
+use std::ptr;
+
+use ext_php_rs::ffi::{_call_user_function_impl, zend_hash_str_find};
+
+use crate::config::Setting;
+
+use super::methods::is_callable;
+use super::settings;
+use super::zend::{self, Value};
+
+/// What stands in the options: nothing to ask for, or what was given when asked.
+pub enum Prefix {
+    /// The option is as good as it stands.
+    Stands,
+    /// Asked for: ours to release.
+    Given(Value),
+    /// What was asked has thrown.
+    Thrown,
+}
+
+/// Asks for the prefix. A callable gets the options as an object: Predis' has them as properties, too. A string is never
+/// called, even if a function has its name.
+///
+/// # Safety
+/// Both values are alive, and stay so while PHP code runs.
+pub unsafe fn ask(options: &Value, prefix: &Value) -> Prefix {
+    // SAFETY: by the caller. Each value that is made here is released on every path but a jump's.
+    unsafe {
+        let calls = matches!(zend::type_of(prefix), zend::IS_OBJECT | zend::IS_ARRAY) && is_callable(prefix);
+        if zend::has_exception() {
+            return Prefix::Thrown;
+        }
+        if !calls {
+            return if zend::type_of(prefix) == zend::IS_OBJECT { text_of(prefix) } else { Prefix::Stands };
+        }
+        let mut properties = zend::hold(options);
+        zend::convert_to_object(properties.as_zval());
+        let given = call(None, prefix, Some(properties));
+        zend::release(properties);
+        if zend::has_exception() {
+            zend::release(given);
+            return Prefix::Thrown;
+        }
+        if zend::type_of(&given) != zend::IS_OBJECT {
+            return Prefix::Given(given);
+        }
+        let text = text_of(&given);
+        zend::release(given);
+        text
+    }
+}
+
+/// What an object says by `getPrefix`, or by `__toString`. Of another one the configuration says that it is wrong.
+unsafe fn text_of(object: &Value) -> Prefix {
+    const METHOD: &[u8] = b"getprefix";
+    // SAFETY: by the caller; the type says that it is an object, whose class lives as long as it does.
+    unsafe {
+        let class = (*object.value.obj).ce;
+        let found = zend_hash_str_find(&raw const (*class).function_table, METHOD.as_ptr().cast(), METHOD.len());
+        let given = if !found.is_null() {
+            let name = zend::string(b"getPrefix");
+            let given = call(Some(object), &name, None);
+            zend::release(name);
+            given
+        } else if !(*class).__tostring.is_null() {
+            let text = zend::zval_get_string_func(ptr::from_ref(object).cast_mut().cast());
+            zend::given_string(text)
+        } else {
+            return Prefix::Given(zend::hold(object));
+        };
+        if zend::has_exception() {
+            zend::release(given);
+            return Prefix::Thrown;
+        }
+        Prefix::Given(given)
+    }
+}
+
+/// Calls a callable with one argument, or a method of an object with none.
+unsafe fn call(object: Option<&Value>, callable: &Value, argument: Option<Value>) -> Value {
+    // SAFETY: by the caller. What is called and what it is called on are held for the time of the call.
+    unsafe {
+        let mut on = object.map(|object| zend::hold(object));
+        let mut callable = zend::hold(callable);
+        let mut argument = argument;
+        let mut result = zend::null();
+        _call_user_function_impl(
+            on.as_mut().map_or(ptr::null_mut(), Value::as_zval),
+            callable.as_zval(),
+            result.as_zval(),
+            u32::from(argument.is_some()),
+            argument.as_mut().map_or(ptr::null_mut(), Value::as_zval),
+            ptr::null_mut(),
+        );
+        for held in on.into_iter().chain([callable]) {
+            zend::release(held);
+        }
+        result
+    }
+}
+
+/// Puts what was given in the option's place.
+pub fn put(options: &mut Setting, given: &Value) {
+    if let Setting::Map(entries) = options {
+        for (_, value) in entries.iter_mut().filter(|(name, _)| name == "prefix") {
+            *value = settings::read(given);
+        }
+    }
+}
