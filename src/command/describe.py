@@ -264,8 +264,8 @@ after `accumulating` they are not; of `never` nobody can say. By default nothing
 words, `1..-1/2` every second one, `#1` the words behind a number of keys, `STREAMS>0..half` the first half of what stands
 behind `STREAMS`.
 
-**Since.** The version of Redis, or of its module, that brought the command. Redis 7.0 is what the tests run with; what is newer,
-and what modules bring, was tested with a server that follows a script.
+**Since.** The version of Redis, or of its module, that brought the command. Redis 7.0 is what the tests run with. What is newer
+was tested with a server that follows a script, of modules no more than the words that are sent: no such server was at hand.
 
 """
 
