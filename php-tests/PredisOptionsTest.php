@@ -234,4 +234,19 @@ final class PredisOptionsTest extends RedisTestCase
         self::assertSame('v', $forever->get('k'), 'less than none is as often as it takes');
         self::assertSame(7, $proxy->seen('GET'));
     }
+
+    public function test_what_holds_for_a_client_can_be_read_back_but_nothing_that_is_secret(): void
+    {
+        $client = new \ResilientRedis(
+            self::shared()->endpoint(),
+            ['exceptions' => false, 'read_from' => 'prefer-replica', 'read_write_timeout' => 2.5, 'parameters' => ['password' => 'hunter2']],
+        );
+        $options = $client->getOptions();
+        self::assertFalse($options->exceptions);
+        self::assertSame(2.5, $options->read_write_timeout);
+        self::assertSame('prefer-replica', $options->read_from);
+        self::assertStringNotContainsString('hunter2', var_export($options, true));
+        self::assertSame($client, $client->getConnection());
+        self::assertFalse($client->getConnection()->isConnected());
+    }
 }

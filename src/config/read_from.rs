@@ -25,6 +25,11 @@ impl ReadFrom {
         ("nearest", ReadFrom::Nearest),
     ];
 
+    /// The word that options have for it.
+    pub fn as_str(self) -> &'static str {
+        ReadFrom::WORDS.iter().find(|(_, meaning)| *meaning == self).map_or("primary", |(word, _)| word)
+    }
+
     pub(super) fn read(option: &str, value: &Setting) -> Result<ReadFrom, ConfigurationError> {
         let word = match value {
             Setting::Text(word) => word.trim(),

@@ -54,6 +54,12 @@ class ResilientRedis
     /** Has events told to a callable: their name and their details. Null ends it. */
     public function onEvent(?callable $listener): void {}
 
+    /** Gives what holds for this client: limits in seconds, `read_from`, `exceptions`. Nothing that is secret. */
+    public function getOptions(): object {}
+
+    /** Gives the client itself, which can do what programs ask of Predis' connection. */
+    public function getConnection(): static {}
+
     /** Gives the counters of this process. */
     public function stats(): array {}
 

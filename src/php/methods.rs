@@ -15,10 +15,10 @@ use super::commands::{self, guarded, unconstructed};
 use super::elements::{Elements, Key};
 use super::prefix::{self, Prefix};
 use super::process::{hands, world};
-use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC, STRING, VOID};
+use super::signature::{ARRAY, BOOL, CALLABLE, NULL, OBJECT, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
-use super::{events, exceptions, ini, pubsub, queue_options, settings};
+use super::{events, exceptions, ini, pubsub, queue_options, settings, told};
 
 /// The methods.
 pub fn table() -> Vec<Method> {
@@ -38,6 +38,8 @@ pub fn table() -> Vec<Method> {
         Method::new("disconnect", disconnect, &[]).returning(VOID),
         Method::new("isConnected", is_connected, &[]).returning(BOOL),
         Method::new("onEvent", on_event, const { &[required(c"listener").of(CALLABLE | NULL)] }).returning(VOID),
+        Method::new("getOptions", told::get_options, &[]).returning(OBJECT),
+        Method::new("getConnection", told::get_connection, &[]).returning(STATIC),
         Method::new("stats", stats, &[]).returning(ARRAY),
         Method::new("topology", topology, &[]).returning(ARRAY),
         Method::new("resetPools", reset_pools, &[]).on_class().returning(VOID),

@@ -38,6 +38,7 @@ mod session;
 mod settings;
 mod signature;
 mod signatures;
+mod told;
 mod transaction;
 mod values;
 mod zend;
