@@ -316,7 +316,7 @@ final class CommandTest extends RedisTestCase
     /** @return iterable<string, array{string}> */
     public static function laterMethods(): iterable
     {
-        foreach (['push', 'getClientBy', 'executeCommand', 'createCommand'] as $method) {
+        foreach (['push', 'executeCommand', 'createCommand'] as $method) {
             yield $method => [$method];
         }
     }

@@ -1,7 +1,7 @@
 //! What each reply to a batch means for the batch.
 
 use crate::command::{Effect, Rank, Telltale};
-use crate::failover::{is_script, judge};
+use crate::failover::is_script;
 use crate::resp::Scalar;
 
 use super::batch::{Batch, Replies};
@@ -67,7 +67,7 @@ impl Client {
         }
         desk.course.unclean |= effect == Effect::Exec && !text.starts_with(b"EXECABORT");
         let (first, last) = desk.course.unit(batch, index);
-        let help = match Help::against(judge(&name, &text)) {
+        let help = match Help::against(self.judge(&name, &text)) {
             // A pinned connection is never repaired: the words of the server are the reply.
             _ if desk.course.pinned => None,
             // EXEC speaks of the commands before it.

@@ -230,6 +230,12 @@ impl Client {
         Err(self.unknown(desk, call, &Lost::awaiting(Cause::Io(text.to_owned()))))
     }
 
+    /// What an error reply says. Who talks to one node and no other takes it at its word.
+    pub(super) fn judge(&self, name: &str, text: &[u8]) -> Refusal {
+        let refusal = judge(name, text);
+        if self.configuration.fixed { refusal.of_the_only_node() } else { refusal }
+    }
+
     /// What follows from an error reply: another attempt, or the end.
     #[cold]
     fn after_error(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
@@ -241,10 +247,10 @@ impl Client {
         let name = call.name(&desk.frame);
         let said = String::from_utf8_lossy(&text).into_owned();
         let now = self.world.clock.now();
-        if call.reading.at.is_some() && !matches!(judge(&name, &text), Refusal::Final) {
+        if call.reading.at.is_some() && !matches!(self.judge(&name, &text), Refusal::Final) {
             return self.refused_by_reader(desk, call, said, now);
         }
-        let refusal = match judge(&name, &text) {
+        let refusal = match self.judge(&name, &text) {
             Refusal::IfRepeated(remedy) => match self.says_again(desk, call, &text) {
                 Some(true) => Refusal::NotApplied(remedy),
                 Some(false) => Refusal::Final,

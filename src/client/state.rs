@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Configuration, ConfigurationError, Protocol, Setting};
+use crate::config::{Configuration, ConfigurationError, NodeAddress, Protocol, Setting};
 use crate::connection::{Errand, Identity, Network, SocketOptions};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
@@ -131,6 +131,11 @@ impl Client {
         self.events.push(event);
     }
 
+    /// A client of one node of the deployment, or of one of its sentinels, that talks to no other.
+    pub fn at_node(&self, node: &NodeAddress, is_sentinel: bool) -> Client {
+        Client::new(self.world.clone(), self.configuration.at_node(node, is_sentinel))
+    }
+
     /// The configuration as it was given.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
@@ -192,6 +197,7 @@ impl Client {
             limits: self.limits(),
             sockets: SocketOptions { brief },
             timeout: policy.timeout,
+            any_role: self.configuration.fixed,
         }
     }
 }

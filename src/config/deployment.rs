@@ -32,6 +32,8 @@ pub struct Configuration {
     pub protocol: Protocol,
     /// What goes in front of every key; may be empty.
     pub prefix: String,
+    /// Whether the endpoint is the only node to talk to, whatever its role.
+    pub fixed: bool,
     /// How long to wait for what, and what to try again.
     pub policy: Policy,
     /// How many connections are kept, and for how long.
@@ -80,6 +82,7 @@ pub fn configure(
         database: common.database.unwrap_or(0),
         protocol: common.protocol.unwrap_or_default(),
         prefix: options.prefix,
+        fixed: false,
         policy: tuned.policy(),
         pool: tuned.pool(),
         limits: tuned.limits(),

@@ -20,6 +20,7 @@ mod host;
 mod names;
 mod node;
 mod numbers;
+mod one_node;
 mod options;
 mod policy;
 mod predis;

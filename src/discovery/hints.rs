@@ -84,7 +84,7 @@ impl Search {
             && let Some(target) = self.targets.last_mut()
         {
             target.ask(network, &self.settings, now);
-            target.step(now);
+            target.step(&self.settings, now);
         }
     }
 

@@ -261,7 +261,7 @@ impl Search {
             self.begin_round(network, now);
         }
         for target in &mut self.targets {
-            target.step(now);
+            target.step(&self.settings, now);
         }
         self.listen();
         self.recognise_sentinels(network, now);

@@ -65,7 +65,7 @@ impl Sentinels {
             settings: settings.clone(),
             allowed: allowed.cloned(),
             service: settings.service.clone().or_else(|| watched.map(|watched| watched.service.clone())),
-            probe: ProbeSettings { errand, timeout, ..probe.clone() },
+            probe: ProbeSettings { errand, timeout, any_role: false, ..probe.clone() },
             who_else_at: now,
             watchers: Vec::new(),
             names: Vec::new(),
@@ -168,7 +168,7 @@ impl Sentinels {
         let (mut primaries, mut replicas, mut others) = (Vec::new(), Vec::new(), Vec::new());
         let mut named = false;
         for watcher in &mut self.watchers {
-            watcher.target.step(now);
+            watcher.target.step(&self.probe, now);
             if watcher.heard || watcher.target.is_awaited() {
                 continue;
             }

@@ -22,6 +22,8 @@ pub struct ProbeSettings {
     pub sockets: SocketOptions,
     /// How long a probe may take.
     pub timeout: Duration,
+    /// Whether the node is wanted whatever its role.
+    pub any_role: bool,
 }
 
 /// A node and how far its probe got.
@@ -59,8 +61,12 @@ const SAME_CONNECTION: Duration = Duration::from_millis(100);
 
 impl State {
     /// A node that is too old to say its role is taken at its word that it lets us in.
-    fn told(connection: Box<Connection>) -> State {
-        let report = connection.greeting().report.clone().unwrap_or_else(|| Report::silent(Role::Primary));
+    fn told(connection: Box<Connection>, settings: &ProbeSettings) -> State {
+        let mut report = connection.greeting().report.clone().unwrap_or_else(|| Report::silent(Role::Primary));
+        if settings.any_role {
+            // It takes the place of the primary; the others are none of our business.
+            report = Report { lineage: report.lineage, version: report.version, ..Report::silent(Role::Primary) };
+        }
         State::Told(connection, report)
     }
 }
@@ -107,7 +113,7 @@ impl Target {
     }
 
     /// Goes on as far as it goes without waiting.
-    pub fn step(&mut self, now: Instant) {
+    pub fn step(&mut self, settings: &ProbeSettings, now: Instant) {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
             // Looked at first: a peer that talks without end would never let the step come to a wait.
             State::Opening { dialing, until, .. } if until.passed(now) => {
@@ -117,7 +123,7 @@ impl Target {
                 State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)), now)
             }
             State::Opening { mut dialing, until, .. } => match dialing.step() {
-                DialProgress::Ready(connection) => State::told(connection),
+                DialProgress::Ready(connection) => State::told(connection, settings),
                 DialProgress::Failed(lost) => State::Failed(lost, now),
                 DialProgress::Wait(interest) => State::Opening { dialing, interest, until },
             },
@@ -125,7 +131,7 @@ impl Target {
                 Asked::Told(greeting) => {
                     let mut connection = asking.connection;
                     connection.set_greeting(greeting);
-                    State::told(connection)
+                    State::told(connection, settings)
                 }
                 Asked::Failed(lost) => State::Failed(lost, now),
                 Asked::Wait(interest) => State::Asking { asking, interest, until },

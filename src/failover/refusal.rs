@@ -28,6 +28,16 @@ pub enum Refusal {
     IfRepeated(Remedy),
 }
 
+impl Refusal {
+    /// The same for who asks one node and no other: that it is no primary is its answer.
+    pub fn of_the_only_node(self) -> Refusal {
+        match self {
+            Refusal::NotApplied(Remedy::Search) | Refusal::IfReplica => Refusal::Final,
+            other => other,
+        }
+    }
+}
+
 /// Where the command that got the error comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -104,6 +114,14 @@ fn state(text: &str) -> Option<Remedy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_a_node_is_no_primary_is_final_for_who_asks_no_other() {
+        let judged = |text: &str| judge("SET", text.as_bytes()).of_the_only_node();
+        assert_eq!(judged("READONLY You can't write against a read only replica."), Refusal::Final);
+        assert_eq!(judged("LOADING Redis is loading the dataset in memory"), Refusal::NotApplied(Remedy::Wait));
+        assert_eq!(Refusal::IfReplica.of_the_only_node(), Refusal::Final);
+    }
 
     #[test]
     fn a_server_that_is_no_longer_primary_is_searched_around() {

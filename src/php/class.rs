@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use ext_php_rs::ffi::{
     _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, HashTable, ZEND_ACC_NOT_SERIALIZABLE, ZEND_ACC_VARIADIC,
     ext_php_rs_zend_object_alloc, instanceof_function_slow, object_properties_init, std_object_handlers,
-    zend_class_entry, zend_execute_data, zend_function, zend_function_entry, zend_hash_str_find_ptr_lc,
-    zend_known_strings, zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init,
-    zend_register_internal_class_ex, zend_std_get_properties, zend_string_init_interned, zval,
+    zend_ce_aggregate, zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_function,
+    zend_function_entry, zend_hash_str_find_ptr_lc, zend_known_strings, zend_object, zend_object_handlers,
+    zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties,
+    zend_string_init_interned, zval,
 };
 use ext_php_rs::flags::MethodFlags;
 
@@ -133,6 +134,8 @@ pub fn register() {
         entry.info.internal.builtin_functions = function_table(&all);
         let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
         CLASS.store(registered, Ordering::Relaxed);
+        tell_return_type(registered, "getiterator");
+        zend_do_implement_interface(registered, zend_ce_aggregate);
         (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
         (*registered).__bindgen_anon_2.create_object = Some(create);
         hide_secrets(registered);
@@ -155,6 +158,9 @@ pub unsafe fn is_client(object: *mut zend_object) -> bool {
 const SECRETIVE: &[&str] =
     &["__construct", "__call", "executeraw", "withoptions", "auth", "acl", "config", "hello", "migrate"];
 
+/// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
+const PERSISTENT: u32 = 1;
+
 /// Marks the parameters of those that a class has.
 ///
 /// # Safety
@@ -171,8 +177,6 @@ pub unsafe fn hide_secrets(class: *mut zend_class_entry) {
 /// # Safety
 /// The module is starting, and the class has just been registered.
 pub unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str) {
-    /// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
-    const PERSISTENT: u32 = 1;
     // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does. An offset
     // of a parameter counts from one, since zero is the function itself.
     unsafe {
@@ -185,6 +189,25 @@ pub unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str) {
         for offset in 1..=parameters {
             zend::zend_add_attribute(&raw mut function.common.attributes, name, 0, PERSISTENT, offset, 0);
         }
+    }
+}
+
+/// Says that a method which an interface of PHP's asks for returns what that wants: a class cannot be named in what
+/// describes a method in the same way to all versions of PHP.
+///
+/// # Safety
+/// The module is starting, and the class has just been registered.
+unsafe fn tell_return_type(class: *mut zend_class_entry, method: &str) {
+    const ATTRIBUTE: &str = "ReturnTypeWillChange";
+    // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does, and so does
+    // the interned name.
+    unsafe {
+        let table = &raw mut (*class).function_table;
+        let found = zend_hash_str_find_ptr_lc(table, method.as_ptr().cast(), method.len());
+        let Some(function) = found.cast::<zend_function>().as_mut() else { return };
+        let intern = zend_string_init_interned.expect("set when PHP starts");
+        let name = intern(ATTRIBUTE.as_ptr().cast(), ATTRIBUTE.len(), true);
+        zend::zend_add_attribute(&raw mut function.common.attributes, name, 0, PERSISTENT, 0, 0);
     }
 }
 

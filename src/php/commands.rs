@@ -203,7 +203,7 @@ fn shape_of(row: &Command, arguments: &[Value]) -> Shape {
 }
 
 /// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
-const LATER: [&str; 5] = ["push", "getClientBy", "getCommandFactory", "createCommand", "executeCommand"];
+const LATER: [&str; 4] = ["push", "getCommandFactory", "createCommand", "executeCommand"];
 
 /// Whether this is a method of Predis that comes later; then that is thrown.
 pub fn is_later(name: &[u8]) -> bool {

@@ -15,10 +15,10 @@ use super::commands::{self, guarded, unconstructed};
 use super::elements::{Elements, Key};
 use super::prefix::{self, Prefix};
 use super::process::{hands, world};
-use super::signature::{ARRAY, BOOL, CALLABLE, NULL, OBJECT, STATIC, STRING, VOID};
+use super::signature::{ARRAY, BOOL, CALLABLE, INT, NULL, OBJECT, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
-use super::{events, exceptions, ini, pubsub, queue_options, settings, told};
+use super::{events, exceptions, ini, nodes, pubsub, queue_options, settings, told};
 
 /// The methods.
 pub fn table() -> Vec<Method> {
@@ -34,6 +34,13 @@ pub fn table() -> Vec<Method> {
         Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
         Method::new("pubSubLoop", pubsub::open, const { &[variadic(c"arguments")] }),
         Method::new("withOptions", with_options, const { &[required(c"options").of(ARRAY)] }).returning(STATIC),
+        Method::new(
+            "getClientBy",
+            nodes::get_client_by,
+            const { &[required(c"selector").of(STRING), required(c"value").of(STRING | INT)] },
+        )
+        .returning(STATIC),
+        Method::new("getIterator", nodes::get_iterator, &[]).returning(OBJECT),
         Method::new("connect", connect, &[]).returning(VOID),
         Method::new("disconnect", disconnect, &[]).returning(VOID),
         Method::new("isConnected", is_connected, &[]).returning(BOOL),

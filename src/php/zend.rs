@@ -40,6 +40,7 @@ unsafe extern "C" {
     pub static spl_ce_RuntimeException: *mut zend_class_entry;
     pub static spl_ce_InvalidArgumentException: *mut zend_class_entry;
     pub static spl_ce_UnexpectedValueException: *mut zend_class_entry;
+    pub static spl_ce_ArrayIterator: *mut zend_class_entry;
 
     /// The property as it is declared; null if it is not, and all ones if it cannot be accessed from here.
     pub fn zend_get_property_info(

@@ -28,6 +28,8 @@ pub struct DeploymentKey {
     pub credentials: Credentials,
     /// The version of RESP.
     pub protocol: Protocol,
+    /// Whether the endpoint is the only node to talk to, whatever its role.
+    pub fixed: bool,
 }
 
 /// A deployment and what is known of it.
@@ -66,6 +68,7 @@ impl DeploymentKey {
             sentinel: configuration.sentinel.clone(),
             credentials: configuration.credentials.clone(),
             protocol: configuration.protocol,
+            fixed: configuration.fixed,
         }
     }
 }

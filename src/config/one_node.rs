@@ -1,0 +1,34 @@
+//! One node of a deployment, and no other: `getClientBy()`.
+
+use super::address::{Endpoint, NodeAddress};
+use super::deployment::Configuration;
+use super::read_from::ReadFrom;
+use super::secret::Credentials;
+use super::sentinel::SentinelSettings;
+
+impl Configuration {
+    /// The same for who wants to talk to this node only, whatever its role. What is about the others, such as replicas
+    /// that have to acknowledge, is left out; a sentinel has no database.
+    pub fn at_node(&self, node: &NodeAddress, is_sentinel: bool) -> Configuration {
+        let mut configuration = self.clone();
+        configuration.endpoints = vec![Endpoint { address: node.clone(), role: None, alias: None }];
+        configuration.reader = None;
+        configuration.allowed_nodes = None;
+        configuration.fixed = true;
+        configuration.tuned.read_from = ReadFrom::Primary;
+        configuration.tuned.min_replicas = None;
+        configuration.policy = configuration.tuned.policy();
+        if is_sentinel {
+            configuration.credentials = self.sentinel.credentials.clone();
+            configuration.database = 0;
+        }
+        configuration.sentinel = SentinelSettings {
+            declared: false,
+            service: None,
+            credentials: Credentials::default(),
+            learn: false,
+            timeout: None,
+        };
+        configuration
+    }
+}

@@ -1,0 +1,197 @@
+//! One node of a deployment as a client of its own (`getClientBy`), and the nodes of a client one by one (`foreach`).
+
+use std::ptr;
+
+use ext_php_rs::ffi::{_call_user_function_impl, zend_execute_data, zend_object, zval};
+
+use crate::client::Client;
+use crate::config::{ConfigurationError, DeclaredRole, NodeAddress};
+
+use super::class;
+use super::commands::{guarded, unconstructed};
+use super::process::hands;
+use super::settings;
+use super::values::ArrayBuilder;
+use super::zend::{self, Value};
+use super::{events, exceptions};
+
+/// Which node is wanted.
+enum Wanted {
+    Id,
+    Alias,
+    Primary,
+    Replica,
+    Sentinel,
+}
+
+/// `getClientBy($selector, $value)`
+pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method with its frame, which keeps the object and the arguments alive. Nothing with a
+    // destructor is on the stack where Zend may leave by a jump: the client is a plain pointer until it is placed.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        let [selector, value] = zend::arguments(call) else { return };
+        let (Some(selector), Some(value)) = (text_of("selector", selector), text_of("value", value)) else { return };
+        let Some(wanted) = wanted(&selector, &value) else { return };
+        if !learn(object) {
+            return;
+        }
+        let Some(client) = class::of(object).client.as_deref() else { return };
+        let Some((node, is_sentinel)) = find(client, &wanted, &value) else {
+            let known = known(client).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let accepted = format!("a node of this deployment, as far as it is known: {known}");
+            refuse(&selector, &value, &accepted);
+            return;
+        };
+        let made = Box::into_raw(Box::new(client.at_node(&node, is_sentinel)));
+        drop((selector, value, node));
+        return_value.cast::<Value>().write(class::copy(object, made));
+    });
+}
+
+fn text_of(name: &str, value: &Value) -> Option<String> {
+    let value = zend::deref(value);
+    let text = match zend::type_of(value) {
+        // SAFETY: the type says what it is.
+        zend::IS_STRING => std::str::from_utf8(unsafe { zend::bytes_of(value) }).ok().map(str::to_owned),
+        // SAFETY: as above.
+        zend::IS_LONG => Some(unsafe { value.value.lval }.to_string()),
+        _ => None,
+    };
+    if text.is_none() {
+        let error = ConfigurationError::new(name, settings::read(value).describe(), "a string");
+        exceptions::throw_configuration(&error.to_string());
+    }
+    text
+}
+
+/// What is asked for. `None`, and that is thrown, if it cannot be had.
+fn wanted(selector: &str, value: &str) -> Option<Wanted> {
+    match selector.to_ascii_lowercase().as_str() {
+        "id" => Some(Wanted::Id),
+        "alias" => Some(Wanted::Alias),
+        "role" => match value.to_ascii_lowercase().as_str() {
+            "master" | "primary" => Some(Wanted::Primary),
+            "slave" | "replica" => Some(Wanted::Replica),
+            "sentinel" => Some(Wanted::Sentinel),
+            _ => {
+                refuse("role", value, "'master', 'primary', 'slave', 'replica', 'sentinel'");
+                None
+            }
+        },
+        "key" | "slot" | "command" => {
+            let text =
+                format!("getClientBy('{selector}', ...) needs a cluster, which this version does not support yet");
+            exceptions::throw_not_supported(&text);
+            None
+        }
+        _ => {
+            refuse("selector", selector, "'id', 'role', 'alias' (and 'key', 'slot', 'command' with a cluster)");
+            None
+        }
+    }
+}
+
+fn refuse(selector: &str, value: &str, accepted: &str) {
+    let error = ConfigurationError::new(&format!("getClientBy.{selector}"), format!("string '{value}'"), accepted);
+    exceptions::throw_configuration(&error.to_string());
+}
+
+/// Finds out who is primary, if that is not known. False if it was thrown that nobody is.
+///
+/// # Safety
+/// The object is a live client that stays so, of which nothing is in use. PHP code may run: the events.
+unsafe fn learn(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        let Some(client) = class::of(object).client.as_deref_mut() else {
+            unconstructed();
+            return false;
+        };
+        client.heed();
+        if client.deployment().epoch() != 0 {
+            return true;
+        }
+        if let Err(failure) = client.connect(&mut hands().desk) {
+            exceptions::throw(&failure);
+        }
+        events::deliver(object);
+        !zend::has_exception()
+    }
+}
+
+/// All nodes that hold data, as far as they are known: the primary first.
+fn known(client: &Client) -> Vec<NodeAddress> {
+    let knowledge = client.deployment().knowledge();
+    knowledge.primary().into_iter().chain(knowledge.replicas()).cloned().collect()
+}
+
+/// The node, and whether it is a sentinel.
+fn find(client: &Client, wanted: &Wanted, value: &str) -> Option<(NodeAddress, bool)> {
+    let knowledge = client.deployment().knowledge();
+    let configuration = client.configuration();
+    let is_declared = |role| move |endpoint: &&crate::config::Endpoint| endpoint.role == Some(role);
+    let behind_sentinels = configuration.sentinel.declared || knowledge.watched().is_some();
+    let sentinels = || {
+        let found = knowledge.watched().map_or(&[][..], |watched| &watched.sentinels).iter();
+        let given = configuration.endpoints.iter().filter(|_| behind_sentinels).map(|endpoint| &endpoint.address);
+        found.chain(given).cloned()
+    };
+    let mut endpoints = configuration.endpoints.iter().chain(&configuration.reader);
+    match wanted {
+        Wanted::Primary => knowledge.primary().cloned().map(|node| (node, false)),
+        Wanted::Replica => {
+            let declared = endpoints.filter(is_declared(DeclaredRole::Replica)).map(|endpoint| &endpoint.address);
+            let mut replicas = knowledge.replicas().iter().chain(declared);
+            replicas.find(|node| knowledge.primary() != Some(node)).cloned().map(|node| (node, false))
+        }
+        Wanted::Sentinel => sentinels().next().map(|node| (node, true)),
+        Wanted::Alias => {
+            let named = endpoints.find(|endpoint| endpoint.alias.as_deref() == Some(value));
+            named.map(|endpoint| {
+                (endpoint.address.clone(), behind_sentinels && endpoint.role != Some(DeclaredRole::Replica))
+            })
+        }
+        Wanted::Id => {
+            let is_it = |node: &NodeAddress| node.to_string().eq_ignore_ascii_case(value);
+            if let Some(sentinel) = sentinels().find(is_it) {
+                return Some((sentinel, true));
+            }
+            let nodes = known(client).into_iter().chain(endpoints.map(|endpoint| endpoint.address.clone()));
+            nodes.into_iter().find(is_it).map(|node| (node, false))
+        }
+    }
+}
+
+/// `getIterator()`: the nodes that hold a part of the data each. Without a cluster that is one, the client itself, which
+/// follows its primary; replicas hold the same data once more.
+pub extern "C" fn get_iterator(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method with its frame, which keeps the object alive. Nothing with a destructor is on the stack
+    // where PHP code may run.
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        if !learn(object) {
+            return;
+        }
+        let id = class::of(object).client.as_deref().and_then(|client| known(client).first().map(ToString::to_string));
+        let Some(id) = id else { return };
+        let mut nodes = ArrayBuilder::new();
+        nodes.set(&id, zend::reference_to(object));
+        drop(id);
+        let mut list = nodes.build();
+        let (mut iterator, mut name, mut nothing) = (zend::null(), zend::string(b"__construct"), zend::null());
+        zend::object_init_ex(iterator.as_zval(), zend::spl_ce_ArrayIterator);
+        _call_user_function_impl(
+            iterator.as_zval(),
+            name.as_zval(),
+            nothing.as_zval(),
+            1,
+            list.as_zval(),
+            ptr::null_mut(),
+        );
+        for value in [name, list, nothing] {
+            zend::release(value);
+        }
+        return_value.cast::<Value>().write(iterator);
+    });
+}
