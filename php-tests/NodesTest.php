@@ -40,7 +40,7 @@ final class NodesTest extends RedisTestCase
         }
         $replica = $redis->getClientBy('role', 'slave');
         self::assertSame('slave', $replica->role()[0]);
-        $redis->set('k', 'v');
+        $set->primary()->command('SET', 'k', 'v');
         $replicas = [$set->replica(0), $set->replica(1)];
         foreach ($replicas as $node) {
             $one = $redis->getClientBy('id', $node->address());
