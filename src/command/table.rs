@@ -718,10 +718,12 @@ pub static COMMANDS: [Command; 419] = [
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Fixed(Rank::LastWins)),
     command("JSON.DEBUG", "jsondebug", -2, &[READONLY]).keys(Keys::Fixed(range(2, 2, 1))),
-    command("JSON.DEL", "jsondel", -2, &[WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::Fixed(Rank::LastWins)),
+    command("JSON.DEL", "jsondel", -2, &[WRITE])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .risk(Risk::Fixed(Rank::Accumulating)),
     command("JSON.FORGET", "jsonforget", -2, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::LastWins)),
+        .risk(Risk::Fixed(Rank::Accumulating)),
     command("JSON.GET", "jsonget", -2, &[READONLY])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .arguments(Arguments::Form(&forms::JSONGET)),

@@ -136,6 +136,8 @@ fn commands_of_newer_servers_have_their_ranks() {
     assert_ranks(Rank::Read, &["JSON.GET k", "FT.SEARCH i q", "TS.RANGE k - +", "FT.CONFIG GET *", "BF.EXISTS k v"]);
     assert_ranks(Rank::LastWins, &["JSON.SET k $ 1", "BF.ADD k v", "FT.ALIASUPDATE a i", "CMS.MERGE a 1 b"]);
     assert_ranks(Rank::Accumulating, &["JSON.NUMINCRBY k $ 1", "CF.ADD k v", "TS.ADD k * 1", "CMS.MERGE a 1 a"]);
+    // The element behind the one that was removed stands in its place the second time.
+    assert_ranks(Rank::Accumulating, &["JSON.DEL k $.list[0]", "JSON.FORGET k $.list[0]"]);
     assert_ranks(Rank::Never, &["WAITAOF 1 0 0", "HOTKEYS START", "SENTINEL FAILOVER m"]);
 }
 
