@@ -10,6 +10,7 @@ use ResilientRedis\SessionHandler;
 use ResilientRedis\SessionLockException;
 use Tests\Support\FpmMaster;
 use Tests\Support\RedisTestCase;
+use Tests\Support\Wait;
 
 /** Sessions: by a handler that the program registers, and by php.ini alone. */
 final class SessionTest extends RedisTestCase
@@ -238,8 +239,8 @@ final class SessionTest extends RedisTestCase
         [$ini] = $this->here(['session.save_handler' => 'resilient_redis', 'session.save_path' => $path], []);
         $fpm = $this->master($ini, 1);
         $request = $fpm->send('session.php', ['id' => 'abc', 'takes' => '300000']);
-        \Tests\Support\Wait::until('the request holds the lock', static fn (): bool => self::shared()->command('EXISTS', '{abc}:lock') === 1);
-        \Tests\Support\Wait::until('the lock has run out', static fn (): bool => self::shared()->command('EXISTS', '{abc}:lock') === 0);
+        Wait::until('the request holds the lock', static fn (): bool => self::shared()->command('EXISTS', '{abc}:lock') === 1);
+        Wait::until('the lock has run out', static fn (): bool => self::shared()->command('EXISTS', '{abc}:lock') === 0);
         self::shared()->command('SET', 'abc', 'visits|i:7;');
         $answer = $request->response();
         self::assertStringContainsString('its lock ran out (lock_ttl)', $answer->body . $answer->errors);
@@ -263,7 +264,7 @@ final class SessionTest extends RedisTestCase
         $path = sprintf('"tcp://%s,tcp://%s?locking=1"', $set->primary()->address(), $set->replica()->address());
         $fpm = $this->master(['session.save_handler' => 'resilient_redis', 'session.save_path' => $path], 1);
         self::assertSame(1, $fpm->request('session.php', ['id' => 'abc'])->json()['visits']);
-        self::assertSame(1, $set->primary()->command('WAIT', 1, 1000));
+        Wait::until('the replica has the session', static fn (): bool => $set->replica()->command('GET', 'abc') === 'visits|i:1;');
         $set->primary()->kill();
         $promotion = $set->promoteLater($set->replica(), 0.2);
         self::assertSame(2, $fpm->request('session.php', ['id' => 'abc'])->json()['visits']);

@@ -497,7 +497,7 @@ pub static COMMANDS: [Command; 419] = [
     command("FLUSHDB", "flushdb", -1, &[WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
         .arguments(Arguments::Form(&forms::MAYBE)),
-    command("FT.AGGREGATE", "ftaggregate", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+    command("FT.AGGREGATE", "ftaggregate", -3, &[]).keys(Keys::Fixed(range(1, 1, 1))),
     command("FT.ALIASADD", "ftaliasadd", 3, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Checked(Telltale::Error)),
