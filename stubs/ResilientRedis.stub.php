@@ -33,7 +33,7 @@ namespace {
  * @property-read \ResilientRedis\Container $xgroup
  * @property-read \ResilientRedis\Container $xinfo
  */
-class ResilientRedis
+class ResilientRedis implements \IteratorAggregate
 {
     /** Keeps the configuration; the first command connects.
      *  @param string|array|null $parameters a URI, an array of parameters, or a list of these
@@ -60,6 +60,14 @@ class ResilientRedis
 
     /** Gives a copy that shares its connections and has other timeouts or another `retry`. */
     public function withOptions(array $options): static {}
+
+    /** Gives a client that talks to one node only: by its `id` (host:port), `role` or `alias`. */
+    public function getClientBy(string $selector, string|int $value): static {}
+
+    /** Goes over the nodes: a client for each, by host:port.
+     *  @return \Traversable<string, static> */
+    #[\ReturnTypeWillChange]
+    public function getIterator(): object {}
 
     /** Connects now. */
     public function connect(): void {}
