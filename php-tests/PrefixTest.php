@@ -89,7 +89,8 @@ final class PrefixTest extends RedisTestCase
         self::assertSame('app:news', $loop->current()->channel);
         self::assertSame(1, $redis->publish('news', 'hello'));
         $loop->next();
-        self::assertSame(['app:news', 'hello'], [$loop->current()->channel, $loop->current()->payload]);
+        $message = $loop->current();
+        self::assertSame(['app:news', 'hello'], [$message->channel, $message->payload]);
         $loop->stop(true);
         $dispatcher = new ResilientRedis\PubSub\DispatcherLoop($redis->pubSubLoop());
         $heard = [];
@@ -97,7 +98,8 @@ final class PrefixTest extends RedisTestCase
             $heard[] = $payload;
             $dispatcher->stop();
         });
-        $redis->publish('news', 'again');
+        // What is published before the server has heard of the subscription is heard by nobody.
+        $dispatcher->subscriptionCallback(static fn (): int => $redis->publish('news', 'again'));
         $dispatcher->run();
         self::assertSame(['again'], $heard);
     }
