@@ -1,23 +1,21 @@
 //! The class `ResilientRedis`: its objects, its handlers, and the tables that Zend wants of a class.
 
+use std::array;
 use std::ffi::{CStr, CString};
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, HashTable, ZEND_ACC_NOT_SERIALIZABLE, ZEND_ACC_VARIADIC,
-    ext_php_rs_zend_object_alloc, instanceof_function_slow, object_properties_init, std_object_handlers,
-    zend_ce_aggregate, zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_function,
-    zend_function_entry, zend_hash_str_find_ptr_lc, zend_known_strings, zend_object, zend_object_handlers,
-    zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties,
-    zend_string_init_interned, zval,
+    _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, ZEND_ACC_VARIADIC, instanceof_function_slow, zend_ce_aggregate,
+    zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_function, zend_function_entry,
+    zend_hash_str_find_ptr_lc, zend_known_strings, zend_object, zend_object_handlers, zend_string_init_interned, zval,
 };
 use ext_php_rs::flags::MethodFlags;
 
 use crate::client::Client;
 
+use super::native::{self, Handlers, Part};
 use super::signature::{MIXED, returns};
 use super::zend::{self, Value};
 use super::{commands, methods, properties};
@@ -94,50 +92,47 @@ impl Method {
 }
 
 /// What stands in front of Zend's part of an object.
-#[repr(C)]
 pub struct ClientObject {
     /// The client; `None` until the constructor has run.
     pub client: Option<Box<Client>>,
     /// What `onEvent` was given; undefined if nothing.
     pub listener: Value,
-    std: zend_object,
 }
 
-struct Handlers(zend_object_handlers);
-
-// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
-unsafe impl Sync for Handlers {}
-// SAFETY: as above; the pointers in it are functions.
-unsafe impl Send for Handlers {}
-
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
+
+impl Part for ClientObject {
+    type Held = [Value; 1];
+
+    fn fresh(_: *mut zend_class_entry) -> ClientObject {
+        ClientObject { client: None, listener: zend::null() }
+    }
+
+    /// The listener, which may hold the client itself.
+    fn held(&mut self) -> &mut [Value; 1] {
+        array::from_mut(&mut self.listener)
+    }
+
+    fn handlers() -> &'static Handlers {
+        static HANDLERS: Handlers = Handlers::new();
+        &HANDLERS
+    }
+
+    fn install(handlers: &mut zend_object_handlers) {
+        properties::install(handlers);
+    }
+}
 
 /// Registers the class. Called once, while the module starts.
 pub fn register() {
-    HANDLERS.get_or_init(|| {
-        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
-        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
-        handlers.offset = i32::try_from(offset_of!(ClientObject, std)).expect("a small object");
-        handlers.free_obj = Some(free);
-        handlers.get_gc = Some(collectable);
-        // A copy of a client would share its pinned connection.
-        handlers.clone_obj = None;
-        properties::install(&mut handlers);
-        Handlers(handlers)
-    });
     let mut all = methods::table();
     all.extend(commands::table());
-    // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+    // SAFETY: the module is starting.
     unsafe {
-        let mut entry = new_entry("ResilientRedis");
-        entry.info.internal.builtin_functions = function_table(&all);
-        let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
+        let registered = native::register::<ClientObject>("ResilientRedis", &all, 0);
         CLASS.store(registered, Ordering::Relaxed);
         tell_return_type(registered, "getiterator");
         zend_do_implement_interface(registered, zend_ce_aggregate);
-        (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
-        (*registered).__bindgen_anon_2.create_object = Some(create);
         hide_secrets(registered);
     }
 }
@@ -270,8 +265,8 @@ fn entry_of(method: &Method) -> zend_function_entry {
 /// The object is one of those, and live; no other reference to our part of it is in use.
 #[inline]
 pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut ClientObject {
-    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
-    unsafe { &mut *object.byte_sub(offset_of!(ClientObject, std)).cast::<ClientObject>() }
+    // SAFETY: by the caller.
+    unsafe { native::of(object) }
 }
 
 /// The client that a value is, or one of a class that extends it.
@@ -284,21 +279,6 @@ pub fn client_in(value: &Value) -> Option<*mut zend_object> {
     unsafe { is_client(value.value.obj).then_some(value.value.obj) }
 }
 
-unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
-    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
-    // behind Zend's part, and every field of ours is written before anybody sees it.
-    unsafe {
-        let object = ext_php_rs_zend_object_alloc(size_of::<ClientObject>(), class).cast::<ClientObject>();
-        (&raw mut (*object).client).write(None);
-        (&raw mut (*object).listener).write(zend::null());
-        let std = &raw mut (*object).std;
-        zend_object_std_init(std, class);
-        object_properties_init(std, class);
-        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
-        std
-    }
-}
-
 /// Another object of the same class with a client of its own, the same listener, and copies of the properties.
 ///
 /// # Safety
@@ -306,32 +286,11 @@ unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
 pub unsafe fn copy(object: *mut zend_object, client: *mut Client) -> Value {
     // SAFETY: by the caller; the new object is complete before PHP code can see it.
     unsafe {
-        let made = create((*object).ce);
+        let made = native::create::<ClientObject>((*object).ce);
         let ours = of(made);
         ours.client = Some(Box::from_raw(client));
         ours.listener = zend::hold(&of(object).listener);
         zend::zend_objects_clone_members(made, object);
         zend::owned_object(made)
-    }
-}
-
-unsafe extern "C" fn free(object: *mut zend_object) {
-    // SAFETY: Zend frees an object once, when nobody can reach it any more.
-    unsafe {
-        let ours = of(object);
-        ptr::drop_in_place(&raw mut ours.client);
-        ptr::write(&raw mut ours.client, None);
-        zend::release(std::mem::replace(&mut ours.listener, zend::null()));
-        zend_object_std_dtor(object);
-    }
-}
-
-/// Shows the garbage collector the listener, which may hold the client itself.
-unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
-    // SAFETY: Zend asks for what the object holds; the listener stays in place while the collector looks.
-    unsafe {
-        *table = of(object).listener.as_zval();
-        *count = 1;
-        zend_std_get_properties(object)
     }
 }

@@ -1,15 +1,10 @@
 //! Containers: `$redis->acl->whoami()` for `$redis->acl('WHOAMI')`.
 
-use std::mem::offset_of;
+use std::array;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ext_php_rs::ffi::{
-    HashTable, ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc, object_properties_init,
-    std_object_handlers, zend_class_entry, zend_execute_data, zend_object, zend_object_handlers, zend_object_std_dtor,
-    zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties, zval,
-};
+use ext_php_rs::ffi::{ZEND_ACC_FINAL, zend_class_entry, zend_execute_data, zend_object, zval};
 
 use crate::command::{self, Command};
 
@@ -17,51 +12,46 @@ use super::class::{self, Method};
 use super::commands::{self, guarded};
 use super::elements::{Elements, Key};
 use super::exceptions;
+use super::native::{self, Handlers, Part};
 use super::signature::{ARRAY, STRING, required};
 use super::zend::{self, Value};
 
 /// A container of a client.
-#[repr(C)]
 struct Container {
     /// The client.
     client: Value,
     /// The command that has the subcommands; `None` if somebody made the object with `new`.
     row: Option<&'static Command>,
-    std: zend_object,
 }
 
-struct Handlers(zend_object_handlers);
+impl Part for Container {
+    type Held = [Value; 1];
 
-// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
-unsafe impl Sync for Handlers {}
-// SAFETY: as above; the pointers in it are functions.
-unsafe impl Send for Handlers {}
+    fn fresh(_: *mut zend_class_entry) -> Container {
+        Container { client: zend::null(), row: None }
+    }
 
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+    fn held(&mut self) -> &mut [Value; 1] {
+        array::from_mut(&mut self.client)
+    }
+
+    fn handlers() -> &'static Handlers {
+        static HANDLERS: Handlers = Handlers::new();
+        &HANDLERS
+    }
+}
+
 static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 
 /// Registers the class. Called once, while the module starts.
 pub fn register() {
-    HANDLERS.get_or_init(|| {
-        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
-        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
-        handlers.offset = i32::try_from(offset_of!(Container, std)).expect("a small object");
-        handlers.free_obj = Some(free);
-        handlers.get_gc = Some(collectable);
-        handlers.clone_obj = None;
-        Handlers(handlers)
-    });
     let methods = [
         Method::new("__call", call, const { &[required(c"name").of(STRING), required(c"arguments").of(ARRAY)] }),
         Method::new("getContainerCommandId", get_command_id, &[]).returning(STRING),
     ];
-    // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+    // SAFETY: the module is starting.
     unsafe {
-        let mut entry = class::new_entry("ResilientRedis\\Container");
-        entry.info.internal.builtin_functions = class::function_table(&methods);
-        let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
-        (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE | ZEND_ACC_FINAL;
-        (*registered).__bindgen_anon_2.create_object = Some(create);
+        let registered = native::register::<Container>("ResilientRedis\\Container", &methods, ZEND_ACC_FINAL);
         class::hide_parameters(registered, "__call");
         CLASS.store(registered, Ordering::Relaxed);
     }
@@ -86,8 +76,8 @@ pub unsafe fn new(client: *mut zend_object, row: &'static Command) -> Value {
 /// # Safety
 /// The object is a container, and live; no other reference to our part of it is in use.
 unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Container {
-    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
-    unsafe { &mut *object.byte_sub(offset_of!(Container, std)).cast::<Container>() }
+    // SAFETY: by the caller.
+    unsafe { native::of(object) }
 }
 
 /// The command and the client. `None`, and that is thrown, if there is none.
@@ -141,37 +131,4 @@ extern "C" fn get_command_id(call: *mut zend_execute_data, return_value: *mut zv
             return_value.cast::<Value>().write(zend::string(row.name.as_bytes()));
         }
     });
-}
-
-unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
-    // SAFETY: Zend asks for an object of our class. The allocation has room for the class's properties behind Zend's
-    // part, and every field of ours is written before anybody sees it.
-    unsafe {
-        let object = ext_php_rs_zend_object_alloc(size_of::<Container>(), class).cast::<Container>();
-        (&raw mut (*object).client).write(zend::null());
-        (&raw mut (*object).row).write(None);
-        let std = &raw mut (*object).std;
-        zend_object_std_init(std, class);
-        object_properties_init(std, class);
-        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
-        std
-    }
-}
-
-unsafe extern "C" fn free(object: *mut zend_object) {
-    // SAFETY: Zend frees an object once, when nobody can reach it any more.
-    unsafe {
-        zend::release(std::mem::replace(&mut of(object).client, zend::null()));
-        zend_object_std_dtor(object);
-    }
-}
-
-/// Shows the garbage collector the client.
-unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
-    // SAFETY: Zend asks for what the object holds; it stays in place while the collector looks.
-    unsafe {
-        *table = of(object).client.as_zval();
-        *count = 1;
-        zend_std_get_properties(object)
-    }
 }

@@ -3,23 +3,21 @@
 //! One implementation for all of them; a row says what differs. A page is fetched by the client's own method when it is
 //! needed (see `iterator_pages`), so that one page is all that is held.
 
-use std::mem::offset_of;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    HashTable, IS_VOID, MAY_BE_BOOL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc, instanceof_function_slow,
-    object_properties_init, std_object_handlers, zend_ce_iterator, zend_class_entry, zend_do_implement_interface,
+    HashTable, instanceof_function_slow, zend_ce_iterator, zend_class_entry, zend_do_implement_interface,
     zend_execute_data, zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_move_forward_ex,
-    zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex,
-    zend_std_get_properties, zval,
+    zend_object, zval,
 };
 
 use super::class::{self, Method, Parameter, optional, required};
 use super::commands::guarded;
 use super::exceptions;
 use super::iterator_pages::fetch;
+use super::native::{self, Handlers, Part};
+use super::signature::{BOOL, VOID};
 use super::values::ArrayBuilder;
 use super::zend::{self, Value};
 
@@ -86,7 +84,6 @@ static KINDS: [Kind; 5] = [
 const LIST_PAGE: u64 = 10;
 
 /// An iterator.
-#[repr(C)]
 pub struct Pages {
     /// The client, the key, the options of a page, and the page. Side by side, for the garbage collector.
     held: [Value; 4],
@@ -105,7 +102,6 @@ pub struct Pages {
     position: u32,
     /// How many elements came before it.
     number: i64,
-    std: zend_object,
 }
 
 const CLIENT: usize = 0;
@@ -113,43 +109,55 @@ const KEY: usize = 1;
 const OPTIONS: usize = 2;
 const PAGE: usize = 3;
 
-struct Handlers(zend_object_handlers);
-
-// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
-unsafe impl Sync for Handlers {}
-// SAFETY: as above; the pointers in it are functions.
-unsafe impl Send for Handlers {}
-
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 static CLASSES: [AtomicPtr<zend_class_entry>; KINDS.len()] = [const { AtomicPtr::new(ptr::null_mut()) }; KINDS.len()];
+
+impl Part for Pages {
+    type Held = [Value; 4];
+
+    fn fresh(class: *mut zend_class_entry) -> Pages {
+        let is_ours = |ours: &AtomicPtr<zend_class_entry>| {
+            let ours = ours.load(Ordering::Relaxed);
+            // SAFETY: both are classes that Zend knows.
+            ptr::eq(class, ours) || unsafe { instanceof_function_slow(class, ours) }
+        };
+        let index = CLASSES.iter().position(is_ours).unwrap_or_default();
+        Pages {
+            held: [zend::null(); 4],
+            kind: &KINDS[index],
+            next: None,
+            incarnation: 0,
+            turn: 0,
+            size: LIST_PAGE,
+            begun: false,
+            position: 0,
+            number: 0,
+        }
+    }
+
+    fn held(&mut self) -> &mut [Value; 4] {
+        &mut self.held
+    }
+
+    fn handlers() -> &'static Handlers {
+        static HANDLERS: Handlers = Handlers::new();
+        &HANDLERS
+    }
+}
 
 /// Registers the classes. Called once, while the module starts.
 pub fn register() {
-    HANDLERS.get_or_init(|| {
-        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
-        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
-        handlers.offset = i32::try_from(offset_of!(Pages, std)).expect("a small object");
-        handlers.free_obj = Some(free);
-        handlers.get_gc = Some(collectable);
-        handlers.clone_obj = None;
-        Handlers(handlers)
-    });
     for (kind, entry) in KINDS.iter().zip(&CLASSES) {
         let methods = [
             Method::new("__construct", construct, kind.parameters),
             Method::new("current", current, &[]),
             Method::new("key", key, &[]),
-            Method::new("next", next, &[]).returning(1 << IS_VOID),
-            Method::new("rewind", rewind, &[]).returning(1 << IS_VOID),
-            Method::new("valid", valid, &[]).returning(MAY_BE_BOOL),
+            Method::new("next", next, &[]).returning(VOID),
+            Method::new("rewind", rewind, &[]).returning(VOID),
+            Method::new("valid", valid, &[]).returning(BOOL),
         ];
-        // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+        // SAFETY: the module is starting.
         unsafe {
-            let mut class = class::new_entry(kind.name);
-            class.info.internal.builtin_functions = class::function_table(&methods);
-            let registered = zend_register_internal_class_ex(&raw mut class, ptr::null_mut());
-            (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
-            (*registered).__bindgen_anon_2.create_object = Some(create);
+            let registered = native::register::<Pages>(kind.name, &methods, 0);
             zend_do_implement_interface(registered, zend_ce_iterator);
             entry.store(registered, Ordering::Relaxed);
         }
@@ -161,8 +169,8 @@ pub fn register() {
 /// # Safety
 /// The object is one of those, and live; no other reference to our part of it is in use.
 pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Pages {
-    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
-    unsafe { &mut *object.byte_sub(offset_of!(Pages, std)).cast::<Pages>() }
+    // SAFETY: by the caller.
+    unsafe { native::of(object) }
 }
 
 impl Pages {
@@ -380,52 +388,4 @@ fn positive(value: &Value) -> Option<u64> {
         }
     };
     number.filter(|number| (1..=u64::from(u32::MAX)).contains(number))
-}
-
-unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
-    // SAFETY: Zend asks for an object of a class of ours, or of one that extends it. The allocation has room for the
-    // class's properties behind Zend's part, and every field of ours is written before anybody sees it.
-    unsafe {
-        let is_ours = |ours: &AtomicPtr<zend_class_entry>| {
-            let ours = ours.load(Ordering::Relaxed);
-            ptr::eq(class, ours) || instanceof_function_slow(class, ours)
-        };
-        let index = CLASSES.iter().position(is_ours).unwrap_or_default();
-        let object = ext_php_rs_zend_object_alloc(size_of::<Pages>(), class).cast::<Pages>();
-        (&raw mut (*object).held).write([zend::null(); 4]);
-        (&raw mut (*object).kind).write(&KINDS[index]);
-        (&raw mut (*object).next).write(None);
-        (&raw mut (*object).incarnation).write(0);
-        (&raw mut (*object).turn).write(0);
-        (&raw mut (*object).size).write(LIST_PAGE);
-        (&raw mut (*object).begun).write(false);
-        (&raw mut (*object).position).write(0);
-        (&raw mut (*object).number).write(0);
-        let std = &raw mut (*object).std;
-        zend_object_std_init(std, class);
-        object_properties_init(std, class);
-        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
-        std
-    }
-}
-
-unsafe extern "C" fn free(object: *mut zend_object) {
-    // SAFETY: Zend frees an object once, when nobody can reach it any more.
-    unsafe {
-        for held in std::mem::replace(&mut of(object).held, [zend::null(); 4]) {
-            zend::release(held);
-        }
-        zend_object_std_dtor(object);
-    }
-}
-
-/// Shows the garbage collector what is held.
-unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
-    // SAFETY: Zend asks for what the object holds; all of it stays in place while the collector looks.
-    unsafe {
-        let held = &mut of(object).held;
-        *table = held.as_mut_ptr().cast();
-        *count = i32::try_from(held.len()).unwrap_or_default();
-        zend_std_get_properties(object)
-    }
 }

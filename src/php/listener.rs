@@ -1,15 +1,11 @@
 //! What the consumers have in common: objects with a connection that listens, whose messages PHP iterates over.
 
-use std::mem::offset_of;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    HashTable, ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_executor_globals, ext_php_rs_zend_object_alloc,
-    object_properties_init, std_object_handlers, zend_ce_iterator, zend_class_entry, zend_do_implement_interface,
-    zend_execute_data, zend_interrupt_function, zend_object, zend_object_handlers, zend_object_std_dtor,
-    zend_object_std_init, zend_register_internal_class_ex, zend_std_get_properties, zval,
+    ZEND_ACC_FINAL, ext_php_rs_executor_globals, zend_ce_iterator, zend_class_entry, zend_do_implement_interface,
+    zend_execute_data, zend_interrupt_function, zend_object, zval,
 };
 
 use crate::client::{Failure, Heard, Subscription, Verb};
@@ -17,6 +13,7 @@ use crate::command::Shape;
 
 use super::class::{self, Method};
 use super::commands::{self, guarded};
+use super::native::{self, Handlers, Part};
 use super::process::hands;
 use super::replies::PhpSink;
 use super::signature::{BOOL, INT, VOID};
@@ -24,7 +21,6 @@ use super::zend::{self, Value};
 use super::{events, exceptions};
 
 /// An object that listens.
-#[repr(C)]
 pub struct Listener {
     /// The client's object, and the message that is being received. Side by side, for the garbage collector.
     held: [Value; 2],
@@ -32,17 +28,24 @@ pub struct Listener {
     position: i64,
     /// Whether a message is being received. Found at another time, PHP left that by a jump.
     receiving: bool,
-    std: zend_object,
 }
 
-struct Handlers(zend_object_handlers);
+impl Part for Listener {
+    type Held = [Value; 2];
 
-// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
-unsafe impl Sync for Handlers {}
-// SAFETY: as above; the pointers in it are functions.
-unsafe impl Send for Handlers {}
+    fn fresh(_: *mut zend_class_entry) -> Listener {
+        Listener { held: [zend::null(), zend::null()], subscription: None, position: 0, receiving: false }
+    }
 
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+    fn held(&mut self) -> &mut [Value; 2] {
+        &mut self.held
+    }
+
+    fn handlers() -> &'static Handlers {
+        static HANDLERS: Handlers = Handlers::new();
+        &HANDLERS
+    }
+}
 
 /// A class of such objects.
 pub struct Class {
@@ -58,28 +61,15 @@ impl Class {
 
     /// Registers it, with these methods beside those that all have. Called once, while the module starts.
     pub fn register(&self, own: Vec<Method>) {
-        HANDLERS.get_or_init(|| {
-            // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
-            let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
-            handlers.offset = i32::try_from(offset_of!(Listener, std)).expect("a small object");
-            handlers.free_obj = Some(free);
-            handlers.get_gc = Some(collectable);
-            handlers.clone_obj = None;
-            Handlers(handlers)
-        });
         let mut all = own;
         all.push(Method::new("getClient", get_client, &[]));
         all.push(Method::new("valid", valid, &[]).returning(BOOL));
         all.push(Method::new("key", key, &[]).returning(INT));
         all.push(Method::new("next", next, &[]).returning(VOID));
         all.push(Method::new("rewind", rewind, &[]).returning(VOID));
-        // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+        // SAFETY: the module is starting.
         unsafe {
-            let mut class = class::new_entry(self.name);
-            class.info.internal.builtin_functions = class::function_table(&all);
-            let registered = zend_register_internal_class_ex(&raw mut class, ptr::null_mut());
-            (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE | ZEND_ACC_FINAL;
-            (*registered).__bindgen_anon_2.create_object = Some(create);
+            let registered = native::register::<Listener>(self.name, &all, ZEND_ACC_FINAL);
             zend_do_implement_interface(registered, zend_ce_iterator);
             self.entry.store(registered, Ordering::Relaxed);
         }
@@ -116,8 +106,8 @@ impl Class {
 /// The object is one of those, and live; no other reference to our part of it is in use.
 #[inline]
 pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Listener {
-    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
-    unsafe { &mut *object.byte_sub(offset_of!(Listener, std)).cast::<Listener>() }
+    // SAFETY: by the caller.
+    unsafe { native::of(object) }
 }
 
 impl Listener {
@@ -329,43 +319,3 @@ extern "C" fn next(call: *mut zend_execute_data, _: *mut zval) {
 }
 
 extern "C" fn rewind(_: *mut zend_execute_data, _: *mut zval) {}
-
-unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
-    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
-    // behind Zend's part, and every field of ours is written before anybody sees it.
-    unsafe {
-        let object = ext_php_rs_zend_object_alloc(size_of::<Listener>(), class).cast::<Listener>();
-        (&raw mut (*object).held).write([zend::null(), zend::null()]);
-        (&raw mut (*object).subscription).write(None);
-        (&raw mut (*object).position).write(0);
-        (&raw mut (*object).receiving).write(false);
-        let std = &raw mut (*object).std;
-        zend_object_std_init(std, class);
-        object_properties_init(std, class);
-        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
-        std
-    }
-}
-
-unsafe extern "C" fn free(object: *mut zend_object) {
-    // SAFETY: Zend frees an object once, when nobody can reach it any more. The connection closes without a word.
-    unsafe {
-        let listener = of(object);
-        ptr::drop_in_place(&raw mut listener.subscription);
-        ptr::write(&raw mut listener.subscription, None);
-        for held in std::mem::replace(&mut listener.held, [zend::null(), zend::null()]) {
-            zend::release(held);
-        }
-        zend_object_std_dtor(object);
-    }
-}
-
-/// Shows the garbage collector the client and the message.
-unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
-    // SAFETY: Zend asks for what the object holds; both stay in place while the collector looks.
-    unsafe {
-        *table = of(object).held.as_mut_ptr().cast();
-        *count = 2;
-        zend_std_get_properties(object)
-    }
-}

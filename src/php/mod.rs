@@ -24,6 +24,7 @@ mod messages;
 mod methods;
 mod module;
 mod monitor;
+mod native;
 mod nodes;
 mod pipeline;
 mod prefix;

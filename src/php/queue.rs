@@ -1,29 +1,25 @@
 //! What pipelines and transactions have in common: objects that collect commands of one client, by the methods of the
 //! table, and send them together.
 
-use std::mem::offset_of;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    _call_user_function_impl, HashTable, ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc,
-    object_properties_init, std_object_handlers, zend_ce_countable, zend_class_entry, zend_do_implement_interface,
-    zend_execute_data, zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init,
-    zend_register_internal_class_ex, zend_std_get_properties, zval,
+    _call_user_function_impl, ZEND_ACC_FINAL, zend_ce_countable, zend_class_entry, zend_do_implement_interface,
+    zend_execute_data, zend_object, zval,
 };
 
 use crate::client::{Batch, Client};
 
 use super::class::{self, Method};
 use super::commands::{self, guarded, unconstructed};
+use super::native::{self, Handlers, Part};
 use super::queue_options::Options;
 use super::signature::{INT, OBJECT};
 use super::zend::{self, Value};
 use super::{exceptions, pipeline, queue_commands, transaction};
 
 /// An object that collects commands.
-#[repr(C)]
 pub struct Queue {
     /// The client's object, and the replies that have come so far. Side by side, for the garbage collector.
     held: [Value; 2],
@@ -39,7 +35,7 @@ pub struct Queue {
     pub watch: Option<u64>,
     /// Whether its batch is being exchanged. Found at another time, PHP left that exchange by a jump.
     exchanging: bool,
-    std: zend_object,
+    sort: Sort,
 }
 
 /// Where a transaction is; a pipeline is always queueing.
@@ -62,28 +58,49 @@ pub enum Sort {
     Transaction,
 }
 
-struct Handlers(zend_object_handlers);
-
-// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
-unsafe impl Sync for Handlers {}
-// SAFETY: as above; the pointers in it are functions.
-unsafe impl Send for Handlers {}
-
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 static PIPELINE: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 static TRANSACTION: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 
+impl Part for Queue {
+    type Held = [Value; 2];
+
+    fn fresh(class: *mut zend_class_entry) -> Queue {
+        let is_transaction = ptr::eq(class, TRANSACTION.load(Ordering::Relaxed));
+        Queue {
+            held: [zend::null(), zend::null()],
+            batch: Batch::default(),
+            options: Options::default(),
+            phase: Phase::Fresh,
+            running: false,
+            watch: None,
+            exchanging: false,
+            sort: if is_transaction { Sort::Transaction } else { Sort::Pipeline },
+        }
+    }
+
+    fn held(&mut self) -> &mut [Value; 2] {
+        &mut self.held
+    }
+
+    fn handlers() -> &'static Handlers {
+        static HANDLERS: Handlers = Handlers::new();
+        &HANDLERS
+    }
+
+    unsafe fn leave(&mut self) {
+        // SAFETY: by the caller: the client's part is there, even if the client was freed before.
+        let client = unsafe {
+            let held = Some(&self.held[0]).filter(|held| zend::type_of(held) == zend::IS_OBJECT);
+            held.and_then(|held| class::of(held.value.obj).client.as_deref_mut())
+        };
+        if let Some(client) = client.filter(|client| self.watch.is_some() && client.watch() == self.watch) {
+            client.abandon_transaction();
+        }
+    }
+}
+
 /// Registers both classes. Called once, while the module starts.
 pub fn register() {
-    HANDLERS.get_or_init(|| {
-        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
-        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
-        handlers.offset = i32::try_from(offset_of!(Queue, std)).expect("a small object");
-        handlers.free_obj = Some(free);
-        handlers.get_gc = Some(collectable);
-        handlers.clone_obj = None;
-        Handlers(handlers)
-    });
     for (name, entry, own) in [
         ("ResilientRedis\\Pipeline", &PIPELINE, pipeline::table()),
         ("ResilientRedis\\Transaction", &TRANSACTION, transaction::table()),
@@ -92,13 +109,9 @@ pub fn register() {
         all.extend(own);
         all.push(Method::new("getClient", get_client, &[]).returning(OBJECT));
         all.push(Method::new("count", count, &[]).returning(INT));
-        // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
+        // SAFETY: the module is starting.
         unsafe {
-            let mut class = class::new_entry(name);
-            class.info.internal.builtin_functions = class::function_table(&all);
-            let registered = zend_register_internal_class_ex(&raw mut class, ptr::null_mut());
-            (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE | ZEND_ACC_FINAL;
-            (*registered).__bindgen_anon_2.create_object = Some(create);
+            let registered = native::register::<Queue>(name, &all, ZEND_ACC_FINAL);
             class::hide_secrets(registered);
             zend_do_implement_interface(registered, zend_ce_countable);
             entry.store(registered, Ordering::Relaxed);
@@ -112,8 +125,8 @@ pub fn register() {
 /// The object is one of those, and live; no other reference to our part of it is in use.
 #[inline]
 pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Queue {
-    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
-    unsafe { &mut *object.byte_sub(offset_of!(Queue, std)).cast::<Queue>() }
+    // SAFETY: by the caller.
+    unsafe { native::of(object) }
 }
 
 /// A new object for a client.
@@ -139,7 +152,7 @@ pub unsafe fn new(sort: Sort, client: *mut zend_object, options: Options) -> Val
 impl Queue {
     /// Which of the two it is.
     pub fn sort(&self) -> Sort {
-        if ptr::eq(self.std.ce, TRANSACTION.load(Ordering::Relaxed)) { Sort::Transaction } else { Sort::Pipeline }
+        self.sort
     }
 
     /// The client's object. `None`, and that is thrown, if somebody made the object with `new`.
@@ -263,58 +276,5 @@ pub unsafe fn call_back(object: *mut zend_object, callable: &Value) -> bool {
         let fine = !zend::has_exception();
         zend::release(argument);
         fine
-    }
-}
-
-unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
-    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
-    // behind Zend's part, and every field of ours is written before anybody sees it.
-    unsafe {
-        let object = ext_php_rs_zend_object_alloc(size_of::<Queue>(), class).cast::<Queue>();
-        (&raw mut (*object).held).write([zend::null(), zend::null()]);
-        (&raw mut (*object).batch).write(Batch::default());
-        (&raw mut (*object).options).write(Options::default());
-        (&raw mut (*object).phase).write(Phase::Fresh);
-        (&raw mut (*object).running).write(false);
-        (&raw mut (*object).watch).write(None);
-        (&raw mut (*object).exchanging).write(false);
-        let std = &raw mut (*object).std;
-        zend_object_std_init(std, class);
-        object_properties_init(std, class);
-        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
-        std
-    }
-}
-
-unsafe extern "C" fn free(object: *mut zend_object) {
-    // SAFETY: Zend frees an object once, when nobody can reach it any more. At the end of a request the client may have
-    // been freed before; its memory is still there, and empty.
-    unsafe {
-        let queue = of(object);
-        if queue.watch.is_some()
-            && zend::type_of(&queue.held[0]) == zend::IS_OBJECT
-            && let Some(client) = class::of(queue.held[0].value.obj).client.as_deref_mut()
-            && client.watch() == queue.watch
-        {
-            client.abandon_transaction();
-        }
-        ptr::drop_in_place(&raw mut queue.batch);
-        ptr::write(&raw mut queue.batch, Batch::default());
-        ptr::drop_in_place(&raw mut queue.options);
-        ptr::write(&raw mut queue.options, Options::default());
-        for held in std::mem::replace(&mut queue.held, [zend::null(), zend::null()]) {
-            zend::release(held);
-        }
-        zend_object_std_dtor(object);
-    }
-}
-
-/// Shows the garbage collector the client and the replies.
-unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
-    // SAFETY: Zend asks for what the object holds; both stay in place while the collector looks.
-    unsafe {
-        *table = of(object).held.as_mut_ptr().cast();
-        *count = 2;
-        zend_std_get_properties(object)
     }
 }

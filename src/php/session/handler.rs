@@ -1,14 +1,11 @@
 //! `ResilientRedis\SessionHandler`: sessions by a client that the program has made.
 
-use std::mem::offset_of;
+use std::array;
 use std::ptr;
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{
-    _call_user_function_impl, HashTable, MAY_BE_BOOL, ZEND_ACC_NOT_SERIALIZABLE, ext_php_rs_zend_object_alloc,
-    object_properties_init, std_object_handlers, zend_class_entry, zend_do_implement_interface, zend_execute_data,
-    zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init, zend_register_internal_class_ex,
-    zend_std_get_properties, zval,
+    _call_user_function_impl, zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_object, zval,
 };
 
 use crate::client::{Client, Desk};
@@ -17,35 +14,42 @@ use crate::session::{Store, Trouble};
 
 use super::super::class::{self, Method, optional, required};
 use super::super::commands::{guarded, unconstructed};
+use super::super::native::{self, Handlers, Part};
 use super::super::process::hands;
+use super::super::signature::{BOOL, INT, STRING};
 use super::super::zend::{self, Value};
 use super::super::{events, exceptions, memory, settings};
 use super::{CreateId, Module};
 
 /// An object of the class.
-#[repr(C)]
 struct Session {
     /// The sessions; none until the constructor has run.
     store: Option<Box<Store>>,
     /// The client's object, whose listener hears of failovers.
     client: Value,
-    std: zend_object,
 }
 
-struct Handlers(zend_object_handlers);
-
-// SAFETY: written once while the module starts, before any thread of PHP's runs code; read-only after that.
-unsafe impl Sync for Handlers {}
-// SAFETY: as above; the pointers in it are functions.
-unsafe impl Send for Handlers {}
-
-/// Types as `returning` takes them.
-const TEXT: u32 = 1 << zend::IS_STRING;
-const INTEGER: u32 = 1 << zend::IS_LONG;
+/// The type `false`.
 const FALSE: u32 = 1 << zend::IS_FALSE;
 
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 static CREATE_ID: OnceLock<CreateId> = OnceLock::new();
+
+impl Part for Session {
+    type Held = [Value; 1];
+
+    fn fresh(_: *mut zend_class_entry) -> Session {
+        Session { store: None, client: zend::null() }
+    }
+
+    fn held(&mut self) -> &mut [Value; 1] {
+        array::from_mut(&mut self.client)
+    }
+
+    fn handlers() -> &'static Handlers {
+        static HANDLERS: Handlers = Handlers::new();
+        &HANDLERS
+    }
+}
 
 /// Registers the class.
 ///
@@ -53,39 +57,25 @@ static CREATE_ID: OnceLock<CreateId> = OnceLock::new();
 /// The module is starting; the client's class is registered.
 pub unsafe fn register(module: &Module) {
     CREATE_ID.get_or_init(|| module.create_id);
-    HANDLERS.get_or_init(|| {
-        // SAFETY: PHP's own handlers are a constant of its library; the copy is changed where we differ.
-        let mut handlers = unsafe { ptr::read(&raw const std_object_handlers) };
-        handlers.offset = i32::try_from(offset_of!(Session, std)).expect("a small object");
-        handlers.free_obj = Some(free);
-        handlers.get_gc = Some(collectable);
-        // Two objects with one lock would let go of it twice.
-        handlers.clone_obj = None;
-        Handlers(handlers)
-    });
     let methods = [
         Method::new("__construct", construct, const { &[required(c"client"), optional(c"options")] }),
-        Method::new("register", register_handler, &[]).returning(MAY_BE_BOOL),
-        Method::new("open", open, const { &[required(c"path").of(TEXT), required(c"name").of(TEXT)] })
-            .returning(MAY_BE_BOOL),
-        Method::new("close", close, &[]).returning(MAY_BE_BOOL),
-        Method::new("read", read, const { &[required(c"id").of(TEXT)] }).returning(TEXT | FALSE),
-        Method::new("write", write, const { &[required(c"id").of(TEXT), required(c"data").of(TEXT)] })
-            .returning(MAY_BE_BOOL),
-        Method::new("destroy", destroy, const { &[required(c"id").of(TEXT)] }).returning(MAY_BE_BOOL),
-        Method::new("gc", collect, const { &[required(c"max_lifetime").of(INTEGER)] }).returning(INTEGER | FALSE),
-        Method::new("create_sid", create_sid, &[]).returning(TEXT),
-        Method::new("validateId", validate_id, const { &[required(c"id").of(TEXT)] }).returning(MAY_BE_BOOL),
-        Method::new("updateTimestamp", touch, const { &[required(c"id").of(TEXT), required(c"data").of(TEXT)] })
-            .returning(MAY_BE_BOOL),
+        Method::new("register", register_handler, &[]).returning(BOOL),
+        Method::new("open", open, const { &[required(c"path").of(STRING), required(c"name").of(STRING)] })
+            .returning(BOOL),
+        Method::new("close", close, &[]).returning(BOOL),
+        Method::new("read", read, const { &[required(c"id").of(STRING)] }).returning(STRING | FALSE),
+        Method::new("write", write, const { &[required(c"id").of(STRING), required(c"data").of(STRING)] })
+            .returning(BOOL),
+        Method::new("destroy", destroy, const { &[required(c"id").of(STRING)] }).returning(BOOL),
+        Method::new("gc", collect, const { &[required(c"max_lifetime").of(INT)] }).returning(INT | FALSE),
+        Method::new("create_sid", create_sid, &[]).returning(STRING),
+        Method::new("validateId", validate_id, const { &[required(c"id").of(STRING)] }).returning(BOOL),
+        Method::new("updateTimestamp", touch, const { &[required(c"id").of(STRING), required(c"data").of(STRING)] })
+            .returning(BOOL),
     ];
     // SAFETY: by the caller; the function table lives until Zend has copied it, and beyond.
     unsafe {
-        let mut entry = class::new_entry("ResilientRedis\\SessionHandler");
-        entry.info.internal.builtin_functions = class::function_table(&methods);
-        let registered = zend_register_internal_class_ex(&raw mut entry, ptr::null_mut());
-        (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE;
-        (*registered).__bindgen_anon_2.create_object = Some(create);
+        let registered = native::register::<Session>("ResilientRedis\\SessionHandler", &methods, 0);
         for interface in module.interfaces {
             zend_do_implement_interface(registered, interface);
         }
@@ -95,8 +85,8 @@ pub unsafe fn register(module: &Module) {
 /// # Safety
 /// The object is one of the class, and live; no other reference to our part of it is in use.
 unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Session {
-    // SAFETY: by the caller; Zend's part stands at a fixed place behind ours.
-    unsafe { &mut *object.byte_sub(offset_of!(Session, std)).cast::<Session>() }
+    // SAFETY: by the caller.
+    unsafe { native::of(object) }
 }
 
 extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
@@ -304,40 +294,4 @@ extern "C" fn register_handler(call: *mut zend_execute_data, return_value: *mut 
         give(return_value, result);
         zend::release(arguments[0]);
     });
-}
-
-unsafe extern "C" fn create(class: *mut zend_class_entry) -> *mut zend_object {
-    // SAFETY: Zend asks for an object of a class that it knows. The allocation has room for the class's properties
-    // behind Zend's part, and every field of ours is written before anybody sees it.
-    unsafe {
-        let object = ext_php_rs_zend_object_alloc(size_of::<Session>(), class).cast::<Session>();
-        (&raw mut (*object).store).write(None);
-        (&raw mut (*object).client).write(zend::null());
-        let std = &raw mut (*object).std;
-        zend_object_std_init(std, class);
-        object_properties_init(std, class);
-        (*std).handlers = &raw const HANDLERS.get().expect("set when the module started").0;
-        std
-    }
-}
-
-unsafe extern "C" fn free(object: *mut zend_object) {
-    // SAFETY: Zend frees an object once, when nobody can reach it any more.
-    unsafe {
-        let session = of(object);
-        ptr::drop_in_place(&raw mut session.store);
-        ptr::write(&raw mut session.store, None);
-        zend::release(std::mem::replace(&mut session.client, zend::null()));
-        zend_object_std_dtor(object);
-    }
-}
-
-/// Shows the garbage collector the client.
-unsafe extern "C" fn collectable(object: *mut zend_object, table: *mut *mut zval, count: *mut i32) -> *mut HashTable {
-    // SAFETY: Zend asks for what the object holds; it stays in place while the collector looks.
-    unsafe {
-        *table = of(object).client.as_zval();
-        *count = 1;
-        zend_std_get_properties(object)
-    }
 }
