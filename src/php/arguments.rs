@@ -231,20 +231,11 @@ fn has_array_form(value: &Value) -> bool {
 
 /// What the object's `toArray` gives, which is an array.
 fn array_of(value: &Value) -> Result<Value, Unfit> {
-    let (mut name, mut result) = (zend::string(b"toArray"), zend::null());
-    // SAFETY: the object is held for the time of the call, the name is ours, and so is what is returned.
+    let name = zend::string(b"toArray");
+    // SAFETY: the object is live, the name is ours, and so is what is returned.
     unsafe {
-        let mut object = zend::hold(value);
-        ext_php_rs::ffi::_call_user_function_impl(
-            object.as_zval(),
-            name.as_zval(),
-            result.as_zval(),
-            0,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        );
+        let result = zend::call(Some(value), &name, &mut []);
         zend::release(name);
-        zend::release(object);
         if zend::has_exception() {
             zend::release(result);
             return Err(Unfit::Thrown);
@@ -253,8 +244,8 @@ fn array_of(value: &Value) -> Result<Value, Unfit> {
             zend::release(result);
             return Err(Unfit::Shape("an object was given whose toArray gives no array".to_owned()));
         }
+        Ok(result)
     }
-    Ok(result)
 }
 
 /// A copy in which objects are replaced by their strings, or by the arrays that Predis' arguments are. Runs PHP code.

@@ -249,7 +249,7 @@ unsafe fn dispatch(object: *mut zend_object, message: Value) {
             zend::release(argument);
             return;
         }
-        let result = pubsub::call_back(&callback, [argument, zend::reference_to(object)]);
+        let result = zend::call(None, &callback, &mut [argument, zend::reference_to(object)]);
         zend::release(result);
         zend::release(callback);
     }

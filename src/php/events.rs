@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_int};
 use std::ptr;
 
-use ext_php_rs::ffi::{_call_user_function_impl, ext_php_rs_zend_object_release, zend_object, zend_read_property};
+use ext_php_rs::ffi::{ext_php_rs_zend_object_release, zend_object, zend_read_property};
 
 use crate::telemetry::{Detail, Event};
 
@@ -89,22 +89,10 @@ unsafe fn describe(thrown: *mut zend_object) -> CString {
 }
 
 unsafe fn notify(listener: Value, event: &Event) {
-    // SAFETY: the listener is held for the time of the call, since it may replace itself.
+    // SAFETY: the listener is live; it may replace itself, and is held for the time of the call.
     unsafe {
-        let mut callable = zend::hold(&listener);
-        let mut parameters = [zend::string(event.name().as_bytes()), details(event)];
-        let mut result = zend::null();
-        _call_user_function_impl(
-            ptr::null_mut(),
-            callable.as_zval(),
-            result.as_zval(),
-            2,
-            parameters.as_mut_ptr().cast(),
-            ptr::null_mut(),
-        );
-        for value in parameters.into_iter().chain([result, callable]) {
-            zend::release(value);
-        }
+        let result = zend::call(None, &listener, &mut [zend::string(event.name().as_bytes()), details(event)]);
+        zend::release(result);
     }
 }
 

@@ -4,9 +4,7 @@
 //! another process since the cursor was given, the iteration starts over: some elements come twice, but those that were
 //! there all the time come at least once.
 
-use std::ptr;
-
-use ext_php_rs::ffi::{_call_user_function_impl, zend_hash_index_find, zend_object};
+use ext_php_rs::ffi::{zend_hash_index_find, zend_object};
 
 use crate::client::Failure;
 
@@ -117,19 +115,9 @@ unsafe fn ask(client: *mut zend_object, pages: &Pages, from: u64) -> Value {
                 add(zend::hold(&pages.options()));
             }
         }
-        let (mut method, mut object) = (zend::string(pages.kind.method.as_bytes()), zend::reference_to(client));
-        let mut reply = zend::null();
-        _call_user_function_impl(
-            object.as_zval(),
-            method.as_zval(),
-            reply.as_zval(),
-            u32::try_from(count).unwrap_or_default(),
-            arguments.as_mut_ptr().cast(),
-            ptr::null_mut(),
-        );
-        for value in arguments.into_iter().chain([method, object]) {
-            zend::release(value);
-        }
+        let method = zend::string(pages.kind.method.as_bytes());
+        let reply = zend::call(Some(&zend::owned_object(client)), &method, &mut arguments[..count]);
+        zend::release(method);
         reply
     }
 }

@@ -1,8 +1,6 @@
 //! One node of a deployment as a client of its own (`getClientBy`), and the nodes of a client one by one (`foreach`).
 
-use std::ptr;
-
-use ext_php_rs::ffi::{_call_user_function_impl, zend_execute_data, zend_object, zval};
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::client::Client;
 use crate::config::{ConfigurationError, DeclaredRole, NodeAddress};
@@ -178,18 +176,10 @@ pub extern "C" fn get_iterator(call: *mut zend_execute_data, return_value: *mut 
         let mut nodes = ArrayBuilder::new();
         nodes.set(&id, zend::reference_to(object));
         drop(id);
-        let mut list = nodes.build();
-        let (mut iterator, mut name, mut nothing) = (zend::null(), zend::string(b"__construct"), zend::null());
+        let (mut iterator, name) = (zend::null(), zend::string(b"__construct"));
         zend::object_init_ex(iterator.as_zval(), zend::spl_ce_ArrayIterator);
-        _call_user_function_impl(
-            iterator.as_zval(),
-            name.as_zval(),
-            nothing.as_zval(),
-            1,
-            list.as_zval(),
-            ptr::null_mut(),
-        );
-        for value in [name, list, nothing] {
+        let nothing = zend::call(Some(&iterator), &name, &mut [nodes.build()]);
+        for value in [name, nothing] {
             zend::release(value);
         }
         return_value.cast::<Value>().write(iterator);

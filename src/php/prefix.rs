@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use ext_php_rs::ffi::{_call_user_function_impl, zend_hash_str_find};
+use ext_php_rs::ffi::zend_hash_str_find;
 
 use crate::config::Setting;
 
@@ -37,8 +37,7 @@ pub unsafe fn ask(options: &Value, prefix: &Value) -> Prefix {
         }
         let mut properties = zend::hold(options);
         zend::convert_to_object(properties.as_zval());
-        let given = call(None, prefix, Some(properties));
-        zend::release(properties);
+        let given = zend::call(None, prefix, &mut [properties]);
         if zend::has_exception() {
             zend::release(given);
             return Prefix::Thrown;
@@ -61,7 +60,7 @@ unsafe fn text_of(object: &Value) -> Prefix {
         let found = zend_hash_str_find(&raw const (*class).function_table, METHOD.as_ptr().cast(), METHOD.len());
         let given = if !found.is_null() {
             let name = zend::string(b"getPrefix");
-            let given = call(Some(object), &name, None);
+            let given = zend::call(Some(object), &name, &mut []);
             zend::release(name);
             given
         } else if !(*class).__tostring.is_null() {
@@ -75,29 +74,6 @@ unsafe fn text_of(object: &Value) -> Prefix {
             return Prefix::Thrown;
         }
         Prefix::Given(given)
-    }
-}
-
-/// Calls a callable with one argument, or a method of an object with none.
-unsafe fn call(object: Option<&Value>, callable: &Value, argument: Option<Value>) -> Value {
-    // SAFETY: by the caller. What is called and what it is called on are held for the time of the call.
-    unsafe {
-        let mut on = object.map(|object| zend::hold(object));
-        let mut callable = zend::hold(callable);
-        let mut argument = argument;
-        let mut result = zend::null();
-        _call_user_function_impl(
-            on.as_mut().map_or(ptr::null_mut(), Value::as_zval),
-            callable.as_zval(),
-            result.as_zval(),
-            u32::from(argument.is_some()),
-            argument.as_mut().map_or(ptr::null_mut(), Value::as_zval),
-            ptr::null_mut(),
-        );
-        for held in on.into_iter().chain([callable]) {
-            zend::release(held);
-        }
-        result
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::ffi::CStr;
 
-use ext_php_rs::ffi::{
-    _call_user_function_impl, zend_execute_data, zend_object, zend_read_property, zend_standard_class_def, zval,
-};
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zend_read_property, zend_standard_class_def, zval};
 
 use crate::client::{Sort, Verb};
 use crate::config::ConfigurationError;
@@ -278,7 +276,7 @@ unsafe fn run(object: *mut zend_object, callable: &Value) {
         while listener::of(object).is_any() {
             let Some(message) = receive(object) else { break };
             listener::count(object);
-            let result = call_back(&callable, [zend::reference_to(object), message]);
+            let result = zend::call(None, &callable, &mut [zend::reference_to(object), message]);
             let stops = zend::type_of(&result) == zend::IS_FALSE;
             zend::release(result);
             if stops || zend::has_exception() {
@@ -288,25 +286,4 @@ unsafe fn run(object: *mut zend_object, callable: &Value) {
         zend::release(callable);
         listener::close(object);
     }
-}
-
-/// Calls back with two arguments, which are given up afterwards.
-///
-/// # Safety
-/// The callable is held by the caller; nothing of any object of ours and of the thread's hands is borrowed.
-pub unsafe fn call_back(callable: &Value, mut arguments: [Value; 2]) -> Value {
-    let (mut callable, mut result) = (*callable, zend::null());
-    // SAFETY: by the caller.
-    unsafe {
-        _call_user_function_impl(
-            std::ptr::null_mut(),
-            callable.as_zval(),
-            result.as_zval(),
-            2,
-            arguments.as_mut_ptr().cast(),
-            std::ptr::null_mut(),
-        );
-        arguments.into_iter().for_each(|value| zend::release(value));
-    }
-    result
 }

@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    _call_user_function_impl, ZEND_ACC_FINAL, zend_ce_countable, zend_class_entry, zend_do_implement_interface,
-    zend_execute_data, zend_object, zval,
+    ZEND_ACC_FINAL, zend_ce_countable, zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_object,
+    zval,
 };
 
 use crate::client::{Batch, Client};
@@ -255,26 +255,12 @@ extern "C" fn count(call: *mut zend_execute_data, return_value: *mut zval) {
 /// # Safety
 /// The object is one of ours; nothing of it and nothing of the thread's hands is borrowed.
 pub unsafe fn call_back(object: *mut zend_object, callable: &Value) -> bool {
-    // SAFETY: by the caller. Both values are held for the time of the call.
+    // SAFETY: by the caller, which keeps the object alive.
     unsafe {
-        let mut callable = zend::hold(callable);
-        let mut argument = zend::reference_to(object);
-        let mut result = zend::null();
         of(object).running = true;
-        _call_user_function_impl(
-            ptr::null_mut(),
-            callable.as_zval(),
-            result.as_zval(),
-            1,
-            argument.as_zval(),
-            ptr::null_mut(),
-        );
+        let result = zend::call(None, callable, &mut [zend::reference_to(object)]);
         of(object).running = false;
-        for value in [result, callable] {
-            zend::release(value);
-        }
-        let fine = !zend::has_exception();
-        zend::release(argument);
-        fine
+        zend::release(result);
+        !zend::has_exception()
     }
 }

@@ -334,6 +334,31 @@ pub unsafe fn release(mut value: Value) {
     unsafe { ext_php_rs::ffi::zval_ptr_dtor(value.as_zval()) };
 }
 
+/// Calls PHP code: a callable, or with an object the method that `callable` names. The arguments are given up afterwards;
+/// what is called, and what it is called on, are held for the time of the call. What it gives is the caller's to release.
+///
+/// # Safety
+/// All values are live, the references to the arguments are the caller's, and nothing of any object of ours or of the
+/// thread's hands is borrowed.
+pub unsafe fn call(on: Option<&Value>, callable: &Value, arguments: &mut [Value]) -> Value {
+    // SAFETY: by the caller.
+    unsafe {
+        let (mut on, mut callable, mut result) = (on.map(|on| hold(on)), hold(callable), null());
+        ext_php_rs::ffi::_call_user_function_impl(
+            on.as_mut().map_or(std::ptr::null_mut(), Value::as_zval),
+            callable.as_zval(),
+            result.as_zval(),
+            u32::try_from(arguments.len()).expect("a few arguments"),
+            arguments.as_mut_ptr().cast(),
+            std::ptr::null_mut(),
+        );
+        for value in arguments.iter().chain(&on).chain([&callable]) {
+            release(*value);
+        }
+        result
+    }
+}
+
 /// Whether PHP code that we called has thrown.
 pub fn has_exception() -> bool {
     // SAFETY: the executor's globals exist for as long as the module is loaded.

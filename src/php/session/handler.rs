@@ -4,9 +4,7 @@ use std::array;
 use std::ptr;
 use std::sync::OnceLock;
 
-use ext_php_rs::ffi::{
-    _call_user_function_impl, zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_object, zval,
-};
+use ext_php_rs::ffi::{zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_object, zval};
 
 use crate::client::{Client, Desk};
 use crate::config::{ConfigurationError, SessionSettings, Setting};
@@ -98,11 +96,11 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
             return;
         }
         let arguments = zend::arguments(call);
-        let Some(object) = arguments.first().map(zend::deref).filter(|value| is_client(value)) else {
+        let Some(object) = arguments.first().and_then(class::client_in) else {
             exceptions::throw_misuse("", "a session handler takes a ResilientRedis and an array of options");
             return;
         };
-        let Some(client) = class::of(object.value.obj).client.as_deref() else {
+        let Some(client) = class::of(object).client.as_deref() else {
             unconstructed();
             return;
         };
@@ -110,16 +108,11 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
         match store_of(client, &options) {
             Ok(store) => {
                 session.store = Some(Box::new(store));
-                session.client = zend::hold(object);
+                session.client = zend::reference_to(object);
             }
             Err(error) => exceptions::throw_configuration(&error.to_string()),
         }
     });
-}
-
-fn is_client(value: &Value) -> bool {
-    // SAFETY: the type says that it is an object; the class was registered.
-    zend::type_of(value) == zend::IS_OBJECT && unsafe { class::is_client(value.value.obj) }
 }
 
 /// A client of its own: a transaction that the program has open on its client must not swallow the session. It asks the
@@ -279,19 +272,9 @@ extern "C" fn touch(call: *mut zend_execute_data, return_value: *mut zval) {
 extern "C" fn register_handler(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: Zend calls a method with its frame. The object is held for the time of the call to PHP's function.
     guarded(|| unsafe {
-        let mut function = zend::string(b"session_set_save_handler");
+        let function = zend::string(b"session_set_save_handler");
         let mut arguments = [zend::reference_to(zend::this(call)), zend::boolean(true)];
-        let mut result = zend::null();
-        _call_user_function_impl(
-            ptr::null_mut(),
-            function.as_zval(),
-            result.as_zval(),
-            2,
-            arguments.as_mut_ptr().cast(),
-            ptr::null_mut(),
-        );
+        give(return_value, zend::call(None, &function, &mut arguments));
         zend::release(function);
-        give(return_value, result);
-        zend::release(arguments[0]);
     });
 }
