@@ -6,10 +6,8 @@
 use std::time::Duration;
 
 use crate::config::{NodeAddress, Policy};
-use crate::resp::{ValueSink, frame_of};
 use crate::time::{Deadline, Instant};
 
-use super::await_reply;
 use super::call::Call;
 use super::desk::Desk;
 use super::state::Client;
@@ -49,13 +47,9 @@ impl Client {
             return;
         }
         let Some(lease) = desk.lease.as_mut() else { return };
-        let frame = frame_of(&["CLIENT", "UNBLOCK", &id.to_string()]);
-        // Another node would let somebody else go.
-        if lease.connection.node() == node && lease.connection.send(frame.bytes(), 1) == Ok(frame.bytes().len()) {
-            let mut sink = ValueSink::default();
-            // Whatever it says: what counts is the reply to the blocked command.
-            let _ =
-                await_reply::within(&*self.world.network, &*self.world.clock, &mut lease.connection, &mut sink, until);
+        // Another node would let somebody else go. Whatever this one says: what counts is the reply to the blocked command.
+        if lease.connection.node() == node {
+            self.ask_aside(&mut lease.connection, &["CLIENT", "UNBLOCK", &id.to_string()], until);
         }
         self.put_back(desk);
     }

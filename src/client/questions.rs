@@ -52,7 +52,12 @@ impl Client {
     }
 
     fn ping(&self, connection: &mut Connection, until: Deadline) -> Option<Received> {
-        let frame = frame_of(&["PING"]);
+        self.ask_aside(connection, &["PING"], until)
+    }
+
+    /// Asks a small question. `None` if no answer came in time.
+    pub(super) fn ask_aside(&self, connection: &mut Connection, words: &[&str], until: Deadline) -> Option<Received> {
+        let frame = frame_of(words);
         if connection.send(frame.bytes(), 1) != Ok(frame.bytes().len()) {
             return None;
         }

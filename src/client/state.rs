@@ -7,7 +7,7 @@ use crate::connection::{Errand, Identity, Network, SocketOptions};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
-use crate::telemetry::{Event, EventQueue};
+use crate::telemetry::EventQueue;
 use crate::time::Clock;
 
 use super::desk::Desk;
@@ -76,6 +76,15 @@ impl Client {
             database: configuration.database,
             protocol: configuration.protocol,
         };
+        Client::unused(world, configuration, deployment, identity)
+    }
+
+    fn unused(
+        world: Arc<World>,
+        configuration: Configuration,
+        deployment: Arc<Deployment>,
+        identity: Identity,
+    ) -> Client {
         Client {
             world,
             configuration,
@@ -110,25 +119,9 @@ impl Client {
     }
 
     fn alike(&self, configuration: Configuration) -> Client {
-        Client {
-            world: self.world.clone(),
-            configuration,
-            deployment: self.deployment.clone(),
-            identity: self.identity.clone(),
-            primary: self.primary.clone(),
-            list: ReadList::default(),
-            pinned: None,
-            pins: Pins::default(),
-            watches: 0,
-            attached: false,
-            vouches: false,
-            events: EventQueue::default(),
-        }
-    }
-
-    /// Takes over an event of a companion.
-    pub fn pass_on(&mut self, event: Event) {
-        self.events.push(event);
+        let (deployment, identity) = (self.deployment.clone(), self.identity.clone());
+        let primary = self.primary.clone();
+        Client { primary, ..Client::unused(self.world.clone(), configuration, deployment, identity) }
     }
 
     /// A client of one node of the deployment, or of one of its sentinels, that talks to no other.

@@ -18,7 +18,8 @@ impl Client {
         !self.events.is_empty()
     }
 
-    /// Takes over the events that wait at another client, which has no listener of its own.
+    /// Takes over the events that wait at another client, which has no listener of its own. They are finished when they
+    /// are delivered from here.
     pub fn adopt_events(&mut self, other: &mut Client) {
         while let Some(event) = other.events.pop() {
             self.events.push(event);

@@ -269,10 +269,10 @@ unsafe fn tell(object: *mut zend_object) {
             return;
         }
         let client = client.value.obj;
-        while let Some(event) = of(object).subscription.as_deref_mut().and_then(Subscription::next_event) {
-            if let Some(client) = class::of(client).client.as_deref_mut() {
-                client.pass_on(event);
-            }
+        if let (Some(subscription), Some(client)) =
+            (of(object).subscription.as_deref_mut(), class::of(client).client.as_deref_mut())
+        {
+            subscription.hand_events_to(client);
         }
         events::deliver(client);
     }

@@ -176,7 +176,9 @@ impl Store {
         loop {
             let words: [&[u8]; 4] = [b"1", &key, &token, milliseconds.as_bytes()];
             if self.evaluate(desk, lock::ACQUIRE, &words)? == Value::Int(1) {
-                self.held = Some(Held { session: session.to_vec(), key, token, sure: true });
+                if let Some(held) = &mut self.held {
+                    held.sure = true;
+                }
                 return Ok(());
             }
             let left = give_up.remaining(self.client.now()).unwrap_or(LONGEST_WAIT);

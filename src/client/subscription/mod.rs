@@ -14,7 +14,6 @@ use crate::connection::{Patience, Received};
 use crate::failover::{Cause, Limit, Lost, Phase, Refusal, judge};
 use crate::pool::Lease;
 use crate::resp::Sink;
-use crate::telemetry::Event;
 use crate::time::{Deadline, Instant};
 
 use super::await_reply::no_lease;
@@ -134,9 +133,9 @@ impl Subscription {
         self.wishes.is_any()
     }
 
-    /// Takes the oldest event that was not delivered.
-    pub fn next_event(&mut self) -> Option<Event> {
-        self.client.next_event()
+    /// Hands the events that wait to a client that has a listener.
+    pub fn hand_events_to(&mut self, client: &mut Client) {
+        client.adopt_events(&mut self.client);
     }
 
     /// Waits for a message, for as long as it takes.

@@ -75,7 +75,15 @@ impl Listener {
     }
 
     fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.subscription.next_event()).collect()
+        self.subscription.hand_events_to(&mut self.bench.client);
+        let events: Vec<Event> = std::iter::from_fn(|| self.bench.client.next_event()).collect();
+        for event in &events {
+            let mut names: Vec<&str> = event.details().iter().map(|(name, _)| *name).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), event.details().len(), "a detail was told twice: {event:?}");
+        }
+        events
     }
 
     fn names(&mut self) -> Vec<&'static str> {
