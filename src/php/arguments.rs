@@ -221,12 +221,8 @@ fn contains_object(value: &Value) -> bool {
 
 /// Whether an object is one of Predis' arguments: those are no strings, but have an array of words.
 fn has_array_form(value: &Value) -> bool {
-    const NAME: &[u8] = b"toarray";
     // SAFETY: the type says that it is an object; its class lives as long as it does.
-    unsafe {
-        let methods = &raw const (*(*value.value.obj).ce).function_table;
-        !ext_php_rs::ffi::zend_hash_str_find(methods, NAME.as_ptr().cast(), NAME.len()).is_null()
-    }
+    unsafe { zend::has_method((*value.value.obj).ce, "toarray") }
 }
 
 /// What the object's `toArray` gives, which is an array.

@@ -167,6 +167,18 @@ pub unsafe fn hide_secrets(class: *mut zend_class_entry) {
     }
 }
 
+/// A method of a class, by its name in any case.
+///
+/// # Safety
+/// The module is starting, and nothing else of the class is in use.
+unsafe fn method_in<'a>(class: *mut zend_class_entry, name: &str) -> Option<&'a mut zend_function> {
+    // SAFETY: by the caller.
+    unsafe {
+        let methods = &raw mut (*class).function_table;
+        zend_hash_str_find_ptr_lc(methods, name.as_ptr().cast(), name.len()).cast::<zend_function>().as_mut()
+    }
+}
+
 /// Marks a method's parameters with `#[\SensitiveParameter]`.
 ///
 /// # Safety
@@ -175,9 +187,7 @@ pub unsafe fn hide_parameters(class: *mut zend_class_entry, method: &str) {
     // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does. An offset
     // of a parameter counts from one, since zero is the function itself.
     unsafe {
-        let table = &raw mut (*class).function_table;
-        let found = zend_hash_str_find_ptr_lc(table, method.as_ptr().cast(), method.len());
-        let Some(function) = found.cast::<zend_function>().as_mut() else { return };
+        let Some(function) = method_in(class, method) else { return };
         // A variadic parameter is not among those that Zend counts.
         let parameters = function.common.num_args + u32::from(function.common.fn_flags & ZEND_ACC_VARIADIC != 0);
         let name = *zend_known_strings.add(_zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER as usize);
@@ -197,9 +207,7 @@ unsafe fn tell_return_type(class: *mut zend_class_entry, method: &str) {
     // SAFETY: by the caller; the function found is an internal one, whose attributes live as long as it does, and so does
     // the interned name.
     unsafe {
-        let table = &raw mut (*class).function_table;
-        let found = zend_hash_str_find_ptr_lc(table, method.as_ptr().cast(), method.len());
-        let Some(function) = found.cast::<zend_function>().as_mut() else { return };
+        let Some(function) = method_in(class, method) else { return };
         let intern = zend_string_init_interned.expect("set when PHP starts");
         let name = intern(ATTRIBUTE.as_ptr().cast(), ATTRIBUTE.len(), true);
         zend::zend_add_attribute(&raw mut function.common.attributes, name, 0, PERSISTENT, 0, 0);

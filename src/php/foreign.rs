@@ -3,7 +3,7 @@
 
 use std::ffi::c_char;
 
-use ext_php_rs::ffi::{zend_class_entry, zend_hash_str_find, zend_object, zend_property_info};
+use ext_php_rs::ffi::{zend_hash_str_find, zend_object, zend_property_info};
 
 use crate::config::Setting;
 
@@ -21,10 +21,10 @@ pub unsafe fn array_of<'a>(object: *mut zend_object) -> Option<&'a Value> {
     unsafe {
         let class = (*object).ce;
         let is_array = |value: &&Value| zend::type_of(value) == zend::IS_ARRAY;
-        if has_method(class, "toarray") {
+        if zend::has_method(class, "toarray") {
             return property(object, "parameters").filter(is_array);
         }
-        if !has_method(class, "defined") {
+        if !zend::has_method(class, "defined") {
             return None;
         }
         // Options that Predis has evaluated already are objects of its own, which mean nothing here: those are refused.
@@ -41,7 +41,7 @@ pub unsafe fn retry_of(object: *mut zend_object) -> Option<Setting> {
     // SAFETY: by the caller; the types are looked at before the values are.
     unsafe {
         let class = (*object).ce;
-        if !has_method(class, "getretries") || !has_method(class, "callwithretry") {
+        if !zend::has_method(class, "getretries") || !zend::has_method(class, "callwithretry") {
             return None;
         }
         let number = |value: &Value| (zend::type_of(value) == zend::IS_LONG).then_some(value.value.lval);
@@ -69,13 +69,6 @@ pub unsafe fn retry_of(object: *mut zend_object) -> Option<Setting> {
 fn seconds(microseconds: i64) -> Setting {
     const LEAST: i64 = 1_000;
     Setting::Float(microseconds.max(LEAST) as f64 / 1e6)
-}
-
-unsafe fn has_method(class: *mut zend_class_entry, name: &str) -> bool {
-    // SAFETY: the callers', whose class is that of a live object.
-    unsafe {
-        !zend_hash_str_find(&raw const (*class).function_table, name.as_ptr().cast::<c_char>(), name.len()).is_null()
-    }
 }
 
 /// A declared property, where it stands in the object.

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{HashTable, zend_string};
 
-use super::zend;
+use super::zend::{self, Value};
 
 /// `SUCCESS` as Zend has it.
 const SUCCESS: c_int = 0;
@@ -102,6 +102,18 @@ pub fn allocate_string(length: usize) -> Option<*mut zend_string> {
         }
         _ => Some(zend::allocate_string(length)),
     }
+}
+
+/// A new string with these bytes; `None` if `memory_limit` has no room for it.
+#[inline]
+pub fn string(bytes: &[u8]) -> Option<Value> {
+    if bytes.is_empty() {
+        return Some(zend::string(b""));
+    }
+    let string = allocate_string(bytes.len())?;
+    // SAFETY: the allocation has room for exactly these bytes, and it is new, so they cannot overlap.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), zend::string_start(string), bytes.len()) };
+    Some(zend::owned_string(string))
 }
 
 /// Makes room in a full list or map that has grown large; false if `memory_limit` has none. Small ones make it

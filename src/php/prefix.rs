@@ -2,8 +2,6 @@
 
 use std::ptr;
 
-use ext_php_rs::ffi::zend_hash_str_find;
-
 use crate::config::Setting;
 
 use super::methods::is_callable;
@@ -53,12 +51,10 @@ pub unsafe fn ask(options: &Value, prefix: &Value) -> Prefix {
 
 /// What an object says by `getPrefix`, or by `__toString`. Of another one the configuration says that it is wrong.
 unsafe fn text_of(object: &Value) -> Prefix {
-    const METHOD: &[u8] = b"getprefix";
     // SAFETY: by the caller; the type says that it is an object, whose class lives as long as it does.
     unsafe {
         let class = (*object.value.obj).ce;
-        let found = zend_hash_str_find(&raw const (*class).function_table, METHOD.as_ptr().cast(), METHOD.len());
-        let given = if !found.is_null() {
+        let given = if zend::has_method(class, "getprefix") {
             let name = zend::string(b"getPrefix");
             let given = zend::call(Some(object), &name, &mut []);
             zend::release(name);

@@ -157,16 +157,8 @@ impl<'a> PhpSink<'a> {
         if self.refusal.is_some() {
             return;
         }
-        if bytes.is_empty() {
-            self.put(zend::string(b""));
-            return;
-        }
-        match memory::allocate_string(bytes.len()) {
-            Some(string) => {
-                // SAFETY: the allocation has room for exactly these bytes, and it is new, so they cannot overlap.
-                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), zend::string_start(string), bytes.len()) };
-                self.put(zend::owned_string(string));
-            }
+        match memory::string(bytes) {
+            Some(string) => self.put(string),
             None => self.refusal = Some(Unfit::NoMemory),
         }
     }

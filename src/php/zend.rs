@@ -334,6 +334,18 @@ pub unsafe fn release(mut value: Value) {
     unsafe { ext_php_rs::ffi::zval_ptr_dtor(value.as_zval()) };
 }
 
+/// Whether a class has a method of this name, which is in lower case.
+///
+/// # Safety
+/// The class is one that Zend knows.
+pub unsafe fn has_method(class: *const zend_class_entry, name: &str) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        let methods = &raw const (*class).function_table;
+        !ext_php_rs::ffi::zend_hash_str_find(methods, name.as_ptr().cast(), name.len()).is_null()
+    }
+}
+
 /// Calls PHP code: a callable, or with an object the method that `callable` names. The arguments are given up afterwards;
 /// what is called, and what it is called on, are held for the time of the call. What it gives is the caller's to release.
 ///

@@ -1,7 +1,6 @@
 //! `ResilientRedis\SessionHandler`: sessions by a client that the program has made.
 
 use std::array;
-use std::ptr;
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_object, zval};
@@ -204,17 +203,9 @@ extern "C" fn read(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| unsafe {
         let Some([id]) = texts(call) else { return };
         let done = with_store(call, |store, desk| store.read(desk, id, super::is_out_of_time));
-        let text = done.and_then(|()| copy(of(zend::this(call)).store.as_deref()?.data()));
+        let text = done.and_then(|()| memory::string(of(zend::this(call)).store.as_deref()?.data()));
         give(return_value, text.unwrap_or_else(|| zend::boolean(false)));
     });
-}
-
-/// The bytes as a string of PHP's; `None` if it has no memory for them.
-pub fn copy(data: &[u8]) -> Option<Value> {
-    let string = memory::allocate_string(data.len())?;
-    // SAFETY: the string has room for exactly these bytes, and is new.
-    unsafe { ptr::copy_nonoverlapping(data.as_ptr(), zend::string_start(string), data.len()) };
-    Some(zend::owned_string(string))
 }
 
 extern "C" fn write(call: *mut zend_execute_data, return_value: *mut zval) {

@@ -13,8 +13,8 @@ use crate::session::{Store, Trouble};
 use super::super::commands::guarded;
 use super::super::process::{hands, world};
 use super::super::zend;
-use super::super::{exceptions, ini};
-use super::{CreateId, Module, handler};
+use super::super::{exceptions, ini, memory};
+use super::{CreateId, Module};
 
 /// `ps_module` of php_session.h: the functions of a save handler. `data` is what `open` has put there.
 #[repr(C)]
@@ -126,7 +126,7 @@ unsafe extern "C" fn read(
             return false;
         }
         let store = (*data).cast::<Store>();
-        match handler::copy((*store).data()) {
+        match memory::string((*store).data()) {
             Some(copied) => {
                 *found = copied.value.str_;
                 true
