@@ -105,15 +105,9 @@ pub fn allocate_string(length: usize) -> Option<*mut zend_string> {
 }
 
 /// A new string with these bytes; `None` if `memory_limit` has no room for it.
-#[inline]
 pub fn string(bytes: &[u8]) -> Option<Value> {
-    if bytes.is_empty() {
-        return Some(zend::string(b""));
-    }
-    let string = allocate_string(bytes.len())?;
-    // SAFETY: the allocation has room for exactly these bytes, and it is new, so they cannot overlap.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), zend::string_start(string), bytes.len()) };
-    Some(zend::owned_string(string))
+    // SAFETY: the allocation is new, and has room for exactly these bytes.
+    allocate_string(bytes.len()).map(|string| unsafe { zend::filled_string(string, bytes) })
 }
 
 /// Makes room in a full list or map that has grown large; false if `memory_limit` has none. Small ones make it

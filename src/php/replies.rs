@@ -157,8 +157,13 @@ impl<'a> PhpSink<'a> {
         if self.refusal.is_some() {
             return;
         }
-        match memory::string(bytes) {
-            Some(string) => self.put(string),
+        if bytes.is_empty() {
+            self.put(zend::string(b""));
+            return;
+        }
+        match memory::allocate_string(bytes.len()) {
+            // SAFETY: the allocation is new, and has room for exactly these bytes.
+            Some(string) => self.put(unsafe { zend::filled_string(string, bytes) }),
             None => self.refusal = Some(Unfit::NoMemory),
         }
     }

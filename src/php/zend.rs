@@ -263,8 +263,17 @@ pub fn string(bytes: &[u8]) -> Value {
         // SAFETY: set once when PHP starts; interned, so nobody counts references to it.
         return make(zend_value { str_: unsafe { zend_empty_string } }, IS_INTERNED_STRING_EX);
     }
-    let string = allocate_string(bytes.len());
-    // SAFETY: the allocation has room for exactly these bytes, and it is new, so they cannot overlap.
+    // SAFETY: the allocation is new, and has room for exactly these bytes.
+    unsafe { filled_string(allocate_string(bytes.len()), bytes) }
+}
+
+/// A value that takes over a string, whose bytes are written now.
+///
+/// # Safety
+/// We allocated the string for exactly so many bytes, and nobody else has it.
+#[inline]
+pub unsafe fn filled_string(string: *mut zend_string, bytes: &[u8]) -> Value {
+    // SAFETY: by the caller; what is new cannot overlap with what is there.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), string_start(string), bytes.len()) };
     owned_string(string)
 }
