@@ -83,9 +83,14 @@ pub fn encode_prefixed(frame: &mut Frame, arguments: &[Value], row: &Command, pr
     }
     encode(frame, arguments, row.arguments)?;
     frame.end();
+    put_prefix(frame, row, prefix);
+    Ok(())
+}
+
+/// Puts the prefix in front of the keys of a completed command.
+pub fn put_prefix(frame: &mut Frame, row: &Command, prefix: &[u8]) {
     let positions = command::prefixed_positions(row, &frame.words());
     frame.prefix(&positions, prefix);
-    Ok(())
 }
 
 /// Whether a value is a word of any command, wherever it stands.

@@ -289,8 +289,7 @@ pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>, prefix: &[u8]) -> 
             arguments::encode(frame, &words, arguments)?;
             frame.end();
             if let Some(row) = row.filter(|_| !prefix.is_empty()) {
-                let positions = command::prefixed_positions(row, &frame.words());
-                frame.prefix(&positions, prefix);
+                arguments::put_prefix(frame, row, prefix);
             }
             Ok(())
         });
