@@ -276,6 +276,7 @@ final class PubSubTest extends RedisTestCase
         $loop = $redis->pubSubLoop();
         $dispatcher = new DispatcherLoop($loop);
         self::assertSame($loop, $dispatcher->getPubSubConsumer());
+        self::assertSame($loop, $dispatcher->getConsumer());
         $seen = [];
         $dispatcher->attachCallback('7', static function (string $payload, DispatcherLoop $of) use (&$seen, $dispatcher): void {
             $seen[] = "seven $payload";
@@ -285,7 +286,9 @@ final class PubSubTest extends RedisTestCase
         $dispatcher->attachCallback('gone', static fn () => self::fail('nothing is published there'));
         $dispatcher->attachCallback('quit', static fn (string $payload, DispatcherLoop $of) => $of->stop());
         $loop->psubscribe('p*');
-        $dispatcher->defaultCallback(static function (object $message) use (&$seen): void {
+        $dispatcher->setDefaultCallback(static fn () => self::fail('another has taken its place'));
+        $dispatcher->defaultCallback(static fn () => self::fail('another has taken its place'));
+        $dispatcher->setDefaultCallback(static function (object $message) use (&$seen): void {
             $seen[] = "default $message->channel $message->payload";
         });
         $dispatcher->subscriptionCallback(static function (object $message) use (&$seen, $redis): void {

@@ -5441,6 +5441,10 @@ final class DispatcherLoop
      *  @return Consumer */
     public function getPubSubConsumer(): mixed {}
 
+    /** The same, by the name of Predis 3.
+     *  @return Consumer */
+    public function getConsumer(): mixed {}
+
     /** Subscribes to a channel: the callback gets the payload and the loop. */
     public function attachCallback(mixed $channel, mixed $callback): void {}
 
@@ -5449,6 +5453,9 @@ final class DispatcherLoop
 
     /** Sets what is called with messages that have no callback of their own. */
     public function defaultCallback(mixed $callback = null): void {}
+
+    /** The same, by the name of Predis 3. */
+    public function setDefaultCallback(mixed $callback = null): void {}
 
     /** Sets what is called with everything that is no message. */
     public function subscriptionCallback(mixed $callback = null): void {}

@@ -34,9 +34,11 @@ pub fn register() {
     let methods = [
         Method::new("__construct", construct, const { &[required(c"consumer")] }),
         Method::new("getPubSubConsumer", get_consumer, &[]),
+        Method::new("getConsumer", get_consumer, &[]),
         Method::new("attachCallback", attach, const { &[required(c"channel"), required(c"callback")] }).returning(VOID),
         Method::new("detachCallback", detach, const { &[required(c"channel")] }).returning(VOID),
         Method::new("defaultCallback", set::<0>, const { &[optional(c"callback")] }).returning(VOID),
+        Method::new("setDefaultCallback", set::<0>, const { &[optional(c"callback")] }).returning(VOID),
         Method::new("subscriptionCallback", set::<1>, const { &[optional(c"callback")] }).returning(VOID),
         Method::new("run", run, &[]).returning(VOID),
         Method::new("stop", stop, &[]).returning(VOID),
