@@ -29,6 +29,8 @@ final class ContainersTest extends RedisTestCase
         self::assertSame('OK', $redis->function->delete('lib'));
         self::assertSame(['maxmemory-samples' => '5'], $redis->config->get('maxmemory-samples'));
         self::assertSame('OK', $redis->xgroup->create('x', 'g', '$', 'MKSTREAM'));
+        self::assertSame('OK', $redis->xgroup->create('made', 'g', '0', true));
+        self::assertSame(1, $redis->exists('made'));
         self::assertSame($redis->xinfo('GROUPS', 'x'), $redis->xinfo->groups('x'));
         self::assertSame('g', $redis->xinfo->groups('x')[0]['name']);
         self::assertSame([0], $redis->script->exists('ff'));

@@ -24,7 +24,9 @@ final class PredisShapesTest extends RedisTestCase
         ['geoadd', 'g', 13.361389, 38.115556, 'Pal'],
         ['xadd', 'x', ['f' => 'v', 'g' => 'w'], '1-1'],
         ['xadd', 'x', ['f' => 'v2'], '2-1'],
+        ['geoadd', 'gl', [[13.361389, 38.115556, 'Pal'], [15.087269, 37.502669, 'Cat']]],
         ['xgroup', 'CREATE', 'x', 'gr', '0'],
+        ['xgroup', 'CREATE', 'made', 'gr', '0', true],
     ];
 
     public function test_every_call_gives_what_predis_gives_under_resp2(): void

@@ -58,6 +58,7 @@ impl Form {
                 Place::Loading => return loading(&mut words, rest).map(|()| words),
                 Place::Streams => return streams::of_streams(&mut words, rest).map(|()| words),
                 Place::Claiming => return streams::claiming(&mut words, rest).map(|()| words),
+                Place::Managing => return streams::managing(&mut words, rest).map(|()| words),
                 Place::Block(block) => return counted::block(&mut words, rest, block).map(|()| words),
                 Place::Vector => return vectors::addition(&mut words, rest).map(|()| words),
                 Place::Query => {

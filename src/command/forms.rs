@@ -3,9 +3,9 @@
 
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
-    Behind, Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading, Maybe,
-    Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch, Unless, Unsent,
-    Vector, Weights, Word,
+    Behind, Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading,
+    Managing, Maybe, Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch,
+    Unless, Unsent, Vector, Weights, Word,
 };
 
 /// What stands at each place of a command's arguments. Arguments behind the last place are words.
@@ -88,6 +88,9 @@ pub(super) enum Place {
     /// This and all that follow: group, consumer, ids by stream, count, milliseconds to wait, whether `NOACK` is sent, and
     /// how idle an entry must be that is taken over; or words.
     Claiming,
+    /// This and all that follow: `CREATE`, key, group, id, whether `MKSTREAM` is sent and how many entries are taken for
+    /// read; `SETID` with the last of these; or words.
+    Managing,
     /// This and all that follow: `LOAD`, code and whether it replaces another; or words.
     Loading,
 }
@@ -267,6 +270,7 @@ forms! {
     WORDROWS: Word, Rows(&[]);
     XADD: Word, Entry;
     XCFGSET: Word, Named("IDMP-DURATION"), Named("IDMP-MAXSIZE");
+    XGROUP: Managing;
     XNACK: Word, Word, One(&["SILENT", "FAIL", "FATAL"]), Counted("IDS"), Named("RETRYCOUNT"), Switch("FORCE");
     XREADFOUR: Streams;
     XREADGROUPCLAIM: Claiming;

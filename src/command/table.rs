@@ -551,7 +551,8 @@ pub static COMMANDS: [Command; 419] = [
         .subcommands(&FUNCTION_SUBCOMMANDS),
     command("GEOADD", "geoadd", -5, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::LastWins)),
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::WORDROWS)),
     command("GEODIST", "geodist", -4, &[READONLY])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .arguments(Arguments::Form(&forms::GEODIST)),
@@ -1147,7 +1148,10 @@ pub static COMMANDS: [Command; 419] = [
         .reply(Shape::Entries),
     command("XDEL", "xdel", -3, &[FAST, WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::Fixed(Rank::LastWins)),
     command("XDELEX", "xdelex", -5, &[FAST, WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::Fixed(Rank::LastWins)),
-    command("XGROUP", "xgroup", -2, &[]).risk(Risk::Subcommand).subcommands(&XGROUP_SUBCOMMANDS),
+    command("XGROUP", "xgroup", -2, &[])
+        .risk(Risk::Subcommand)
+        .arguments(Arguments::Form(&forms::XGROUP))
+        .subcommands(&XGROUP_SUBCOMMANDS),
     command("XINFO", "xinfo", -2, &[]).risk(Risk::Subcommand).subcommands(&XINFO_SUBCOMMANDS),
     command("XLEN", "xlen", 2, &[FAST, READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("XNACK", "xnack", -7, &[FAST, WRITE])

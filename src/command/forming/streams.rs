@@ -6,7 +6,7 @@ use super::super::forms::ADDING;
 use super::{
     Argument, Key, Unfit, Words, all_flat, flat, is, is_integer, is_yes, key_word, named, named_options, pairs, scalar,
 };
-use Argument::{Array, Nothing, Word};
+use Argument::{Array, Nothing, Word, Yes};
 
 /// `XADD` behind its key: fields, an id and options. Words may hold fields in an array, too.
 pub(super) fn entry<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
@@ -88,6 +88,22 @@ pub(super) fn claiming<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) ->
     }
     named(words, "CLAIM", option(3))?;
     by_stream(words, streams)
+}
+
+/// `XGROUP`: for `CREATE` whether the stream is made and how many entries are taken for read, for `SETID` the latter.
+pub(super) fn managing<'a>(words: &mut Words<'a>, arguments: &[Argument<'a>]) -> Result<(), Unfit> {
+    let [Word(subcommand), _, _, _, rest @ ..] = arguments else { return all_flat(words, arguments) };
+    let (makes, entries) = match rest {
+        [makes @ (Yes | Nothing)] if is(subcommand, "CREATE") => (makes, &Nothing),
+        [makes @ (Yes | Nothing), entries] if is(subcommand, "CREATE") => (makes, entries),
+        [entries] if is(subcommand, "SETID") => (&Nothing, entries),
+        _ => return all_flat(words, arguments),
+    };
+    all_flat(words, &arguments[..4])?;
+    if is_yes(makes) {
+        words.push(Cow::Borrowed(b"MKSTREAM"));
+    }
+    named(words, "ENTRIESREAD", entries)
 }
 
 fn by_stream<'a>(words: &mut Words<'a>, streams: &[(Key<'a>, Argument<'a>)]) -> Result<(), Unfit> {

@@ -111,6 +111,10 @@ fn commands_written_as_words_stay_as_they_are() {
         ("XPENDING", "x g - + 10 c"),
         ("XPENDING", "x g IDLE 5 - + 10 c"),
         ("XTRIM", "x MAXLEN ~ 10 LIMIT 5"),
+        ("XGROUP", "CREATE x g $ MKSTREAM ENTRIESREAD 3"),
+        ("XGROUP", "SETID x g 0 ENTRIESREAD 3"),
+        ("XGROUP", "DESTROY x g"),
+        ("GEOADD", "g NX 1 2 a 3 4 b"),
         ("BITFIELD_RO", "k GET u8 0"),
         ("GEOSEARCH", "g FROMMEMBER m BYRADIUS 200 km ASC COUNT 1 ANY WITHDIST"),
         ("GEOSEARCHSTORE", "d g FROMLONLAT 1 2 BYBOX 2 2 km STOREDIST"),
@@ -139,6 +143,27 @@ fn entries_of_streams_are_added_with_the_id_behind_the_options() {
     assert_eq!(add(&[word("*"), fields.clone()]), ok("x * f v g w"));
     assert!(add(&[fields.clone(), word("*"), word("MAXLEN")]).is_err_and(|text| text.contains("options are an array")));
     assert!(add(&[fields, list(&["*"])]).is_err_and(|text| text.contains("for the id")));
+}
+
+#[test]
+fn groups_are_made_with_their_stream_and_with_entries_taken_for_read() {
+    let create = |rest: &[Argument<'static>]| {
+        sent("XGROUP", &[&[word("create"), word("x"), word("g"), word("0")], rest].concat())
+    };
+    assert_eq!(create(&[Yes]), ok("create x g 0 MKSTREAM"));
+    assert_eq!(create(&[Nothing]), ok("create x g 0"));
+    assert_eq!(create(&[Yes, Nothing]), ok("create x g 0 MKSTREAM"));
+    assert_eq!(create(&[Yes, word("3")]), ok("create x g 0 MKSTREAM ENTRIESREAD 3"));
+    assert_eq!(create(&[Nothing, word("3")]), ok("create x g 0 ENTRIESREAD 3"));
+    let set = [word("SETID"), word("x"), word("g"), word("0"), word("3")];
+    assert_eq!(sent("XGROUP", &set), ok("SETID x g 0 ENTRIESREAD 3"));
+}
+
+#[test]
+fn places_are_added_as_a_list_of_lists_too() {
+    let places = Array(vec![(Key::Index(0), list(&["1", "2", "a"])), (Key::Index(1), list(&["3", "4", "b"]))]);
+    assert_eq!(sent("GEOADD", &[word("g"), places]), ok("g 1 2 a 3 4 b"));
+    assert_eq!(sent("GEOADD", &[word("g"), list(&["1", "2", "a"])]), ok("g 1 2 a"));
 }
 
 #[test]
