@@ -181,8 +181,10 @@ impl Client {
             return Err(self.end_batch(desk, call, batch, &lost, replies));
         }
         let script = desk.course.refused.iter().find(|refused| refused.help == Help::IfReplica);
+        let of_script = desk.course.refused.iter().any(|refused| matches!(refused.help, Help::IfRepeated(_)));
         call.recover = Some(Recovery {
             cause: said,
+            of_script,
             remedy: Some(remedy),
             only_if_replica: script.map(|refused| String::from_utf8_lossy(&refused.text).into_owned()),
         });
@@ -286,7 +288,8 @@ impl Client {
             return Err(self.end_batch(desk, call, batch, &overdue(call, lost), replies));
         }
         if !matches!(lost.cause, Cause::Superseded(_)) {
-            call.recover = Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None });
+            call.recover =
+                Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None, of_script: false });
         }
         Ok(())
     }

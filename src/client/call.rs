@@ -75,6 +75,8 @@ pub struct Recovery {
     pub remedy: Option<Remedy>,
     /// The error text of a script that counts only if the node is then seen to be a replica.
     pub only_if_replica: Option<String>,
+    /// Whether a script was turned away in words that it could have said itself.
+    pub of_script: bool,
 }
 
 impl Recovery {

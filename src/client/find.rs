@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::NodeAddress;
+use crate::connection::Received;
 use crate::discovery::{Found, Search, Step};
 use crate::failover::{Cause, Lost, Phase, Remedy};
 use crate::pool::{Learned, Lease, Leased};
@@ -98,7 +99,8 @@ impl Client {
             return Err(Lost::before(Phase::Read, Cause::Overdue(call.limit(), recovery.cause)));
         }
         if at_once {
-            return self.acquire(desk, call);
+            self.acquire(desk, call)?;
+            return self.see_ready(desk, call, recovery);
         }
         let knowledge = self.deployment.knowledge();
         let former = knowledge.primary().cloned();
@@ -116,7 +118,10 @@ impl Client {
             // What the server said weighs more than that the last look at it came too late.
             *obstacle = format!("{}; then: {obstacle}", recovery.cause);
         }
-        let Some(text) = recovery.only_if_replica else { return found.map(|_| ()) };
+        let Some(text) = recovery.only_if_replica else {
+            found?;
+            return self.see_ready(desk, call, recovery);
+        };
         // A script can say anything after having written: its word counts only where the node confirms it.
         let role = found.ok().and_then(|found| asked.as_ref().and_then(|asked| found.role_of(asked)));
         match role {
@@ -137,6 +142,26 @@ impl Client {
                 Err(Lost::awaiting(cause))
             }
         }
+    }
+
+    /// Waits until the node takes commands again, before a script that it has turned away goes out again. Sent earlier,
+    /// the script could be turned away at the last moment, and when the node was asked whether those were its own words,
+    /// it would not say them any more.
+    fn see_ready(&mut self, desk: &mut Desk, call: &mut Call, recovery: Recovery) -> Result<(), Lost> {
+        if !recovery.of_script {
+            return Ok(());
+        }
+        let Some((answer, text)) = self.ask_whether_ready(desk, call) else {
+            desk.lease = None;
+            let text = format!("the node does not say whether it is ready; it said: {}", recovery.cause);
+            return Err(Lost::before(Phase::Read, Cause::Io(text)));
+        };
+        if answer != Received::Error {
+            return Ok(());
+        }
+        call.note_node(desk.lease.as_ref());
+        self.put_back(desk);
+        self.recover(desk, call, Recovery { cause: text, ..recovery })
     }
 
     fn drive(

@@ -23,10 +23,17 @@ impl Client {
     /// Whether the node on the desk turns the most harmless command away with the words `text`, too; `None` if it does
     /// not answer.
     pub(super) fn says_again(&self, desk: &mut Desk, call: &Call, text: &[u8]) -> Option<bool> {
+        let (answer, said) = self.ask_whether_ready(desk, call)?;
+        Some(answer == Received::Error && said.as_bytes() == text)
+    }
+
+    /// What the node on the desk says to the most harmless command, and the text if that is an error; `None` if it does
+    /// not answer.
+    pub(super) fn ask_whether_ready(&self, desk: &mut Desk, call: &Call) -> Option<(Received, String)> {
         let lease = desk.lease.as_mut()?;
         let until = Deadline::after(self.world.clock.now(), Some(self.configuration.policy.timeout));
         let answer = self.ping(&mut lease.connection, until.min(call.deadline))?;
-        Some(answer == Received::Error && lease.connection.error_text() == text)
+        Some((answer, String::from_utf8_lossy(lease.connection.error_text()).into_owned()))
     }
 
     /// Parts with the connection on the desk, whose server refused because of its state. `moved` says that the

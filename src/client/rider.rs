@@ -119,7 +119,8 @@ impl Client {
             Plan::Look(look) => (!self.look_around(call, &look)).then_some(look.question),
             Plan::Search => {
                 let cause = "the node says that it is a replica now".to_owned();
-                call.recover = Some(Recovery { cause, remedy: Some(Remedy::Search), only_if_replica: None });
+                call.recover =
+                    Some(Recovery { cause, remedy: Some(Remedy::Search), only_if_replica: None, of_script: false });
                 None
             }
         };

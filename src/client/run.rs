@@ -250,7 +250,9 @@ impl Client {
         if call.reading.at.is_some() && !matches!(self.judge(&name, &text), Refusal::Final) {
             return self.refused_by_reader(desk, call, said, now);
         }
-        let refusal = match self.judge(&name, &text) {
+        let judged = self.judge(&name, &text);
+        let of_script = matches!(judged, Refusal::IfRepeated(_));
+        let refusal = match judged {
             Refusal::IfRepeated(remedy) => match self.says_again(desk, call, &text) {
                 Some(true) => Refusal::NotApplied(remedy),
                 Some(false) => Refusal::Final,
@@ -284,7 +286,7 @@ impl Client {
                 remedy
             }
         };
-        let recovery = Recovery { cause: said.clone(), remedy: Some(remedy), only_if_replica };
+        let recovery = Recovery { cause: said.clone(), remedy: Some(remedy), only_if_replica, of_script };
         if call.retry.not_applied() == Verdict::GiveUp {
             return Err(self.give_up(desk, call, said, now));
         }
@@ -325,7 +327,8 @@ impl Client {
         }
         // Where another node is known to be primary already there is nothing to search for.
         if !matches!(lost.cause, Cause::Superseded(_)) {
-            call.recover = Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None });
+            call.recover =
+                Some(Recovery { cause: lost.cause.to_string(), remedy: None, only_if_replica: None, of_script: false });
         }
         Ok(())
     }

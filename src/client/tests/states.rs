@@ -115,6 +115,34 @@ fn a_script_that_was_turned_away_is_sent_again_if_the_node_turns_everything_away
 }
 
 #[test]
+fn a_script_that_was_turned_away_goes_out_again_only_to_a_node_that_has_said_that_it_is_ready() {
+    // Had the script met the last of the words, the question about them would have found a node that is ready.
+    for line in ["EVAL script 0", "INCR n; EVAL script 0"] {
+        let mut bench = in_state(LOADING);
+        bench.network.after(Duration::from_millis(700), |state| state.server(1).state = None);
+        let (seen, failure) = bench.run_batch(line);
+        assert_eq!((seen.last().map(String::as_str), failure), (Some("OK"), None), "{line}");
+        let scripts = bench.network.server(1, |server| {
+            let heard = server.heard.iter().filter(|heard| heard.starts_with("EVAL") || *heard == "PING");
+            heard.cloned().collect::<Vec<_>>()
+        });
+        let (last, before) = scripts.split_last().unwrap();
+        let sent = before.iter().filter(|heard| heard.starts_with("EVAL")).count();
+        assert_eq!((last.as_str(), sent), ("EVAL script 0", 1), "{line}: {scripts:?}");
+        assert!(before.len() > 4, "{line}: it was asked again and again: {scripts:?}");
+    }
+    // A node that falls silent instead of saying that it is ready has not got the script.
+    let mut bench = in_state(LOADING);
+    bench.network.after(Duration::from_millis(700), |state| {
+        let server = state.server(1);
+        server.state = None;
+        server.faults.push_back(("PING".into(), Fault::CloseAfter));
+    });
+    assert_eq!(bench.run("EVAL script 0"), Ok(Value::Okay));
+    assert_eq!(bench.network.server(1, |server| server.count("EVAL")), 1);
+}
+
+#[test]
 fn a_script_that_only_speaks_like_a_server_is_not_sent_again() {
     for state in [LOADING, BUSY, MASTERDOWN] {
         let mut bench = Bench::of(vec![Server::primary(&[])]);
