@@ -234,8 +234,10 @@ pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
                     run_interrupts();
                 }
                 Err(failure) => {
+                    // Nothing is thrown where memory ran out: PHP says so itself, once it gets the word.
                     exceptions::throw(&failure);
                     tell(object);
+                    return None;
                 }
             }
             if zend::has_exception() {
