@@ -190,6 +190,8 @@ final class SessionTest extends RedisTestCase
         $visit = static fn (array $more): array => $fpm->request('session.php', $query + $more)->json();
         self::assertSame(1, $visit(['id' => 'abc'])['visits']);
         self::assertSame(2, $visit(['id' => 'abc', 'do' => 'abort'])['visits']);
+        self::assertSame(1, $visit(['id' => 'abc', 'do' => 'reset'])['visits'], 'read again, under the lock that it has');
+        self::assertSame(['s:abc'], self::shared()->command('KEYS', '*'), 'no lock stays behind');
         $renamed = $visit(['id' => 'abc', 'do' => 'regenerate']);
         self::assertSame(2, $renamed['visits']);
         self::assertNotSame('abc', $renamed['id']);

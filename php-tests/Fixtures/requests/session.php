@@ -21,6 +21,7 @@ match ($_GET['do'] ?? '') {
     'regenerate' => session_regenerate_id(true),
     'destroy' => session_destroy(),
     'abort' => session_abort(),
+    'reset' => session_reset(),
     'fail' => throw new Exception('the program has a mistake'),
     default => null,
 };

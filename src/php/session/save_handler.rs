@@ -73,6 +73,10 @@ pub unsafe fn register(module: &Module) {
 unsafe extern "C" fn open(data: *mut *mut c_void, path: *const c_char, _: *const c_char) -> c_int {
     // SAFETY: PHP gives the place for our data, and a text that outlives the call.
     reported(|| unsafe {
+        // session_reset() opens what is open. The lock that it holds stays held.
+        if !(*data).is_null() {
+            return true;
+        }
         let path = CStr::from_ptr(path).to_string_lossy();
         match store_of(&path) {
             Ok(store) => {
