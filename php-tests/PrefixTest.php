@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Tests;
 
 use ResilientRedis;
+use ResilientRedis\ClientException;
 use ResilientRedis\ConfigurationException;
 use ResilientRedis\Pipeline;
 use ResilientRedis\Transaction;
@@ -102,6 +103,27 @@ final class PrefixTest extends RedisTestCase
         $dispatcher->subscriptionCallback(static fn (): int => $redis->publish('news', 'again'));
         $dispatcher->run();
         self::assertSame(['again'], $heard);
+    }
+
+    public function test_of_two_fibers_that_construct_one_object_the_second_is_refused(): void
+    {
+        $redis = (new \ReflectionClass(ResilientRedis::class))->newInstanceWithoutConstructor();
+        $construct = static fn (string $prefix): \Fiber => new \Fiber(static function () use ($redis, $prefix): void {
+            $ask = static function () use ($prefix): string {
+                \Fiber::suspend();
+
+                return $prefix;
+            };
+            $redis->__construct(self::shared()->endpoint(), ['prefix' => $ask]);
+        });
+        [$first, $second] = [$construct('first:'), $construct('second:')];
+        $first->start();
+        $second->start();
+        $first->resume();
+        $refusal = self::thrown(ClientException::class, static fn () => $second->resume());
+        self::assertStringContainsString('constructed already', $refusal->getMessage());
+        $redis->set('k', 'v');
+        self::assertSame('v', self::shared()->command('GET', 'first:k'));
     }
 
     public function test_a_prefix_may_be_given_by_a_callable_or_an_object(): void

@@ -11,7 +11,10 @@ use ResilientRedis\PubSub\Consumer;
 use ResilientRedis\PubSub\DispatcherLoop;
 use ResilientRedis\ServerException;
 use ResilientRedis\TimeoutException;
+use Tests\Support\Extension;
+use Tests\Support\Process;
 use Tests\Support\RedisTestCase;
+use Tests\Support\Wait;
 
 /** `pubSubLoop()`: what comes, how it ends, and that it goes on after a failover. */
 final class PubSubTest extends RedisTestCase
@@ -254,6 +257,42 @@ final class PubSubTest extends RedisTestCase
             $round();
         }
         self::assertLessThan(10_000, memory_get_usage() - $before);
+    }
+
+    public function test_a_message_that_memory_has_no_room_for_is_php_s_own_error(): void
+    {
+        $server = self::shared();
+        $ini = ['memory_limit' => '8M', 'display_errors' => '1'];
+        $run = $this->stoppedAtTheEnd(new Process(Extension::php(__DIR__ . '/Fixtures/large-message.php', $ini, $server->endpoint())));
+        Wait::until('it listens', static fn (): bool => str_contains($run->output(), 'subscribe'));
+        $before = $server->counters();
+        $server->command('PUBLISH', 'news', str_repeat('x', 20 << 20));
+        self::assertSame(255, $run->wait(), $run->output());
+        self::assertStringContainsString('Allowed memory size of', $run->output());
+        self::assertStringNotContainsString('event', $run->output());
+        self::assertLessThan(3, $server->counters()->connections - $before->connections, 'connections since');
+    }
+
+    /** @dataProvider listsOfNoUse */
+    public function test_channels_are_strings_or_lists_of_them(callable $ask, string $exception): void
+    {
+        $redis = self::client();
+        self::thrown($exception, static fn () => $ask($redis));
+        self::assertSame('PONG', $redis->ping());
+    }
+
+    /** @return iterable<string, array{callable, string}> */
+    public static function listsOfNoUse(): iterable
+    {
+        $itself = ['a'];
+        $itself[] = &$itself;
+        $loop = static fn (ResilientRedis $redis) => $redis->pubSubLoop();
+        yield 'a list that contains itself' => [static fn ($redis) => $loop($redis)->subscribe($itself), ClientException::class];
+        yield 'the same as an option' => [static fn ($redis) => $redis->pubSubLoop(['subscribe' => $itself]), ConfigurationException::class];
+        yield 'the same of a dispatcher' => [
+            static fn ($redis) => (new DispatcherLoop($loop($redis)))->attachCallback($itself, 'strlen'), ClientException::class,
+        ];
+        yield 'an object' => [static fn ($redis) => $loop($redis)->subscribe(new \stdClass()), ClientException::class];
     }
 
     public function test_a_channel_that_the_user_may_not_hear_is_a_server_exception(): void

@@ -57,8 +57,7 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
     guarded(|| {
         // SAFETY: Zend calls a constructor with its frame, which keeps the arguments and the object alive.
         unsafe {
-            if class::of(zend::this(call)).client.is_some() {
-                exceptions::throw_misuse("", "this ResilientRedis is constructed already");
+            if is_constructed(call) {
                 return;
             }
             let arguments = zend::arguments(call);
@@ -88,8 +87,9 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
             };
             let configured = ini::defaults().and_then(|defaults| configure(&parameters, &options, &defaults));
             match configured {
+                // PHP code has run since: of two fibers both may come here, and a client that is there may be in use.
+                Ok(_) if is_constructed(call) => {}
                 Ok(configuration) => {
-                    // Looking whether the listener can be called may have loaded classes: reached anew.
                     let object = class::of(zend::this(call));
                     object.client = Some(Box::new(Client::new(world().clone(), configuration)));
                     if let Some(listener) = listener {
@@ -101,6 +101,19 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
             }
         }
     });
+}
+
+/// Whether the called object has its client already. That is thrown, too: a constructor runs once.
+///
+/// # Safety
+/// `call` is the frame of a call to a method of our class.
+unsafe fn is_constructed(call: *mut zend_execute_data) -> bool {
+    // SAFETY: by the caller; the object is kept alive by the call.
+    let constructed = unsafe { class::of(zend::this(call)) }.client.is_some();
+    if constructed {
+        exceptions::throw_misuse("", "this ResilientRedis is constructed already");
+    }
+    constructed
 }
 
 /// The element of an array value under a name.

@@ -122,12 +122,21 @@ unsafe fn read(options: &Value) -> Option<Vec<(Verb, Vec<Vec<u8>>)>> {
     Some(wishes)
 }
 
+/// How deep lists may stand in lists: one that contains itself has no end.
+const DEEPEST: usize = 8;
+
 /// Texts, given one by one or as lists. `None` if one of them is none.
 ///
 /// # Safety
 /// Nothing changes the values while we look.
 pub unsafe fn texts(given: &[Value]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
+    // SAFETY: by the caller.
+    unsafe { collect_texts(given, DEEPEST, &mut words) }.then_some(words)
+}
+
+/// As [`texts`], with so many levels of lists left. False if there is something else.
+unsafe fn collect_texts(given: &[Value], levels: usize, words: &mut Vec<Vec<u8>>) -> bool {
     for value in given {
         let value = zend::deref(value);
         // SAFETY: each arm looks at the value as what its type says it is.
@@ -135,15 +144,17 @@ pub unsafe fn texts(given: &[Value]) -> Option<Vec<Vec<u8>>> {
             match zend::type_of(value) {
                 zend::IS_STRING => words.push(zend::bytes_of(value).to_vec()),
                 zend::IS_LONG => words.push(value.value.lval.to_string().into_bytes()),
-                zend::IS_ARRAY => {
+                zend::IS_ARRAY if levels > 0 => {
                     let items: Vec<Value> = Elements::of(value).map(|(_, value)| *value).collect();
-                    words.extend(texts(&items)?);
+                    if !collect_texts(&items, levels - 1, words) {
+                        return false;
+                    }
                 }
-                _ => return None,
+                _ => return false,
             }
         }
     }
-    Some(words)
+    true
 }
 
 extern "C" fn ask<const VERB: usize>(call: *mut zend_execute_data, _: *mut zval) {
