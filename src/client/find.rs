@@ -50,7 +50,7 @@ impl Client {
             self.primary = primary.primary().map(|node| (primary.epoch(), self.pool_of(node)));
         }
         while let Some((_, pool)) = &self.primary {
-            let lease = match pool.lease(call.started, &self.configuration.pool) {
+            let lease = match pool.lease(call.started, &self.configuration.pool, &*self.world.clock) {
                 Leased::Ready(lease) => Some(lease),
                 Leased::Doubtful(lease) => self.ask_doubtful(lease, call),
                 Leased::Empty => break,
@@ -307,7 +307,7 @@ impl Client {
         }
         let change = self.learn(&node, &report, Evidence::of(&report, replicas, silent), based_on)?;
         let pool = self.pool_of(&node);
-        let lease = pool.adopt(connection, &self.configuration.pool);
+        let lease = pool.adopt(connection, &self.configuration.pool, &*self.world.clock);
         self.primary = Some((self.deployment.epoch(), pool));
         Some((lease, change))
     }

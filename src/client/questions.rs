@@ -16,8 +16,12 @@ impl Client {
     pub(super) fn ask_doubtful(&self, mut lease: Lease, call: &Call) -> Option<Lease> {
         let policy = &self.configuration.policy;
         let until = Deadline::after(self.world.clock.now(), Some(policy.suspect_after.min(policy.timeout)));
-        let alive = self.ping(&mut lease.connection, until.min(call.deadline)).is_some();
-        alive.then_some(lease)
+        if self.ping(&mut lease.connection, until.min(call.deadline)).is_none() {
+            // Those that wait beside it were used before it, and are no better.
+            lease.home().clear();
+            return None;
+        }
+        Some(lease)
     }
 
     /// Whether the node on the desk turns the most harmless command away with the words `text`, too; `None` if it does

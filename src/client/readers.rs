@@ -124,9 +124,12 @@ impl Client {
         let Some(primary) = knowledge.primary() else { return };
         let pool = self.pool_of(primary);
         let until = Deadline::after(self.world.clock.now(), Some(ASIDE_DIAL)).min(call.deadline);
-        let lease = match pool.lease(call.started, &self.configuration.pool) {
+        let clock = &*self.world.clock;
+        let lease = match pool.lease(call.started, &self.configuration.pool, clock) {
             Leased::Ready(lease) | Leased::Doubtful(lease) => Some(lease),
-            Leased::Empty => self.open_at(primary, until).ok().map(|one| pool.adopt(one, &self.configuration.pool)),
+            Leased::Empty => {
+                self.open_at(primary, until).ok().map(|one| pool.adopt(one, &self.configuration.pool, clock))
+            }
             Leased::Exhausted => None,
         };
         let Some(mut lease) = lease else { return };
@@ -187,7 +190,7 @@ impl Client {
             Ok(connection) => {
                 let said = connection.greeting().report.clone();
                 self.judge_reader(reader, said.map_or(Said::Nothing, |report| Said::Report(Box::new(report))), now);
-                let lease = pool.adopt(connection, &self.configuration.pool);
+                let lease = pool.adopt(connection, &self.configuration.pool, &*self.world.clock);
                 if policy.read_from == crate::config::ReadFrom::Nearest && reader.latency().is_zero() {
                     // One round trip, measured by itself: the opening has several.
                     return self.ask_reader(lease, reader, deadline);

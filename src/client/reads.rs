@@ -119,7 +119,7 @@ impl Client {
     fn lease_reader(&self, place: usize, call: &Call, now: Instant) -> Option<crate::pool::Lease> {
         let Place { reader, pool, .. } = &self.list.places[place];
         let max_lag = self.configuration.policy.max_replica_lag;
-        match pool.lease(now, &self.configuration.pool) {
+        match pool.lease(now, &self.configuration.pool, &*self.world.clock) {
             Leased::Ready(lease) if !reader.is_due(now) && reader.is_fit(max_lag) => Some(lease),
             // The question for its standing shows as well whether it is alive.
             Leased::Ready(lease) | Leased::Doubtful(lease) => self.ask_reader(lease, reader, call.deadline),

@@ -43,6 +43,9 @@ pub struct Defaults {
     pub max_idle_time: Duration,
     /// An idle connection older than this is checked before use.
     pub check_idle_after: Duration,
+    /// How long an idle time may be to be taken from the monotonic clock alone. Zero in AWS Lambda, which freezes the
+    /// process between two invocations: that clock may not see it.
+    pub trusted_for: Duration,
     /// The most bytes of one reply.
     pub max_reply_size: u64,
     /// The deepest nesting of arrays in one reply.
@@ -73,6 +76,8 @@ impl Default for Defaults {
             max_connections: 8,
             max_idle_time: Duration::from_secs(240),
             check_idle_after: Duration::from_secs(1),
+            // Commands in quick succession are closer to each other: they cost no second clock.
+            trusted_for: Duration::from_millis(50),
             max_reply_size: 512 << 20,
             max_depth: 64,
             exceptions: true,
@@ -128,8 +133,10 @@ impl Defaults {
         if sapi == "cli" && !lambda {
             return defaults;
         }
+        let trusted_for = if lambda { Duration::ZERO } else { defaults.trusted_for };
         // Where somebody waits, an answer at once is worth more than a late one; a worker has all of its command_timeout.
-        Defaults { command_timeout: Some(COMMAND_TIMEOUT_OF_REQUESTS), when_open: WhenOpen::Fail, ..defaults }
+        let command_timeout = Some(COMMAND_TIMEOUT_OF_REQUESTS);
+        Defaults { command_timeout, when_open: WhenOpen::Fail, trusted_for, ..defaults }
     }
 
     /// Takes the ini setting `resilient_redis.NAME`; an empty text leaves what is there.
@@ -199,6 +206,7 @@ impl Defaults {
             max_connections: self.max_connections,
             max_idle_time: self.max_idle_time,
             check_idle_after: self.check_idle_after,
+            trusted_for: self.trusted_for.min(self.check_idle_after).min(self.max_idle_time),
         }
     }
 
@@ -272,6 +280,7 @@ mod tests {
             max_connections: 2,
             max_idle_time: Duration::from_secs(60),
             check_idle_after: Duration::ZERO,
+            trusted_for: Duration::from_millis(50),
             max_reply_size: 1 << 30,
             max_depth: 8,
             exceptions: true,

@@ -136,6 +136,8 @@ pub struct PoolLimits {
     pub max_idle_time: Duration,
     /// An idle connection older than this is checked before use; zero checks always.
     pub check_idle_after: Duration,
+    /// One that was idle for less, by the monotonic clock, is taken as it is. Not above any of the other times.
+    pub trusted_for: Duration,
 }
 
 /// What a reply may cost.

@@ -7,12 +7,16 @@ use parking_lot::Mutex;
 
 use crate::config::{NodeAddress, PoolLimits};
 use crate::connection::{Connection, Identity, current_generation};
-use crate::time::Instant;
+use crate::time::{Clock, Instant, Lead};
 
 /// A connection that was idle for longer is asked whether it is alive: a gateway may have forgotten it, or a sandbox that
 /// was frozen missed its end, without a word to either side. The first bytes sent on it would be lost with it, and nobody
 /// could tell whether they were applied. Who comes so seldom does not notice a round trip.
 const LONG_IDLE: Duration = Duration::from_secs(5);
+/// A wall clock that got so much further ahead shows that this process was frozen, or the clock set: nothing else moves it
+/// so far at once. After a freeze a look at the socket is not enough, whatever its length: an end that was sent meanwhile
+/// may still be on its way.
+const FREEZE: Duration = Duration::from_secs(1);
 
 /// All connections of this process that can stand in for each other.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Lease {
     pub connection: Box<Connection>,
     home: Arc<NodePool>,
     idle_since: Instant,
+    /// The wall clock's lead when somebody last looked.
+    lead: Lead,
     generation: u64,
     /// Whether it is on the shelf: then it does not count as leased.
     shelved: bool,
@@ -53,6 +59,14 @@ pub enum Leased {
     Empty,
     /// As many as are allowed are in use.
     Exhausted,
+}
+
+/// What a look at an idle connection shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Fit,
+    Doubtful,
+    Unfit,
 }
 
 /// Numbers for `stats()` and phpinfo.
@@ -80,29 +94,31 @@ impl NodePool {
 
     /// Takes the connection that was used last. Those that have been idle too long, that the peer has closed or that
     /// belong to the parent process are closed on the way.
-    pub fn lease(&self, now: Instant, limits: &PoolLimits) -> Leased {
+    pub fn lease(&self, now: Instant, limits: &PoolLimits, clock: &dyn Clock) -> Leased {
         let mut shelf = self.shelf();
         shelf.max_idle_time = limits.max_idle_time;
         while let Some(mut lease) = shelf.idle.pop() {
             let idle_for = now.since(lease.idle_since);
-            let expired = idle_for > limits.max_idle_time;
-            if expired || (idle_for >= limits.check_idle_after && !lease.connection.is_quiet()) {
+            let look =
+                if idle_for < limits.trusted_for { Look::Fit } else { lease.look(idle_for, limits, clock.lead()) };
+            if look == Look::Unfit {
                 continue;
             }
             lease.shelved = false;
             shelf.leased += 1;
-            return if idle_for >= LONG_IDLE { Leased::Doubtful(lease) } else { Leased::Ready(lease) };
+            return if look == Look::Fit { Leased::Ready(lease) } else { Leased::Doubtful(lease) };
         }
         if shelf.leased >= limits.max_connections { Leased::Exhausted } else { Leased::Empty }
     }
 
     /// Counts a connection that was opened elsewhere as a lease of this pool.
-    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>, limits: &PoolLimits) -> Lease {
+    pub fn adopt(self: &Arc<Self>, connection: Box<Connection>, limits: &PoolLimits, clock: &dyn Clock) -> Lease {
         let mut shelf = self.shelf();
         shelf.max_idle_time = limits.max_idle_time;
         shelf.leased += 1;
         let generation = shelf.generation;
-        Lease { connection, home: self.clone(), idle_since: Instant::default(), generation, shelved: false }
+        let (home, lead) = (self.clone(), clock.lead());
+        Lease { connection, home, idle_since: Instant::default(), lead, generation, shelved: false }
     }
 
     /// Takes a lease back. Only a clean connection is kept; any other is closed.
@@ -162,6 +178,22 @@ impl NodePool {
 }
 
 impl Lease {
+    /// Looks whether it can be trusted, idle for so long by the monotonic clock. Time that only the wall clock has seen
+    /// counts as idle time.
+    #[cold]
+    fn look(&mut self, idle_for: Duration, limits: &PoolLimits, lead: Lead) -> Look {
+        let ahead = lead.grown_since(std::mem::replace(&mut self.lead, lead));
+        let frozen = ahead >= FREEZE;
+        let idle_for = if frozen { idle_for.saturating_add(ahead) } else { idle_for };
+        if idle_for > limits.max_idle_time {
+            return Look::Unfit;
+        }
+        if (frozen || idle_for >= limits.check_idle_after) && !self.connection.is_quiet() {
+            return Look::Unfit;
+        }
+        if frozen || idle_for >= LONG_IDLE { Look::Doubtful } else { Look::Fit }
+    }
+
     /// The pool that it goes back to.
     pub fn home(&self) -> &Arc<NodePool> {
         &self.home

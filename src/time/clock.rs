@@ -1,6 +1,8 @@
 //! The clock behind a trait, so that every timing rule has a test that does not sleep.
 
 use std::ops::{Add, Sub};
+#[cfg(test)]
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,6 +29,18 @@ impl Instant {
     /// The time from `earlier` to this instant, zero if `earlier` is later.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// How far the wall clock is ahead of the monotonic one. It stays the same, unless somebody sets the wall clock or the
+/// monotonic one stood still: in a sandbox that was frozen, or in a machine that slept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Lead(i64);
+
+impl Lead {
+    /// By how much it has grown since it was `earlier`; zero if it has shrunk.
+    pub fn grown_since(self, earlier: Lead) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
@@ -77,6 +91,9 @@ pub trait Clock: Send + Sync {
 
     /// The time as of the kernel's last tick (some milliseconds old): cheap enough for every command.
     fn coarse(&self) -> Instant;
+
+    /// How far the wall clock is ahead, exact to some milliseconds.
+    fn lead(&self) -> Lead;
 }
 
 /// `CLOCK_MONOTONIC` of the kernel.
@@ -100,35 +117,59 @@ impl Clock for SystemClock {
     fn coarse(&self) -> Instant {
         Self::read(ClockId::MonotonicCoarse)
     }
+
+    fn lead(&self) -> Lead {
+        // In this order: what comes between the two reads makes the lead too small, and the next look finds it grown.
+        let wall = Self::read(ClockId::RealtimeCoarse);
+        let monotonic = Self::read(ClockId::MonotonicCoarse);
+        Lead(wall.0.cast_signed().saturating_sub(monotonic.0.cast_signed()))
+    }
 }
 
 /// A clock that stands still until a test (or the scripted network) turns it.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub struct FakeClock(AtomicU64);
+pub struct FakeClock {
+    monotonic: AtomicU64,
+    lead: AtomicI64,
+}
 
 #[cfg(test)]
 impl FakeClock {
     /// Turns the clock forward.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap();
-        self.0.fetch_add(nanos, Ordering::SeqCst);
+        self.monotonic.fetch_add(nanos, Ordering::SeqCst);
     }
 
     /// Turns the clock forward to `instant`; never back.
     pub fn advance_to(&self, instant: Instant) {
-        self.0.fetch_max(instant.0, Ordering::SeqCst);
+        self.monotonic.fetch_max(instant.0, Ordering::SeqCst);
+    }
+
+    /// Lets the wall clock alone go on, as while a sandbox is frozen.
+    pub fn freeze(&self, time: Duration) {
+        self.lead.fetch_add(i64::try_from(time.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock back.
+    pub fn set_back(&self, time: Duration) {
+        self.lead.fetch_sub(i64::try_from(time.as_nanos()).unwrap(), Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
 impl Clock for std::sync::Arc<FakeClock> {
     fn now(&self) -> Instant {
-        Instant(self.0.load(Ordering::SeqCst))
+        Instant(self.monotonic.load(Ordering::SeqCst))
     }
 
     fn coarse(&self) -> Instant {
         self.now()
+    }
+
+    fn lead(&self) -> Lead {
+        Lead(self.lead.load(Ordering::SeqCst))
     }
 }
 
@@ -149,5 +190,20 @@ mod tests {
         let coarse = clock.coarse();
         let exact = clock.now();
         assert!(exact >= coarse, "coarse {coarse:?} is ahead of exact {exact:?}");
+    }
+
+    #[test]
+    fn the_wall_clock_keeps_its_lead_while_nothing_freezes() {
+        let clock = SystemClock;
+        let before = clock.lead();
+        let after = clock.lead();
+        assert!(after.grown_since(before) < Duration::from_millis(500), "{before:?}, then {after:?}");
+        assert!(before.0 > 0, "the wall clock counts from 1970, the other from the start: {before:?}");
+    }
+
+    #[test]
+    fn a_lead_that_shrinks_has_not_grown() {
+        assert_eq!(Lead(-3).grown_since(Lead(2)), Duration::ZERO);
+        assert_eq!(Lead(2).grown_since(Lead(-3)), Duration::from_nanos(5));
     }
 }

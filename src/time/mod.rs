@@ -9,5 +9,5 @@ mod deadline;
 pub use backoff::Backoff;
 #[cfg(test)]
 pub use clock::FakeClock;
-pub use clock::{AtomicInstant, Clock, Instant, SystemClock};
+pub use clock::{AtomicInstant, Clock, Instant, Lead, SystemClock};
 pub use deadline::Deadline;

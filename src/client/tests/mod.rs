@@ -7,6 +7,7 @@ mod breakers;
 mod budget;
 mod deadlines;
 mod events;
+mod freezes;
 mod hard_searches;
 mod min_replicas;
 mod names;
@@ -54,6 +55,14 @@ impl Bench {
     /// A client that was given the first server alone.
     pub fn of(servers: Vec<Server>) -> Bench {
         Bench::with(servers, &[1], &[])
+    }
+
+    /// A client in a function of AWS Lambda that was given the first server alone.
+    pub fn in_lambda(servers: Vec<Server>, options: &[(&str, Setting)]) -> Bench {
+        let mut bench = Bench::with(servers, &[1], options);
+        let parameters = Setting::Text(format!("tcp://{}", node(1)));
+        bench.client = client_by(&Defaults::of("cli", true), &bench.world, &parameters, options);
+        bench
     }
 
     /// A client that was given the servers numbered so, with options.
@@ -119,10 +128,14 @@ impl Bench {
 }
 
 fn client_in(world: &Arc<World>, parameters: &Setting, options: &[(&str, Setting)]) -> Client {
-    let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     // As on the command line, but with the breaker of php-fpm.
     let defaults = Defaults { when_open: WhenOpen::Fail, ..Defaults::default() };
-    let configuration = configure(parameters, &Setting::Map(options), &defaults).unwrap();
+    client_by(&defaults, world, parameters, options)
+}
+
+fn client_by(defaults: &Defaults, world: &Arc<World>, parameters: &Setting, options: &[(&str, Setting)]) -> Client {
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let configuration = configure(parameters, &Setting::Map(options), defaults).unwrap();
     Client::new(world.clone(), configuration)
 }
 

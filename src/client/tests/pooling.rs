@@ -87,7 +87,7 @@ fn what_a_jump_left_on_the_desk_is_closed_before_the_next_command() {
     call_frame.end();
     let pool = bench.world.registry.pool(&node(1), &bench.client.identity);
     let crate::pool::Leased::Ready(mut lease) =
-        pool.lease(crate::time::Instant::default(), &bench.client.configuration.pool)
+        pool.lease(crate::time::Instant::default(), &bench.client.configuration.pool, &*bench.world.clock)
     else {
         panic!("one connection is idle")
     };
