@@ -5173,7 +5173,15 @@ class ClientException extends Exception {}
 class NotSupportedException extends ClientException {}
 
 /** A transaction came to nothing. */
-class AbortedMultiExecException extends ClientException {}
+class AbortedMultiExecException extends ClientException
+{
+    /** @var ?Transaction */
+    protected $transaction = null;
+
+    /** Gives the transaction, where an object stands for it.
+     *  @return ?Transaction */
+    public function getTransaction(): mixed {}
+}
 
 /** What came is not Redis' protocol. */
 class ProtocolException extends Exception {}

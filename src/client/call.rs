@@ -263,7 +263,7 @@ impl Call {
     pub fn fail(&self, frame: &Frame, lost: &Lost, unknown: bool, now: Instant) -> Box<Failure> {
         let name = self.name(frame);
         let elapsed = now.since(self.started);
-        let place = self.node.as_ref().map_or_else(String::new, |node| format!(" [{node}]"));
+        let place = self.place();
         let outcome = match (unknown, self.is_read(frame)) {
             (true, _) => ": it may have been applied",
             (false, true) => "",
@@ -281,6 +281,7 @@ impl Call {
             kind: kind_of(lost, unknown),
             message,
             node: self.node.as_ref().map(ToString::to_string),
+            code: lost.errno,
             command: name,
             attempts: self.retry.attempts(),
             elapsed,
@@ -289,12 +290,17 @@ impl Call {
         })
     }
 
+    /// Where it happened, as messages say it.
+    fn place(&self) -> String {
+        self.node.as_ref().map_or_else(String::new, |node| format!(" [{}]", node.uri()))
+    }
+
     /// The failure of a command that was applied, and not acknowledged by as many replicas as it had to be.
     pub fn short_of_replicas(&self, frame: &Frame, shortfall: &Shortfall, now: Instant) -> Box<Failure> {
         let Shortfall { reached, wanted, within, why } = shortfall;
         let name = self.name(frame);
         let elapsed = now.since(self.started);
-        let place = self.node.as_ref().map_or_else(String::new, |node| format!(" [{node}]"));
+        let place = self.place();
         let said = match why {
             Some(why) => format!("how many replicas have it is not known (option min_replicas): {why}"),
             None => format!(
@@ -307,6 +313,7 @@ impl Call {
             kind: Kind::NotEnoughReplicas { reached: *reached, wanted: *wanted },
             message,
             node: self.node.as_ref().map(ToString::to_string),
+            code: 0,
             command: name,
             attempts: self.retry.attempts(),
             elapsed,
@@ -322,6 +329,7 @@ impl Call {
             kind: Kind::Server(error_type),
             message: text.to_owned(),
             node: self.node.as_ref().map(ToString::to_string),
+            code: 0,
             command: self.name(frame),
             attempts: self.retry.attempts(),
             elapsed: now.since(self.started),

@@ -50,6 +50,8 @@ pub struct Failure {
     pub message: String,
     /// The node it happened at, if one was reached for.
     pub node: Option<String>,
+    /// The operating system's number for what it said; 0 where it said nothing.
+    pub code: i32,
     /// The command's name.
     pub command: String,
     /// How often the command was tried.
@@ -69,6 +71,7 @@ impl Failure {
             kind: Kind::Client,
             message: message.into(),
             node: None,
+            code: 0,
             command: command.to_owned(),
             attempts: 0,
             elapsed: Duration::ZERO,

@@ -129,7 +129,7 @@ impl Client {
             Some(Role::Primary) => {
                 self.put_back(desk);
                 call.node = asked;
-                Err(Lost { phase: Phase::Read, cause: Cause::Refused(text), sent: true })
+                Err(Lost::awaiting(Cause::Refused(text)))
             }
             None => {
                 self.put_back(desk);

@@ -32,6 +32,14 @@ impl NodeAddress {
         NodeAddress::Tcp { host: host.into(), port }
     }
 
+    /// The address with its scheme, as messages of exceptions say it. It holds no name of a user and no password.
+    pub fn uri(&self) -> String {
+        match self {
+            NodeAddress::Tcp { .. } => format!("tcp://{self}"),
+            NodeAddress::Unix { .. } => self.to_string(),
+        }
+    }
+
     /// The address of a Unix domain socket.
     pub fn unix(path: &str) -> NodeAddress {
         NodeAddress::Unix { path: path.into() }
@@ -78,6 +86,9 @@ mod tests {
     fn addresses_are_shown_as_they_can_be_written() {
         assert_eq!(NodeAddress::tcp("10.0.0.1", 6379).to_string(), "10.0.0.1:6379");
         assert_eq!(NodeAddress::tcp("::1", 6379).to_string(), "[::1]:6379");
+        assert_eq!(NodeAddress::tcp("10.0.0.1", 6379).uri(), "tcp://10.0.0.1:6379");
+        assert_eq!(NodeAddress::tcp("::1", 6379).uri(), "tcp://[::1]:6379");
+        assert_eq!(NodeAddress::unix("/run/redis.sock").uri(), "unix:/run/redis.sock");
         assert_eq!(NodeAddress::tcp("[::1]", 6379).to_string(), "[::1]:6379");
         assert_eq!(NodeAddress::unix("/run/redis.sock").to_string(), "unix:/run/redis.sock");
     }

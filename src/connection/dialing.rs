@@ -50,7 +50,7 @@ impl Dialing {
         options: SocketOptions,
     ) -> Result<Dialing, Lost> {
         COUNTERS.dialed.increment();
-        let transport = network.dial(node, options).map_err(|error| Lost::before(Phase::Dial, cause_of(&error)))?;
+        let transport = network.dial(node, options).map_err(|error| undialled(&error))?;
         Ok(Dialing {
             state: State::Connecting(transport),
             node: node.clone(),
@@ -94,7 +94,7 @@ impl Dialing {
                         self.state = State::Connecting(transport);
                         return Progress::Wait(Interest::Write);
                     }
-                    Err(error) => return Progress::Failed(Lost::before(Phase::Dial, cause_of(&error))),
+                    Err(error) => return Progress::Failed(undialled(&error)),
                 },
                 State::Asking(mut asking) => match asking.step() {
                     Asked::Wait(interest) => {
@@ -115,6 +115,11 @@ impl Dialing {
             }
         }
     }
+}
+
+/// What a dial failed with.
+fn undialled(error: &std::io::Error) -> Lost {
+    Lost::before(Phase::Dial, cause_of(error)).with_errno(error)
 }
 
 /// How often one step receives, and the most that an answer at the opening may take.

@@ -153,7 +153,7 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
                 Err(error) => {
                     self.broken = true;
-                    return Err(Lost::before(Phase::Write, cause_of(&error)));
+                    return Err(Lost::before(Phase::Write, cause_of(&error)).with_errno(&error));
                 }
             }
         }
@@ -217,7 +217,7 @@ impl Connection {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                     return Ok(Received::Nothing);
                 }
-                Err(error) => return Err(self.fail(cause_of(&error))),
+                Err(error) => return Err(self.fail(cause_of(&error)).with_errno(&error)),
             }
         }
     }

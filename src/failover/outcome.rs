@@ -136,17 +136,24 @@ pub struct Lost {
     pub cause: Cause,
     /// Whether the command's last byte had reached the kernel: then it may have been applied.
     pub sent: bool,
+    /// The operating system's number for what it said; 0 where it said nothing.
+    pub errno: i32,
 }
 
 impl Lost {
     /// An attempt that ended before the command was sent whole.
     pub fn before(phase: Phase, cause: Cause) -> Lost {
-        Lost { phase, cause, sent: false }
+        Lost { phase, cause, sent: false, errno: 0 }
     }
 
     /// An attempt that ended while its reply was awaited.
     pub fn awaiting(cause: Cause) -> Lost {
-        Lost { phase: Phase::Read, cause, sent: true }
+        Lost { phase: Phase::Read, cause, sent: true, errno: 0 }
+    }
+
+    /// The same, by what the operating system said.
+    pub fn with_errno(self, error: &std::io::Error) -> Lost {
+        Lost { errno: error.raw_os_error().unwrap_or(0), ..self }
     }
 }
 

@@ -77,7 +77,7 @@ pub fn register() {
             Method::new("getReached", get::<9>, &[]).returning(INT | NULL),
             Method::new("getWanted", get::<10>, &[]).returning(INT | NULL),
         ];
-        NOT_ENOUGH.register(CONNECTION.get(), &counts, none, &PROPERTIES[9..]);
+        NOT_ENOUGH.register(CONNECTION.get(), &counts, none, &PROPERTIES[9..11]);
         CIRCUIT_OPEN.register(CONNECTION.get(), &[], none, &[]);
         TIMEOUT.register(
             CONNECTION.get(),
@@ -94,7 +94,8 @@ pub fn register() {
         );
         CLIENT.register(EXCEPTION.get(), &[], none, &[]);
         NOT_SUPPORTED.register(CLIENT.get(), &[], none, &[]);
-        ABORTED.register(CLIENT.get(), &[], none, &[]);
+        let transaction = [Method::new("getTransaction", get::<11>, &[])];
+        ABORTED.register(CLIENT.get(), &transaction, none, &PROPERTIES[11..]);
         PROTOCOL.register(EXCEPTION.get(), &[], none, &[]);
         SESSION_LOCK.register(EXCEPTION.get(), &[], none, &[]);
         CONFIGURATION.register(zend::spl_ce_InvalidArgumentException, &[], none, &[]);
@@ -106,8 +107,20 @@ pub fn register() {
 }
 
 /// The properties behind the accessors.
-const PROPERTIES: [&str; 11] =
-    ["node", "command", "attempts", "elapsed", "phase", "index", "replies", "limit", "errorType", "reached", "wanted"];
+const PROPERTIES: [&str; 12] = [
+    "node",
+    "command",
+    "attempts",
+    "elapsed",
+    "phase",
+    "index",
+    "replies",
+    "limit",
+    "errorType",
+    "reached",
+    "wanted",
+    "transaction",
+];
 
 impl Class {
     fn get(&self) -> *mut zend_class_entry {
@@ -149,6 +162,7 @@ extern "C" fn get<const PROPERTY: usize>(
         7 => TIMEOUT.get(),
         8 => SERVER.get(),
         9 | 10 => NOT_ENOUGH.get(),
+        11 => ABORTED.get(),
         _ => EXCEPTION.get(),
     };
     // SAFETY: the engine calls a method with its object; the property is read within its own class's scope, and what
@@ -177,7 +191,20 @@ pub fn throw_of_batch(failure: &Failure, replies: &Value, earlier: usize) {
         if let Some(index) = failure.index {
             made.number(&EXCEPTION, "index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
         }
-        made.value("replies", *replies);
+        made.value(&EXCEPTION, "replies", *replies);
+        made.throw();
+    }
+}
+
+/// Throws what a transaction failed with: one that came to nothing says which it was.
+///
+/// # Safety
+/// `transaction` is live.
+pub unsafe fn throw_of_transaction(failure: &Failure, transaction: *mut zend_object) {
+    if let Some(made) = made_of(failure) {
+        if failure.kind == Kind::AbortedTransaction {
+            made.value(&ABORTED, "transaction", zend::owned_object(transaction));
+        }
         made.throw();
     }
 }
@@ -208,6 +235,7 @@ fn made_of(failure: &Failure) -> Option<Made> {
         Kind::NoMemory => return None,
     };
     let made = Made::new(class, &failure.message);
+    made.code(failure.code);
     made.text(&EXCEPTION, "node", failure.node.as_deref());
     made.text(&EXCEPTION, "command", Some(&failure.command));
     made.text(&EXCEPTION, "phase", failure.phase.map(crate::failover::Phase::as_str));
@@ -264,6 +292,18 @@ impl Made {
         made
     }
 
+    /// PHP's own exceptions have 0 already.
+    fn code(&self, code: i32) {
+        if code == 0 {
+            return;
+        }
+        // SAFETY: as in `set_text`; the code belongs to PHP's own base class.
+        unsafe {
+            let scope = ext_php_rs::ffi::zend_ce_exception;
+            zend::zend_update_property_long(scope, self.object, c"code".as_ptr(), 4, i64::from(code));
+        }
+    }
+
     fn text(&self, scope: &Class, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.set_text(scope.get(), name, value);
@@ -291,11 +331,11 @@ impl Made {
         }
     }
 
-    fn value(&self, name: &str, mut value: Value) {
+    fn value(&self, scope: &Class, name: &str, mut value: Value) {
         // SAFETY: as in `set_text`; the property gets a reference of its own.
         unsafe {
             let text = name.as_ptr().cast::<c_char>();
-            zend::zend_update_property(EXCEPTION.get(), self.object, text, name.len(), value.as_zval());
+            zend::zend_update_property(scope.get(), self.object, text, name.len(), value.as_zval());
         }
     }
 

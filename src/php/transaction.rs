@@ -206,19 +206,18 @@ unsafe fn attempt(
             }
             Block::Aborted if may_repeat => Attempt::Again,
             Block::Aborted => {
-                exceptions::throw(&aborted(
-                    "the transaction has been aborted by the server: a watched key has changed",
-                ));
+                let text = "the transaction has been aborted by the server: a watched key has changed";
+                exceptions::throw_of_transaction(&aborted(text), object);
                 Attempt::Over
             }
             Block::Refused(text) => {
-                exceptions::throw(&aborted(&text));
+                exceptions::throw_of_transaction(&aborted(&text), object);
                 Attempt::Over
             }
             Block::Failed(failure) if may_repeat && failure.kind == Kind::AbortedTransaction => Attempt::Again,
             Block::Failed(failure) => {
                 if !zend::has_exception() {
-                    exceptions::throw(&failure);
+                    exceptions::throw_of_transaction(&failure, object);
                 }
                 Attempt::Over
             }

@@ -19,6 +19,7 @@ fn where_nobody_listens_the_deadline_is_kept_and_the_obstacle_named() {
     let failure = bench.run("INCR k").unwrap_err();
     assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout));
     assert!(failure.message.contains("refused"), "{failure}");
+    assert!(failure.message.contains(" [tcp://"), "the scheme stands in front of the address: {failure}");
     assert!((2.0..2.01).contains(&bench.elapsed()), "{}", bench.elapsed());
 }
 
