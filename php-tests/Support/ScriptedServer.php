@@ -33,7 +33,7 @@ final class ScriptedServer
     /**
      * A proxy that does one kind of harm to one command.
      *
-     * @param string $fault close, lose, swallow, late, half, half-close or garbage: see bin/fault-proxy.php
+     * @param string $fault close, lose, swallow, late, half, half-close, garbage or record: see bin/fault-proxy.php
      */
     public static function before(RedisServer $server, string $command, string $fault, int $times = 1, float $seconds = 0.0): self
     {
@@ -74,6 +74,18 @@ final class ScriptedServer
     public function seen(string $command): int
     {
         return preg_match_all('/^' . strtoupper($command) . '$/m', $this->process->output());
+    }
+
+    /**
+     * What was recorded since this was asked last: the words of each command.
+     *
+     * @return list<list<string>>
+     */
+    public function recorded(): array
+    {
+        $lines = array_filter($this->process->newLines(), static fn (string $line): bool => str_starts_with($line, '['));
+
+        return array_map(static fn (string $line): array => json_decode($line, true, 2, JSON_THROW_ON_ERROR), array_values($lines));
     }
 
     /** How often a client was accepted; of servers that stand alone. */

@@ -15,6 +15,7 @@ declare(strict_types=1);
  *   half-close the first half of the reply, then the connection is closed
  *   garbage    the server executes the command, and bytes that are not RESP come back
  *   say        the server executes the command, and the rule's BYTES come back
+ *   record     the command does not reach the server, its words are printed as a JSON list, and an error comes back
  */
 
 use Tests\Support\Ports;
@@ -93,6 +94,12 @@ function relay(array &$pair, string $request, ?array $rule): bool
     $fault = $rule['fault'] ?? 'none';
     if ($fault === 'close') {
         return false;
+    }
+    if ($fault === 'record') {
+        echo json_encode(RespFrames::words($request), JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES), "\n";
+        @fwrite($pair['client'], "-ERR not executed\r\n");
+
+        return true;
     }
     fwrite($pair['server'], $request);
     $frames = new RespFrames();
