@@ -22,6 +22,7 @@ namespace {
  * @property-read \ResilientRedis\Container $function
  * @property-read \ResilientRedis\Container $himport
  * @property-read \ResilientRedis\Container $hotkeys
+ * @property-read \ResilientRedis\Container $jsondebug
  * @property-read \ResilientRedis\Container $latency
  * @property-read \ResilientRedis\Container $memory
  * @property-read \ResilientRedis\Container $module
@@ -190,7 +191,7 @@ class ResilientRedis implements \IteratorAggregate
     public function bfexists(string|int $key, mixed $item): mixed {}
 
     /** Tells how large a Bloom filter is, and how full. */
-    public function bfinfo(string|int $key, mixed ...$fields): mixed {}
+    public function bfinfo(string|int $key, ?string $modifier = null, mixed ...$more): mixed {}
 
     /** Adds items to a Bloom filter, which is made if it is not there.
      *  @return list<mixed> */
@@ -322,7 +323,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Makes a cuckoo filter of a size.
      *  @return string */
-    public function cfreserve(string|int $key, mixed ...$arguments): mixed {}
+    public function cfreserve(string|int $key, string|int $capacity, string|int $bucketSize = -1, string|int $maxIterations = -1, string|int $expansion = -1, mixed ...$more): mixed {}
 
     /** Gives a cuckoo filter piece by piece.
      *  @return list<mixed> */
@@ -352,7 +353,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Puts sketches together.
      *  @return string */
-    public function cmsmerge(string|int $destination, mixed ...$arguments): mixed {}
+    public function cmsmerge(string|int $destination, array|string|int $sources, mixed $weights = [], mixed ...$more): mixed {}
 
     /** Estimates how often items were counted.
      *  @return list<int> */
@@ -458,7 +459,7 @@ class ResilientRedis implements \IteratorAggregate
     public function flushdb(?string $mode = null): mixed {}
 
     /** Searches, groups and reckons. */
-    public function ftaggregate(string $index, mixed ...$arguments): mixed {}
+    public function ftaggregate(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives an index a further name.
      *  @return string */
@@ -477,17 +478,17 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Adds fields to an index.
      *  @return string */
-    public function ftalter(string $index, mixed ...$arguments): mixed {}
+    public function ftalter(string $index, array|string $schema, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Reads and changes settings of the search module. */
     public function ftconfig(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Makes an index.
      *  @return string */
-    public function ftcreate(string $index, mixed ...$arguments): mixed {}
+    public function ftcreate(string $index, array|string $schema, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Goes on with the results of a search that were not all sent. */
-    public function ftcursor(string $subcommand, mixed ...$arguments): mixed {}
+    public function ftcursor(string $subcommand, string $index, string|int $cursorId, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds terms to a dictionary.
      *  @return int */
@@ -503,33 +504,33 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Removes an index, and its documents if asked for.
      *  @return string */
-    public function ftdropindex(string $index, mixed ...$arguments): mixed {}
+    public function ftdropindex(string $index, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells how a query is understood.
      *  @return string */
-    public function ftexplain(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftexplain(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Searches by words and by vectors at once. */
-    public function fthybrid(string $index, mixed ...$arguments): mixed {}
+    public function fthybrid(string $index, array|object|string $query, mixed ...$more): mixed {}
 
     /** Tells about an index.
      *  @return array */
     public function ftinfo(string $index): mixed {}
 
     /** Searches and tells where the time went. */
-    public function ftprofile(string $index, mixed ...$arguments): mixed {}
+    public function ftprofile(string $index, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** Finds documents.
      *  @return array */
-    public function ftsearch(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftsearch(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Proposes other spellings for the words of a query.
      *  @return array */
-    public function ftspellcheck(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftspellcheck(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds a proposal for completion.
      *  @return int */
-    public function ftsugadd(string|int $key, string $text, string|int|float $score, mixed ...$arguments): mixed {}
+    public function ftsugadd(string|int $key, string $string, string|int|float $score, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Removes a proposal for completion.
      *  @return int */
@@ -537,7 +538,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Gives proposals that complete a beginning.
      *  @return ?array */
-    public function ftsugget(string|int $key, string $prefix, mixed ...$arguments): mixed {}
+    public function ftsugget(string|int $key, string $prefix, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Counts the proposals for completion.
      *  @return int */
@@ -549,7 +550,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Adds synonyms to a group.
      *  @return string */
-    public function ftsynupdate(string $index, string|int $group, mixed ...$arguments): mixed {}
+    public function ftsynupdate(string $index, string|int $synonymGroupId, array|object|string|int|null $arguments = null, mixed ...$terms): mixed {}
 
     /** Gives the values of a tag field.
      *  @return list<string> */
@@ -830,7 +831,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Stores a value in a document.
      *  @return ?string */
-    public function jsonset(string|int $key, string $path, mixed $value, mixed ...$options): mixed {}
+    public function jsonset(string|int $key, string $path, mixed $value, ?string $subcommand = null, mixed ...$more): mixed {}
 
     /** Adds text to strings of a document. */
     public function jsonstrappend(string|int $key, mixed ...$pathAndValue): mixed {}
@@ -1272,7 +1273,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Makes a t-digest.
      *  @return string */
-    public function tdigestcreate(string|int $key, string|int|float|null $compression = null, mixed ...$more): mixed {}
+    public function tdigestcreate(string|int $key, mixed $compression = 0, mixed ...$more): mixed {}
 
     /** Tells how the server holds a t-digest.
      *  @return array */
@@ -1284,7 +1285,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Puts t-digests together.
      *  @return string */
-    public function tdigestmerge(string|int $destination, mixed ...$arguments): mixed {}
+    public function tdigestmerge(string|int $destinationKey, array|string|int $sourceKeys, mixed $compression = null, mixed $override = false, mixed ...$more): mixed {}
 
     /** Gives the lowest observation.
      *  @return string|float */
@@ -1336,7 +1337,7 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Makes a list of the most frequent items.
      *  @return string */
-    public function topkreserve(string|int $key, string|int $size, mixed ...$dimensions): mixed {}
+    public function topkreserve(string|int $key, string|int $topK, mixed $width = null, mixed $depth = null, mixed $decay = null): mixed {}
 
     /** Notes that keys were used and tells how many there are.
      *  @return int */
@@ -1344,23 +1345,23 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Adds a sample to a series, which is made if it is not there.
      *  @return int */
-    public function tsadd(string|int $key, mixed $timestamp, mixed $value, mixed ...$arguments): mixed {}
+    public function tsadd(string|int $key, mixed $timestamp, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Changes how a series is kept, and its labels.
      *  @return string */
-    public function tsalter(string|int $key, mixed ...$arguments): mixed {}
+    public function tsalter(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Makes a series.
      *  @return string */
-    public function tscreate(string|int $key, mixed ...$arguments): mixed {}
+    public function tscreate(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Has a series summed up in another one as it grows.
      *  @return string */
-    public function tscreaterule(string|int $source, string|int $destination, mixed ...$arguments): mixed {}
+    public function tscreaterule(string|int $sourceKey, string|int $destKey, string $aggregator, string|int $bucketDuration, string|int|null $alignTimestamp = null, mixed ...$more): mixed {}
 
     /** Adds a sample that is lower than the last one by this much.
      *  @return int */
-    public function tsdecrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+    public function tsdecrby(string|int $key, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Removes the samples between two times.
      *  @return int */
@@ -1372,15 +1373,15 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Gives the last sample of a series.
      *  @return list<mixed> */
-    public function tsget(string|int $key, mixed ...$arguments): mixed {}
+    public function tsget(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds a sample that is higher than the last one by this much.
      *  @return int */
-    public function tsincrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+    public function tsincrby(string|int $key, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells about a series.
      *  @return array */
-    public function tsinfo(string|int $key, mixed ...$arguments): mixed {}
+    public function tsinfo(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds samples to several series.
      *  @return list<mixed> */
@@ -1388,23 +1389,23 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Gives the last samples of all series with certain labels.
      *  @return array */
-    public function tsmget(mixed ...$arguments): mixed {}
+    public function tsmget(array|object|string|null $arguments, mixed ...$filterExpression): mixed {}
 
     /** Gives the samples between two times of all series with certain labels.
      *  @return array */
-    public function tsmrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsmrange(string|int $fromTimestamp, string|int $toTimestamp, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** As tsmrange, the newest first.
      *  @return array */
-    public function tsmrevrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsmrevrange(string|int $fromTimestamp, string|int $toTimestamp, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** Gives the samples between two times of several series, side by side.
      *  @return array */
-    public function tsnrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
+    public function tsnrange(array|string|int $keys, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** As tsnrange, the newest first.
      *  @return array */
-    public function tsnrevrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
+    public function tsnrevrange(array|string|int $keys, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives the names of all series with certain labels.
      *  @return list<string> */
@@ -1412,18 +1413,18 @@ class ResilientRedis implements \IteratorAggregate
 
     /** Gives the labels that series have, and their values.
      *  @return array */
-    public function tsquerylabels(mixed ...$arguments): mixed {}
+    public function tsquerylabels(?string $label = null, mixed ...$filterExpressions): mixed {}
 
     /** Gives the samples of a series between two times.
      *  @return list<mixed> */
-    public function tsrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsrange(string|int $key, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives what is new in series, and waits for it if asked to. */
-    public function tsread(mixed ...$arguments): mixed {}
+    public function tsread(string|int $key, string|int $timestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** As tsrange, the newest first.
      *  @return list<mixed> */
-    public function tsrevrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsrevrange(string|int $key, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells how many seconds a key has left; -1: no end, -2: no such key.
      *  @return int */
@@ -1841,7 +1842,7 @@ final class Pipeline implements \Countable
 
     /** Tells how large a Bloom filter is, and how full.
      *  @return $this */
-    public function bfinfo(string|int $key, mixed ...$fields): mixed {}
+    public function bfinfo(string|int $key, ?string $modifier = null, mixed ...$more): mixed {}
 
     /** Adds items to a Bloom filter, which is made if it is not there.
      *  @return $this */
@@ -1973,7 +1974,7 @@ final class Pipeline implements \Countable
 
     /** Makes a cuckoo filter of a size.
      *  @return $this */
-    public function cfreserve(string|int $key, mixed ...$arguments): mixed {}
+    public function cfreserve(string|int $key, string|int $capacity, string|int $bucketSize = -1, string|int $maxIterations = -1, string|int $expansion = -1, mixed ...$more): mixed {}
 
     /** Gives a cuckoo filter piece by piece.
      *  @return $this */
@@ -2005,7 +2006,7 @@ final class Pipeline implements \Countable
 
     /** Puts sketches together.
      *  @return $this */
-    public function cmsmerge(string|int $destination, mixed ...$arguments): mixed {}
+    public function cmsmerge(string|int $destination, array|string|int $sources, mixed $weights = [], mixed ...$more): mixed {}
 
     /** Estimates how often items were counted.
      *  @return $this */
@@ -2121,7 +2122,7 @@ final class Pipeline implements \Countable
 
     /** Searches, groups and reckons.
      *  @return $this */
-    public function ftaggregate(string $index, mixed ...$arguments): mixed {}
+    public function ftaggregate(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives an index a further name.
      *  @return $this */
@@ -2141,7 +2142,7 @@ final class Pipeline implements \Countable
 
     /** Adds fields to an index.
      *  @return $this */
-    public function ftalter(string $index, mixed ...$arguments): mixed {}
+    public function ftalter(string $index, array|string $schema, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Reads and changes settings of the search module.
      *  @return $this */
@@ -2149,11 +2150,11 @@ final class Pipeline implements \Countable
 
     /** Makes an index.
      *  @return $this */
-    public function ftcreate(string $index, mixed ...$arguments): mixed {}
+    public function ftcreate(string $index, array|string $schema, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Goes on with the results of a search that were not all sent.
      *  @return $this */
-    public function ftcursor(string $subcommand, mixed ...$arguments): mixed {}
+    public function ftcursor(string $subcommand, string $index, string|int $cursorId, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds terms to a dictionary.
      *  @return $this */
@@ -2169,15 +2170,15 @@ final class Pipeline implements \Countable
 
     /** Removes an index, and its documents if asked for.
      *  @return $this */
-    public function ftdropindex(string $index, mixed ...$arguments): mixed {}
+    public function ftdropindex(string $index, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells how a query is understood.
      *  @return $this */
-    public function ftexplain(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftexplain(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Searches by words and by vectors at once.
      *  @return $this */
-    public function fthybrid(string $index, mixed ...$arguments): mixed {}
+    public function fthybrid(string $index, array|object|string $query, mixed ...$more): mixed {}
 
     /** Tells about an index.
      *  @return $this */
@@ -2185,19 +2186,19 @@ final class Pipeline implements \Countable
 
     /** Searches and tells where the time went.
      *  @return $this */
-    public function ftprofile(string $index, mixed ...$arguments): mixed {}
+    public function ftprofile(string $index, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** Finds documents.
      *  @return $this */
-    public function ftsearch(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftsearch(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Proposes other spellings for the words of a query.
      *  @return $this */
-    public function ftspellcheck(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftspellcheck(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds a proposal for completion.
      *  @return $this */
-    public function ftsugadd(string|int $key, string $text, string|int|float $score, mixed ...$arguments): mixed {}
+    public function ftsugadd(string|int $key, string $string, string|int|float $score, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Removes a proposal for completion.
      *  @return $this */
@@ -2205,7 +2206,7 @@ final class Pipeline implements \Countable
 
     /** Gives proposals that complete a beginning.
      *  @return $this */
-    public function ftsugget(string|int $key, string $prefix, mixed ...$arguments): mixed {}
+    public function ftsugget(string|int $key, string $prefix, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Counts the proposals for completion.
      *  @return $this */
@@ -2217,7 +2218,7 @@ final class Pipeline implements \Countable
 
     /** Adds synonyms to a group.
      *  @return $this */
-    public function ftsynupdate(string $index, string|int $group, mixed ...$arguments): mixed {}
+    public function ftsynupdate(string $index, string|int $synonymGroupId, array|object|string|int|null $arguments = null, mixed ...$terms): mixed {}
 
     /** Gives the values of a tag field.
      *  @return $this */
@@ -2513,7 +2514,7 @@ final class Pipeline implements \Countable
 
     /** Stores a value in a document.
      *  @return $this */
-    public function jsonset(string|int $key, string $path, mixed $value, mixed ...$options): mixed {}
+    public function jsonset(string|int $key, string $path, mixed $value, ?string $subcommand = null, mixed ...$more): mixed {}
 
     /** Adds text to strings of a document.
      *  @return $this */
@@ -2969,7 +2970,7 @@ final class Pipeline implements \Countable
 
     /** Makes a t-digest.
      *  @return $this */
-    public function tdigestcreate(string|int $key, string|int|float|null $compression = null, mixed ...$more): mixed {}
+    public function tdigestcreate(string|int $key, mixed $compression = 0, mixed ...$more): mixed {}
 
     /** Tells how the server holds a t-digest.
      *  @return $this */
@@ -2981,7 +2982,7 @@ final class Pipeline implements \Countable
 
     /** Puts t-digests together.
      *  @return $this */
-    public function tdigestmerge(string|int $destination, mixed ...$arguments): mixed {}
+    public function tdigestmerge(string|int $destinationKey, array|string|int $sourceKeys, mixed $compression = null, mixed $override = false, mixed ...$more): mixed {}
 
     /** Gives the lowest observation.
      *  @return $this */
@@ -3033,7 +3034,7 @@ final class Pipeline implements \Countable
 
     /** Makes a list of the most frequent items.
      *  @return $this */
-    public function topkreserve(string|int $key, string|int $size, mixed ...$dimensions): mixed {}
+    public function topkreserve(string|int $key, string|int $topK, mixed $width = null, mixed $depth = null, mixed $decay = null): mixed {}
 
     /** Notes that keys were used and tells how many there are.
      *  @return $this */
@@ -3041,23 +3042,23 @@ final class Pipeline implements \Countable
 
     /** Adds a sample to a series, which is made if it is not there.
      *  @return $this */
-    public function tsadd(string|int $key, mixed $timestamp, mixed $value, mixed ...$arguments): mixed {}
+    public function tsadd(string|int $key, mixed $timestamp, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Changes how a series is kept, and its labels.
      *  @return $this */
-    public function tsalter(string|int $key, mixed ...$arguments): mixed {}
+    public function tsalter(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Makes a series.
      *  @return $this */
-    public function tscreate(string|int $key, mixed ...$arguments): mixed {}
+    public function tscreate(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Has a series summed up in another one as it grows.
      *  @return $this */
-    public function tscreaterule(string|int $source, string|int $destination, mixed ...$arguments): mixed {}
+    public function tscreaterule(string|int $sourceKey, string|int $destKey, string $aggregator, string|int $bucketDuration, string|int|null $alignTimestamp = null, mixed ...$more): mixed {}
 
     /** Adds a sample that is lower than the last one by this much.
      *  @return $this */
-    public function tsdecrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+    public function tsdecrby(string|int $key, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Removes the samples between two times.
      *  @return $this */
@@ -3069,15 +3070,15 @@ final class Pipeline implements \Countable
 
     /** Gives the last sample of a series.
      *  @return $this */
-    public function tsget(string|int $key, mixed ...$arguments): mixed {}
+    public function tsget(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds a sample that is higher than the last one by this much.
      *  @return $this */
-    public function tsincrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+    public function tsincrby(string|int $key, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells about a series.
      *  @return $this */
-    public function tsinfo(string|int $key, mixed ...$arguments): mixed {}
+    public function tsinfo(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds samples to several series.
      *  @return $this */
@@ -3085,23 +3086,23 @@ final class Pipeline implements \Countable
 
     /** Gives the last samples of all series with certain labels.
      *  @return $this */
-    public function tsmget(mixed ...$arguments): mixed {}
+    public function tsmget(array|object|string|null $arguments, mixed ...$filterExpression): mixed {}
 
     /** Gives the samples between two times of all series with certain labels.
      *  @return $this */
-    public function tsmrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsmrange(string|int $fromTimestamp, string|int $toTimestamp, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** As tsmrange, the newest first.
      *  @return $this */
-    public function tsmrevrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsmrevrange(string|int $fromTimestamp, string|int $toTimestamp, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** Gives the samples between two times of several series, side by side.
      *  @return $this */
-    public function tsnrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
+    public function tsnrange(array|string|int $keys, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** As tsnrange, the newest first.
      *  @return $this */
-    public function tsnrevrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
+    public function tsnrevrange(array|string|int $keys, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives the names of all series with certain labels.
      *  @return $this */
@@ -3109,19 +3110,19 @@ final class Pipeline implements \Countable
 
     /** Gives the labels that series have, and their values.
      *  @return $this */
-    public function tsquerylabels(mixed ...$arguments): mixed {}
+    public function tsquerylabels(?string $label = null, mixed ...$filterExpressions): mixed {}
 
     /** Gives the samples of a series between two times.
      *  @return $this */
-    public function tsrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsrange(string|int $key, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives what is new in series, and waits for it if asked to.
      *  @return $this */
-    public function tsread(mixed ...$arguments): mixed {}
+    public function tsread(string|int $key, string|int $timestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** As tsrange, the newest first.
      *  @return $this */
-    public function tsrevrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsrevrange(string|int $key, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells how many seconds a key has left; -1: no end, -2: no such key.
      *  @return $this */
@@ -3549,7 +3550,7 @@ final class Transaction implements \Countable
     public function bfexists(string|int $key, mixed $item): mixed {}
 
     /** Tells how large a Bloom filter is, and how full. */
-    public function bfinfo(string|int $key, mixed ...$fields): mixed {}
+    public function bfinfo(string|int $key, ?string $modifier = null, mixed ...$more): mixed {}
 
     /** Adds items to a Bloom filter, which is made if it is not there.
      *  @return $this|list<mixed> */
@@ -3681,7 +3682,7 @@ final class Transaction implements \Countable
 
     /** Makes a cuckoo filter of a size.
      *  @return $this|string */
-    public function cfreserve(string|int $key, mixed ...$arguments): mixed {}
+    public function cfreserve(string|int $key, string|int $capacity, string|int $bucketSize = -1, string|int $maxIterations = -1, string|int $expansion = -1, mixed ...$more): mixed {}
 
     /** Gives a cuckoo filter piece by piece.
      *  @return $this|list<mixed> */
@@ -3711,7 +3712,7 @@ final class Transaction implements \Countable
 
     /** Puts sketches together.
      *  @return $this|string */
-    public function cmsmerge(string|int $destination, mixed ...$arguments): mixed {}
+    public function cmsmerge(string|int $destination, array|string|int $sources, mixed $weights = [], mixed ...$more): mixed {}
 
     /** Estimates how often items were counted.
      *  @return $this|list<int> */
@@ -3809,7 +3810,7 @@ final class Transaction implements \Countable
     public function flushdb(?string $mode = null): mixed {}
 
     /** Searches, groups and reckons. */
-    public function ftaggregate(string $index, mixed ...$arguments): mixed {}
+    public function ftaggregate(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives an index a further name.
      *  @return $this|string */
@@ -3828,17 +3829,17 @@ final class Transaction implements \Countable
 
     /** Adds fields to an index.
      *  @return $this|string */
-    public function ftalter(string $index, mixed ...$arguments): mixed {}
+    public function ftalter(string $index, array|string $schema, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Reads and changes settings of the search module. */
     public function ftconfig(string $subcommand, mixed ...$arguments): mixed {}
 
     /** Makes an index.
      *  @return $this|string */
-    public function ftcreate(string $index, mixed ...$arguments): mixed {}
+    public function ftcreate(string $index, array|string $schema, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Goes on with the results of a search that were not all sent. */
-    public function ftcursor(string $subcommand, mixed ...$arguments): mixed {}
+    public function ftcursor(string $subcommand, string $index, string|int $cursorId, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds terms to a dictionary.
      *  @return $this|int */
@@ -3854,33 +3855,33 @@ final class Transaction implements \Countable
 
     /** Removes an index, and its documents if asked for.
      *  @return $this|string */
-    public function ftdropindex(string $index, mixed ...$arguments): mixed {}
+    public function ftdropindex(string $index, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells how a query is understood.
      *  @return $this|string */
-    public function ftexplain(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftexplain(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Searches by words and by vectors at once. */
-    public function fthybrid(string $index, mixed ...$arguments): mixed {}
+    public function fthybrid(string $index, array|object|string $query, mixed ...$more): mixed {}
 
     /** Tells about an index.
      *  @return $this|array */
     public function ftinfo(string $index): mixed {}
 
     /** Searches and tells where the time went. */
-    public function ftprofile(string $index, mixed ...$arguments): mixed {}
+    public function ftprofile(string $index, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** Finds documents.
      *  @return $this|array */
-    public function ftsearch(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftsearch(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Proposes other spellings for the words of a query.
      *  @return $this|array */
-    public function ftspellcheck(string $index, string $query, mixed ...$arguments): mixed {}
+    public function ftspellcheck(string $index, string $query, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds a proposal for completion.
      *  @return $this|int */
-    public function ftsugadd(string|int $key, string $text, string|int|float $score, mixed ...$arguments): mixed {}
+    public function ftsugadd(string|int $key, string $string, string|int|float $score, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Removes a proposal for completion.
      *  @return $this|int */
@@ -3888,7 +3889,7 @@ final class Transaction implements \Countable
 
     /** Gives proposals that complete a beginning.
      *  @return $this|array|null */
-    public function ftsugget(string|int $key, string $prefix, mixed ...$arguments): mixed {}
+    public function ftsugget(string|int $key, string $prefix, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Counts the proposals for completion.
      *  @return $this|int */
@@ -3900,7 +3901,7 @@ final class Transaction implements \Countable
 
     /** Adds synonyms to a group.
      *  @return $this|string */
-    public function ftsynupdate(string $index, string|int $group, mixed ...$arguments): mixed {}
+    public function ftsynupdate(string $index, string|int $synonymGroupId, array|object|string|int|null $arguments = null, mixed ...$terms): mixed {}
 
     /** Gives the values of a tag field.
      *  @return $this|list<string> */
@@ -4181,7 +4182,7 @@ final class Transaction implements \Countable
 
     /** Stores a value in a document.
      *  @return $this|string|null */
-    public function jsonset(string|int $key, string $path, mixed $value, mixed ...$options): mixed {}
+    public function jsonset(string|int $key, string $path, mixed $value, ?string $subcommand = null, mixed ...$more): mixed {}
 
     /** Adds text to strings of a document. */
     public function jsonstrappend(string|int $key, mixed ...$pathAndValue): mixed {}
@@ -4619,7 +4620,7 @@ final class Transaction implements \Countable
 
     /** Makes a t-digest.
      *  @return $this|string */
-    public function tdigestcreate(string|int $key, string|int|float|null $compression = null, mixed ...$more): mixed {}
+    public function tdigestcreate(string|int $key, mixed $compression = 0, mixed ...$more): mixed {}
 
     /** Tells how the server holds a t-digest.
      *  @return $this|array */
@@ -4631,7 +4632,7 @@ final class Transaction implements \Countable
 
     /** Puts t-digests together.
      *  @return $this|string */
-    public function tdigestmerge(string|int $destination, mixed ...$arguments): mixed {}
+    public function tdigestmerge(string|int $destinationKey, array|string|int $sourceKeys, mixed $compression = null, mixed $override = false, mixed ...$more): mixed {}
 
     /** Gives the lowest observation.
      *  @return $this|string|float */
@@ -4683,7 +4684,7 @@ final class Transaction implements \Countable
 
     /** Makes a list of the most frequent items.
      *  @return $this|string */
-    public function topkreserve(string|int $key, string|int $size, mixed ...$dimensions): mixed {}
+    public function topkreserve(string|int $key, string|int $topK, mixed $width = null, mixed $depth = null, mixed $decay = null): mixed {}
 
     /** Notes that keys were used and tells how many there are.
      *  @return $this|int */
@@ -4691,23 +4692,23 @@ final class Transaction implements \Countable
 
     /** Adds a sample to a series, which is made if it is not there.
      *  @return $this|int */
-    public function tsadd(string|int $key, mixed $timestamp, mixed $value, mixed ...$arguments): mixed {}
+    public function tsadd(string|int $key, mixed $timestamp, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Changes how a series is kept, and its labels.
      *  @return $this|string */
-    public function tsalter(string|int $key, mixed ...$arguments): mixed {}
+    public function tsalter(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Makes a series.
      *  @return $this|string */
-    public function tscreate(string|int $key, mixed ...$arguments): mixed {}
+    public function tscreate(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Has a series summed up in another one as it grows.
      *  @return $this|string */
-    public function tscreaterule(string|int $source, string|int $destination, mixed ...$arguments): mixed {}
+    public function tscreaterule(string|int $sourceKey, string|int $destKey, string $aggregator, string|int $bucketDuration, string|int|null $alignTimestamp = null, mixed ...$more): mixed {}
 
     /** Adds a sample that is lower than the last one by this much.
      *  @return $this|int */
-    public function tsdecrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+    public function tsdecrby(string|int $key, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Removes the samples between two times.
      *  @return $this|int */
@@ -4719,15 +4720,15 @@ final class Transaction implements \Countable
 
     /** Gives the last sample of a series.
      *  @return $this|list<mixed> */
-    public function tsget(string|int $key, mixed ...$arguments): mixed {}
+    public function tsget(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds a sample that is higher than the last one by this much.
      *  @return $this|int */
-    public function tsincrby(string|int $key, mixed $value, mixed ...$arguments): mixed {}
+    public function tsincrby(string|int $key, mixed $value, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells about a series.
      *  @return $this|array */
-    public function tsinfo(string|int $key, mixed ...$arguments): mixed {}
+    public function tsinfo(string|int $key, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Adds samples to several series.
      *  @return $this|list<mixed> */
@@ -4735,23 +4736,23 @@ final class Transaction implements \Countable
 
     /** Gives the last samples of all series with certain labels.
      *  @return $this|array */
-    public function tsmget(mixed ...$arguments): mixed {}
+    public function tsmget(array|object|string|null $arguments, mixed ...$filterExpression): mixed {}
 
     /** Gives the samples between two times of all series with certain labels.
      *  @return $this|array */
-    public function tsmrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsmrange(string|int $fromTimestamp, string|int $toTimestamp, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** As tsmrange, the newest first.
      *  @return $this|array */
-    public function tsmrevrange(string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsmrevrange(string|int $fromTimestamp, string|int $toTimestamp, array|object|string $arguments, mixed ...$more): mixed {}
 
     /** Gives the samples between two times of several series, side by side.
      *  @return $this|array */
-    public function tsnrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
+    public function tsnrange(array|string|int $keys, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** As tsnrange, the newest first.
      *  @return $this|array */
-    public function tsnrevrange(array|string|int $keys, string|int $from, string|int $to, mixed ...$options): mixed {}
+    public function tsnrevrange(array|string|int $keys, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives the names of all series with certain labels.
      *  @return $this|list<string> */
@@ -4759,18 +4760,18 @@ final class Transaction implements \Countable
 
     /** Gives the labels that series have, and their values.
      *  @return $this|array */
-    public function tsquerylabels(mixed ...$arguments): mixed {}
+    public function tsquerylabels(?string $label = null, mixed ...$filterExpressions): mixed {}
 
     /** Gives the samples of a series between two times.
      *  @return $this|list<mixed> */
-    public function tsrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsrange(string|int $key, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Gives what is new in series, and waits for it if asked to. */
-    public function tsread(mixed ...$arguments): mixed {}
+    public function tsread(string|int $key, string|int $timestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** As tsrange, the newest first.
      *  @return $this|list<mixed> */
-    public function tsrevrange(string|int $key, string|int $from, string|int $to, mixed ...$arguments): mixed {}
+    public function tsrevrange(string|int $key, string|int $fromTimestamp, string|int $toTimestamp, array|object|string|int|null $arguments = null, mixed ...$more): mixed {}
 
     /** Tells how many seconds a key has left; -1: no end, -2: no such key.
      *  @return $this|int */

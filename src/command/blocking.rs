@@ -23,7 +23,7 @@ pub fn blocking_timeout(command: &Command, arguments: &[&[u8]]) -> Option<Blocki
         Blocking::LastArgument => seconds(arguments.last()?),
         Blocking::FifthArgument => seconds(arguments.get(4)?),
         Blocking::Wait => milliseconds(arguments.last()?),
-        Blocking::BlockOption => milliseconds(block_option(arguments)?),
+        Blocking::BlockOption(behind) => milliseconds(arguments.get(block_position(arguments, behind)?)?),
     }
 }
 
@@ -40,21 +40,17 @@ pub fn shorter_timeout(command: &Command, arguments: &[&[u8]], left: Duration) -
         Blocking::FirstArgument => Some((0, seconds)),
         Blocking::LastArgument => Some((arguments.len() - 1, seconds)),
         Blocking::FifthArgument => Some((4, seconds)),
-        Blocking::BlockOption => {
-            let position = block_position(arguments)?;
-            Some((position, left.as_millis().max(1).to_string()))
+        Blocking::BlockOption(behind) => {
+            Some((block_position(arguments, behind)?, left.as_millis().max(1).to_string()))
         }
     }
 }
 
-fn block_option<'a>(arguments: &[&'a [u8]]) -> Option<&'a [u8]> {
-    arguments.get(block_position(arguments)?).copied()
-}
-
-/// The word after `BLOCK` among the options of XREAD or XREADGROUP. Options that take a value are stepped over whole,
-/// so that a group of that name is not taken for the option; what follows `STREAMS` is keys and ids.
-fn block_position(arguments: &[&[u8]]) -> Option<usize> {
-    let mut at = 0;
+/// Where the word after `BLOCK` stands among the options of `XREAD` and its kin, which follow `behind` other words.
+/// Options that take a value are stepped over whole, so that a group of that name is not taken for the option; what
+/// follows `STREAMS` is keys and ids.
+fn block_position(arguments: &[&[u8]], behind: usize) -> Option<usize> {
+    let mut at = behind;
     while let Some(word) = arguments.get(at) {
         if word.eq_ignore_ascii_case(b"BLOCK") {
             return (at + 1 < arguments.len()).then_some(at + 1);
@@ -64,7 +60,7 @@ fn block_position(arguments: &[&[u8]]) -> Option<usize> {
         }
         at += if word.eq_ignore_ascii_case(b"GROUP") {
             3
-        } else if word.eq_ignore_ascii_case(b"COUNT") {
+        } else if word.eq_ignore_ascii_case(b"COUNT") || word.eq_ignore_ascii_case(b"MAX_COUNT") {
             2
         } else {
             1
@@ -114,6 +110,7 @@ mod tests {
         assert_eq!(shorter("BLMPOP 5 1 a LEFT"), Some((0, "1.250".into())));
         assert_eq!(shorter("BLMOVEM a b LEFT RIGHT 5 COUNT 2 OBO"), Some((4, "1.250".into())));
         assert_eq!(shorter("XREAD COUNT 1 BLOCK 5000 STREAMS s $"), Some((3, "1250".into())));
+        assert_eq!(shorter("TS.READ s 0 MAX_COUNT 9 BLOCK 5000 1"), Some((5, "1250".into())));
         assert_eq!(shorter("BLPOP a 0"), None);
         assert_eq!(shorter("WAIT 1 5000"), None);
         assert_eq!(shorter("GET a"), None);
@@ -147,6 +144,14 @@ mod tests {
     fn a_group_or_a_stream_called_block_is_not_the_option() {
         assert_eq!(timeout("XREADGROUP GROUP BLOCK BLOCK BLOCK 9 STREAMS s >"), ms(9));
         assert_eq!(timeout("XREAD STREAMS BLOCK 7"), None);
+    }
+
+    #[test]
+    fn a_read_of_a_series_waits_for_the_milliseconds_of_the_option_behind_its_key_and_time() {
+        assert_eq!(timeout("TS.READ s 0 BLOCK 700 1"), ms(700));
+        assert_eq!(timeout("ts.read s 0 max_count 5 block 0 1"), Some(BlockingTimeout::Forever));
+        assert_eq!(timeout("TS.READ BLOCK 7"), None);
+        assert_eq!(timeout("TS.READ BLOCK 7 BLOCK 9 1"), ms(9));
     }
 
     #[test]

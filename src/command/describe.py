@@ -265,7 +265,7 @@ words, `1..-1/2` every second one, `#1` the words behind a number of keys, `STRE
 behind `STREAMS`.
 
 **Since.** The version of Redis, or of its module, that brought the command. Redis 7.0 is what the tests run with. What is newer
-was tested with a server that follows a script, of modules no more than the words that are sent: no such server was at hand.
+was tested with a server that follows a script, and so was what is of modules: no such server was at hand.
 
 """
 

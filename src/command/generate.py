@@ -73,7 +73,8 @@ BLOCKING = {
     "last-argument": "Blocking::LastArgument",
     "first-argument": "Blocking::FirstArgument",
     "fifth-argument": "Blocking::FifthArgument",
-    "block-option": "Blocking::BlockOption",
+    "block-option": "Blocking::BlockOption(0)",
+    "block-option-behind-two": "Blocking::BlockOption(2)",
     "wait": "Blocking::Wait",
 }
 EFFECTS = {
@@ -86,7 +87,7 @@ REPLIES = {
     for name in (
         "pairs scores scores-aside popped popped-of-key popped-of-keys hash-scan score-scan entries streams matches"
         " items tables slow-log consumers sections clients counts nodes similar neighbours places numbers vector truth"
-        " rewriting saving name json stream hot-keys"
+        " rewriting saving name json stream hot-keys facts hybrid"
     ).split()
 }
 COLUMNS = (("risk", RISKS), ("blocking", BLOCKING), ("effect", EFFECTS), ("arguments", ARGUMENTS), ("reply", REPLIES))

@@ -26,13 +26,9 @@ pub fn find_subcommand(command: &Command, name: &[u8]) -> Option<&'static Subcom
     rows.binary_search_by(|row| compare(row.name, name)).ok().map(|index| &rows[index])
 }
 
-/// Commands of modules and of newer servers that have subcommands which the table does not list.
-const MORE_CONTAINERS: [&str; 5] = ["FT.CONFIG", "FT.CURSOR", "HIMPORT", "HOTKEYS", "JSON.DEBUG"];
-
 /// The commands that have subcommands.
 pub fn containers() -> impl Iterator<Item = &'static Command> {
-    let rows = COMMANDS[..NAMED].iter();
-    rows.filter(|row| !row.subcommands.is_empty() || MORE_CONTAINERS.contains(&row.name))
+    COMMANDS[..NAMED].iter().filter(|row| !row.subcommands.is_empty())
 }
 
 /// The command with subcommands whose method has this name, in any letter case.

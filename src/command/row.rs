@@ -270,8 +270,8 @@ pub enum Blocking {
     FirstArgument,
     /// Seconds, fifth argument.
     FifthArgument,
-    /// Milliseconds after the word `BLOCK`.
-    BlockOption,
+    /// Milliseconds after the word `BLOCK`, which stands behind so many words at least.
+    BlockOption(usize),
     /// Milliseconds, last argument of `WAIT`.
     Wait,
 }
@@ -377,6 +377,10 @@ pub enum Shape {
     Saving,
     /// RESP2's empty string becomes nil.
     Name,
+    /// As `Pairs`, unless one fact is asked for.
+    Facts,
+    /// RESP2's list of pairs becomes an associative array, and so does all that is in its results.
+    Hybrid,
     /// A JSON text becomes what it stands for.
     Json,
     /// `XINFO STREAM`, all of whose lists of pairs become associative arrays.

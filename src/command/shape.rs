@@ -38,6 +38,8 @@ pub fn shape(row: &Command, words: &[&[u8]]) -> Shape {
         Shape::Matches if asks(words, 3, b"IDX") => Shape::Pairs,
         Shape::Items if asks(words, 2, b"WITHCOUNT") => Shape::Pairs,
         Shape::Items => Shape::Plain,
+        Shape::Facts if words.len() > 2 => Shape::Plain,
+        Shape::Facts => Shape::Pairs,
         Shape::HashScan if asks(words, 3, b"NOVALUES") => Shape::Plain,
         // Attributes beside the scores are more than one value for each member.
         Shape::Similar if asks(words, 3, b"WITHATTRIBS") => Shape::Plain,
@@ -92,10 +94,23 @@ impl Shape {
 
     /// Whether the reply is built as it comes, and made over when it is complete.
     pub const fn is_made_over(self) -> bool {
-        use Shape::{HotKeys, Json, Name, Numbers, Places, RawVector, Rewriting, Saving, Stream, Truth, Vector};
+        use Shape::{
+            HotKeys, Hybrid, Json, Name, Numbers, Places, RawVector, Rewriting, Saving, Stream, Truth, Vector,
+        };
         matches!(
             self,
-            Places | Numbers | Vector | RawVector | Truth | Rewriting | Saving | Name | Json | Stream | HotKeys
+            Places
+                | Numbers
+                | Vector
+                | RawVector
+                | Truth
+                | Rewriting
+                | Saving
+                | Name
+                | Json
+                | Stream
+                | HotKeys
+                | Hybrid
         )
     }
 
@@ -154,6 +169,8 @@ mod tests {
             ("LCS IDX b LEN", Shape::Plain),
             ("TOPK.LIST k", Shape::Plain),
             ("TOPK.LIST k WITHCOUNT", Shape::Pairs),
+            ("BF.INFO b", Shape::Pairs),
+            ("BF.INFO b ITEMS", Shape::Plain),
             ("HSCAN h 0 COUNT 9", Shape::HashScan),
             ("HSCAN h 0 NOVALUES", Shape::Plain),
             ("PUBSUB NUMSUB a", Shape::Counts),
@@ -175,6 +192,7 @@ mod tests {
             (Shape::Streams, Shape::Streams, Shape::Plain),
             (Shape::Places, Shape::Places, Shape::Plain),
             (Shape::Truth, Shape::Truth, Shape::Plain),
+            (Shape::Hybrid, Shape::Hybrid, Shape::Plain),
             (Shape::Json, Shape::Json, Shape::Json),
             (Shape::Stream, Shape::Stream, Shape::Stream),
             (Shape::Scores, Shape::Scores, Shape::Scores),

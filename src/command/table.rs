@@ -154,6 +154,9 @@ const HOTKEYS_SUBCOMMANDS: [Subcommand; 5] = [
     subcommand("STOP", &[ADMIN, NOSCRIPT]).risk(Risk::Fixed(Rank::Never)),
 ];
 
+const JSON_DEBUG_SUBCOMMANDS: [Subcommand; 2] =
+    [subcommand("HELP", &[READONLY]), subcommand("MEMORY", &[READONLY]).keys(Keys::Fixed(range(2, 2, 1)))];
+
 const LATENCY_SUBCOMMANDS: [Subcommand; 7] = [
     subcommand("DOCTOR", &[ADMIN, LOADING, NOSCRIPT, STALE]),
     subcommand("GRAPH", &[ADMIN, LOADING, NOSCRIPT, STALE]),
@@ -311,7 +314,10 @@ pub static COMMANDS: [Command; 419] = [
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Fixed(Rank::LastWins)),
     command("BF.EXISTS", "bfexists", 3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("BF.INFO", "bfinfo", -2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))).reply(Shape::Pairs),
+    command("BF.INFO", "bfinfo", -2, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::BFINFO))
+        .reply(Shape::Facts),
     command("BF.INSERT", "bfinsert", -4, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Fixed(Rank::LastWins))
@@ -415,7 +421,8 @@ pub static COMMANDS: [Command; 419] = [
     command("CF.MEXISTS", "cfmexists", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("CF.RESERVE", "cfreserve", -3, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Checked(Telltale::Error)),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::CFRESERVE)),
     command("CF.SCANDUMP", "cfscandump", 3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("CLIENT", "client", -2, &[]).risk(Risk::Subcommand).effect(Effect::Pin).subcommands(&CLIENT_SUBCOMMANDS),
     command("CLUSTER", "cluster", -2, &[]).risk(Risk::Subcommand).subcommands(&CLUSTER_SUBCOMMANDS),
@@ -431,7 +438,8 @@ pub static COMMANDS: [Command; 419] = [
         .risk(Risk::Checked(Telltale::Error)),
     command("CMS.MERGE", "cmsmerge", -4, &[DENYOOM, MOVABLE_KEYS, WRITE])
         .keys(Keys::Found(&[spec(Begin::At(1), Find::Range(0, 1, 0)), spec(Begin::At(2), Find::Counted(1))]))
-        .risk(Risk::StoreCounted),
+        .risk(Risk::StoreCounted)
+        .arguments(Arguments::Form(&forms::CMSMERGE)),
     command("CMS.QUERY", "cmsquery", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("COMMAND", "command", -1, &[LOADING, STALE]).risk(Risk::ReadOrSubcommand).subcommands(&COMMAND_SUBCOMMANDS),
     command("CONFIG", "config", -2, &[]).risk(Risk::Subcommand).subcommands(&CONFIG_SUBCOMMANDS),
@@ -497,25 +505,32 @@ pub static COMMANDS: [Command; 419] = [
     command("FLUSHDB", "flushdb", -1, &[WRITE])
         .risk(Risk::Fixed(Rank::Accumulating))
         .arguments(Arguments::Form(&forms::MAYBE)),
-    command("FT.AGGREGATE", "ftaggregate", -3, &[]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("FT.ALIASADD", "ftaliasadd", 3, &[WRITE])
+    command("FT.AGGREGATE", "ftaggregate", -3, &[])
         .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::FTQUERY)),
+    command("FT.ALIASADD", "ftaliasadd", 3, &[WRITE])
+        .keys(Keys::Fixed(range(1, 2, 1)))
         .risk(Risk::Checked(Telltale::Error)),
     command("FT.ALIASDEL", "ftaliasdel", 2, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Checked(Telltale::Error)),
     command("FT.ALIASLIST", "ftaliaslist", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("FT.ALIASUPDATE", "ftaliasupdate", 3, &[WRITE])
-        .keys(Keys::Fixed(range(1, 1, 1)))
+        .keys(Keys::Fixed(range(1, 2, 1)))
         .risk(Risk::Fixed(Rank::LastWins)),
-    command("FT.ALTER", "ftalter", -4, &[WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::Checked(Telltale::Error)),
+    command("FT.ALTER", "ftalter", -4, &[WRITE])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::FTALTER)),
     command("FT.CONFIG", "ftconfig", -2, &[]).risk(Risk::Subcommand).subcommands(&FT_CONFIG_SUBCOMMANDS),
     command("FT.CREATE", "ftcreate", -4, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Checked(Telltale::Error)),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::FTCREATE)),
     command("FT.CURSOR", "ftcursor", -4, &[])
         .keys(Keys::Fixed(range(2, 2, 1)))
         .risk(Risk::Subcommand)
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTHREE))
         .subcommands(&FT_CURSOR_SUBCOMMANDS),
     command("FT.DICTADD", "ftdictadd", -3, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
@@ -526,23 +541,39 @@ pub static COMMANDS: [Command; 419] = [
     command("FT.DICTDUMP", "ftdictdump", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("FT.DROPINDEX", "ftdropindex", -2, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Checked(Telltale::Error)),
-    command("FT.EXPLAIN", "ftexplain", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("FT.HYBRID", "fthybrid", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE)),
+    command("FT.EXPLAIN", "ftexplain", -3, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::FTQUERY)),
+    command("FT.HYBRID", "fthybrid", -3, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE))
+        .reply(Shape::Hybrid),
     command("FT.INFO", "ftinfo", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("FT.PROFILE", "ftprofile", -5, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("FT.SEARCH", "ftsearch", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("FT.SPELLCHECK", "ftspellcheck", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+    command("FT.PROFILE", "ftprofile", -5, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE)),
+    command("FT.SEARCH", "ftsearch", -3, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::FTQUERY)),
+    command("FT.SPELLCHECK", "ftspellcheck", -3, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::FTQUERY)),
     command("FT.SUGADD", "ftsugadd", -4, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::Accumulating)),
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTHREE)),
     command("FT.SUGDEL", "ftsugdel", 3, &[WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::Fixed(Rank::LastWins)),
-    command("FT.SUGGET", "ftsugget", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+    command("FT.SUGGET", "ftsugget", -3, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
     command("FT.SUGLEN", "ftsuglen", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("FT.SYNDUMP", "ftsyndump", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("FT.SYNUPDATE", "ftsynupdate", -4, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::LastWins)),
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
     command("FT.TAGVALS", "fttagvals", 3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("FT._LIST", "ft_list", 1, &[READONLY]),
     command("FUNCTION", "function", -2, &[])
@@ -718,7 +749,7 @@ pub static COMMANDS: [Command; 419] = [
     command("JSON.CLEAR", "jsonclear", -2, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Fixed(Rank::LastWins)),
-    command("JSON.DEBUG", "jsondebug", -2, &[READONLY]).keys(Keys::Fixed(range(2, 2, 1))),
+    command("JSON.DEBUG", "jsondebug", -2, &[]).risk(Risk::Subcommand).subcommands(&JSON_DEBUG_SUBCOMMANDS),
     command("JSON.DEL", "jsondel", -2, &[WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Fixed(Rank::Accumulating)),
@@ -730,7 +761,8 @@ pub static COMMANDS: [Command; 419] = [
         .arguments(Arguments::Form(&forms::JSONGET)),
     command("JSON.MERGE", "jsonmerge", 4, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::LastWins)),
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::JSONMERGE)),
     command("JSON.MGET", "jsonmget", -3, &[READONLY]).keys(Keys::Fixed(range(1, -2, 1))),
     command("JSON.MSET", "jsonmset", -4, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, -1, 3)))
@@ -741,7 +773,10 @@ pub static COMMANDS: [Command; 419] = [
     command("JSON.OBJKEYS", "jsonobjkeys", -2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("JSON.OBJLEN", "jsonobjlen", -2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("JSON.RESP", "jsonresp", -2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("JSON.SET", "jsonset", -4, &[DENYOOM, WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::JsonSet),
+    command("JSON.SET", "jsonset", -4, &[DENYOOM, WRITE])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .risk(Risk::JsonSet)
+        .arguments(Arguments::Form(&forms::JSONSET)),
     command("JSON.STRAPPEND", "jsonstrappend", -3, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
         .risk(Risk::Fixed(Rank::Accumulating)),
@@ -1000,7 +1035,8 @@ pub static COMMANDS: [Command; 419] = [
     command("TDIGEST.MAX", "tdigestmax", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("TDIGEST.MERGE", "tdigestmerge", -4, &[DENYOOM, MOVABLE_KEYS, WRITE])
         .keys(Keys::Found(&[spec(Begin::At(1), Find::Range(0, 1, 0)), spec(Begin::At(2), Find::Counted(1))]))
-        .risk(Risk::Fixed(Rank::Accumulating)),
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::TDIGESTMERGE)),
     command("TDIGEST.MIN", "tdigestmin", 2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("TDIGEST.QUANTILE", "tdigestquantile", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("TDIGEST.RANK", "tdigestrank", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
@@ -1024,38 +1060,49 @@ pub static COMMANDS: [Command; 419] = [
     command("TOPK.QUERY", "topkquery", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("TOPK.RESERVE", "topkreserve", -3, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Checked(Telltale::Error)),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::TOPKRESERVE)),
     command("TOUCH", "touch", -2, &[FAST, READONLY]).keys(Keys::Fixed(range(1, -1, 1))),
     command("TS.ADD", "tsadd", -4, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::Accumulating)),
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTHREE)),
     command("TS.ALTER", "tsalter", -2, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::LastWins)),
+        .risk(Risk::Fixed(Rank::LastWins))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE)),
     command("TS.CREATE", "tscreate", -2, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Checked(Telltale::Error)),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE)),
     command("TS.CREATERULE", "tscreaterule", -6, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 2, 1)))
-        .risk(Risk::Checked(Telltale::Error)),
+        .risk(Risk::Checked(Telltale::Error))
+        .arguments(Arguments::Form(&forms::TSCREATERULE)),
     command("TS.DECRBY", "tsdecrby", -3, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::Accumulating)),
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
     command("TS.DEL", "tsdel", 4, &[WRITE]).keys(Keys::Fixed(range(1, 1, 1))).risk(Risk::Fixed(Rank::LastWins)),
     command("TS.DELETERULE", "tsdeleterule", 3, &[WRITE])
         .keys(Keys::Fixed(range(1, 2, 1)))
         .risk(Risk::Checked(Telltale::Error)),
-    command("TS.GET", "tsget", -2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+    command("TS.GET", "tsget", -2, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE)),
     command("TS.INCRBY", "tsincrby", -3, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, 1, 1)))
-        .risk(Risk::Fixed(Rank::Accumulating)),
-    command("TS.INFO", "tsinfo", -2, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+        .risk(Risk::Fixed(Rank::Accumulating))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
+    command("TS.INFO", "tsinfo", -2, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDONE)),
     command("TS.MADD", "tsmadd", -4, &[DENYOOM, WRITE])
         .keys(Keys::Fixed(range(1, -1, 3)))
         .risk(Risk::Fixed(Rank::Accumulating)),
-    command("TS.MGET", "tsmget", -3, &[READONLY]),
-    command("TS.MRANGE", "tsmrange", -4, &[READONLY]),
-    command("TS.MREVRANGE", "tsmrevrange", -4, &[READONLY]),
+    command("TS.MGET", "tsmget", -3, &[READONLY]).arguments(Arguments::Form(&forms::TSMGET)),
+    command("TS.MRANGE", "tsmrange", -4, &[READONLY]).arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
+    command("TS.MREVRANGE", "tsmrevrange", -4, &[READONLY]).arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
     command("TS.NRANGE", "tsnrange", -4, &[MOVABLE_KEYS, READONLY])
         .keys(Keys::Found(&[spec(Begin::At(1), Find::Counted(1))]))
         .arguments(Arguments::Form(&forms::SERIESRANGE)),
@@ -1063,10 +1110,17 @@ pub static COMMANDS: [Command; 419] = [
         .keys(Keys::Found(&[spec(Begin::At(1), Find::Counted(1))]))
         .arguments(Arguments::Form(&forms::SERIESRANGE)),
     command("TS.QUERYINDEX", "tsqueryindex", -2, &[READONLY]),
-    command("TS.QUERYLABELS", "tsquerylabels", -1, &[READONLY]),
-    command("TS.RANGE", "tsrange", -4, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("TS.READ", "tsread", -3, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
-    command("TS.REVRANGE", "tsrevrange", -4, &[READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
+    command("TS.QUERYLABELS", "tsquerylabels", -1, &[READONLY]).arguments(Arguments::Form(&forms::TSQUERYLABELS)),
+    command("TS.RANGE", "tsrange", -4, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTHREE)),
+    command("TS.READ", "tsread", -3, &[BLOCKING, READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .blocking(Blocking::BlockOption(2))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTWO)),
+    command("TS.REVRANGE", "tsrevrange", -4, &[READONLY])
+        .keys(Keys::Fixed(range(1, 1, 1)))
+        .arguments(Arguments::Form(&forms::OPTIONSBEHINDTHREE)),
     command("TTL", "ttl", 2, &[FAST, READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("TYPE", "type", 2, &[FAST, READONLY]).keys(Keys::Fixed(range(1, 1, 1))),
     command("UNLINK", "unlink", -2, &[FAST, WRITE])
@@ -1168,13 +1222,13 @@ pub static COMMANDS: [Command; 419] = [
         .reply(Shape::Entries),
     command("XREAD", "xread", -4, &[BLOCKING, MOVABLE_KEYS, READONLY])
         .keys(Keys::Found(&[spec(Begin::Behind("STREAMS", 1), Find::Range(-1, 1, 2))]))
-        .blocking(Blocking::BlockOption)
+        .blocking(Blocking::BlockOption(0))
         .arguments(Arguments::Form(&forms::XREAD))
         .reply(Shape::Streams),
     command("XREADGROUP", "xreadgroup", -7, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .keys(Keys::Found(&[spec(Begin::Behind("STREAMS", 4), Find::Range(-1, 1, 2))]))
         .risk(Risk::Fixed(Rank::Never))
-        .blocking(Blocking::BlockOption)
+        .blocking(Blocking::BlockOption(0))
         .arguments(Arguments::Form(&forms::XREADGROUP)),
     command("XREVRANGE", "xrevrange", -4, &[READONLY])
         .keys(Keys::Fixed(range(1, 1, 1)))
@@ -1293,13 +1347,13 @@ pub static COMMANDS: [Command; 419] = [
         .arguments(Arguments::Form(&forms::ZUNIONSTORE)),
     command("XREAD", "xread_v4", -4, &[BLOCKING, MOVABLE_KEYS, READONLY])
         .keys(Keys::Found(&[spec(Begin::Behind("STREAMS", 1), Find::Range(-1, 1, 2))]))
-        .blocking(Blocking::BlockOption)
+        .blocking(Blocking::BlockOption(0))
         .arguments(Arguments::Form(&forms::XREADFOUR))
         .reply(Shape::Streams),
     command("XREADGROUP", "xreadgroup_claim", -7, &[BLOCKING, MOVABLE_KEYS, WRITE])
         .keys(Keys::Found(&[spec(Begin::Behind("STREAMS", 1), Find::Range(-1, 1, 2))]))
         .risk(Risk::Fixed(Rank::Never))
-        .blocking(Blocking::BlockOption)
+        .blocking(Blocking::BlockOption(0))
         .arguments(Arguments::Form(&forms::XREADGROUPCLAIM)),
 ];
 

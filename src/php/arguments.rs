@@ -48,7 +48,7 @@ pub fn settle(arguments: &mut [Value]) -> Result<(), Unfit> {
 #[inline]
 pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Result<(), Unfit> {
     if let Arguments::Form(form) = shape
-        && !(form.is_by_words() && arguments.iter().all(|argument| is_word(zend::deref(argument))))
+        && !(form.is_by_words(arguments.len()) && arguments.iter().all(|argument| is_word(zend::deref(argument))))
     {
         return by_form(frame, arguments, form);
     }
@@ -69,7 +69,9 @@ pub fn encode(frame: &mut Frame, arguments: &[Value], shape: Arguments) -> Resul
 /// As `encode`.
 pub fn encode_prefixed(frame: &mut Frame, arguments: &[Value], row: &Command, prefix: &[u8]) -> Result<(), Unfit> {
     let by_words = match row.arguments {
-        Arguments::Form(form) => form.is_by_words() && arguments.iter().all(|argument| is_word(zend::deref(argument))),
+        Arguments::Form(form) => {
+            form.is_by_words(arguments.len()) && arguments.iter().all(|argument| is_word(zend::deref(argument)))
+        }
         _ => true,
     };
     if let [key, rest @ ..] = arguments
@@ -249,12 +251,13 @@ fn array_of(value: &Value) -> Result<Value, Unfit> {
     }
 }
 
-/// A copy in which objects are replaced by their strings, or by the arrays that Predis' arguments are. Runs PHP code.
+/// A copy in which objects are replaced by their strings, or by the arrays that Predis' arguments are, also where those
+/// stand in a list, as the fields of an index do. Runs PHP code.
 fn settled(value: &Value, depth: usize) -> Result<Value, Unfit> {
     match zend::type_of(value) {
-        zend::IS_OBJECT if depth == 0 && !has_string_form(value) && has_array_form(value) => {
+        zend::IS_OBJECT if !has_string_form(value) && has_array_form(value) => {
             let array = array_of(value)?;
-            let settled = settled(&array, 0);
+            let settled = settled(&array, depth);
             // SAFETY: the array is ours, and `settled` has a reference of its own.
             unsafe { zend::release(array) };
             settled

@@ -62,7 +62,8 @@ static S15: [Parameter; 4] =
 static S16: [Parameter; 1] = [head(0)];
 static S17: [Parameter; 3] = [head(1), required(c"userOrPassword").of(STRING), optional(c"password").of(STRING | NULL)];
 static S18: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"item")];
-static S19: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields")];
+static S19: [Parameter; 4] =
+    [head(1), required(c"key").of(STRING | INT), optional(c"modifier").of(STRING | NULL), variadic(c"more")];
 static S20: [Parameter; 8] = [
     head(1),
     required(c"key").of(STRING | INT),
@@ -161,7 +162,15 @@ static S37: [Parameter; 5] = [
     optional(c"noCreate").or(c"false"),
     variadic(c"items"),
 ];
-static S38: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S38: [Parameter; 7] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"capacity").of(STRING | INT),
+    optional(c"bucketSize").of(STRING | INT).or(c"-1"),
+    optional(c"maxIterations").of(STRING | INT).or(c"-1"),
+    optional(c"expansion").of(STRING | INT).or(c"-1"),
+    variadic(c"more"),
+];
 static S39: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"itemsAndIncrements")];
 static S40: [Parameter; 4] = [
     head(3),
@@ -175,7 +184,13 @@ static S41: [Parameter; 4] = [
     required(c"error").of(STRING | INT | FLOAT),
     required(c"probability").of(STRING | INT | FLOAT),
 ];
-static S42: [Parameter; 3] = [head(1), required(c"destination").of(STRING | INT), variadic(c"arguments")];
+static S42: [Parameter; 5] = [
+    head(2),
+    required(c"destination").of(STRING | INT),
+    required(c"sources").of(ARRAY | STRING | INT),
+    optional(c"weights").or(c"[]"),
+    variadic(c"more"),
+];
 static S43: [Parameter; 2] = [head(0), variadic(c"arguments")];
 static S44: [Parameter; 6] = [
     head(2),
@@ -209,38 +224,78 @@ static S53: [Parameter; 2] = [head(0), variadic(c"options")];
 static S54: [Parameter; 4] =
     [head(2), required(c"function").of(STRING), required(c"keys").of(ARRAY | STRING | INT), variadic(c"arguments")];
 static S55: [Parameter; 2] = [head(0), optional(c"mode").of(STRING | NULL)];
-static S56: [Parameter; 3] = [head(1), required(c"index").of(STRING), variadic(c"arguments")];
+static S56: [Parameter; 5] = [
+    head(2),
+    required(c"index").of(STRING),
+    required(c"query").of(STRING),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
 static S57: [Parameter; 3] = [head(2), required(c"alias").of(STRING), required(c"index").of(STRING)];
 static S58: [Parameter; 2] = [head(1), required(c"alias").of(STRING)];
-static S59: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
-static S60: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
-static S61: [Parameter; 4] =
-    [head(2), required(c"index").of(STRING), required(c"query").of(STRING), variadic(c"arguments")];
-static S62: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
-static S63: [Parameter; 5] = [
+static S59: [Parameter; 5] = [
+    head(2),
+    required(c"index").of(STRING),
+    required(c"schema").of(ARRAY | STRING),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S60: [Parameter; 6] = [
+    head(3),
+    required(c"subcommand").of(STRING),
+    required(c"index").of(STRING),
+    required(c"cursorId").of(STRING | INT),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S61: [Parameter; 3] = [head(1), required(c"dictionary").of(STRING), variadic(c"terms")];
+static S62: [Parameter; 2] = [head(1), required(c"dictionary").of(STRING)];
+static S63: [Parameter; 4] = [
+    head(1),
+    required(c"index").of(STRING),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S64: [Parameter; 4] =
+    [head(2), required(c"index").of(STRING), required(c"query").of(ARRAY | OBJECT | STRING), variadic(c"more")];
+static S65: [Parameter; 2] = [head(1), required(c"index").of(STRING)];
+static S66: [Parameter; 4] =
+    [head(2), required(c"index").of(STRING), required(c"arguments").of(ARRAY | OBJECT | STRING), variadic(c"more")];
+static S67: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
-    required(c"text").of(STRING),
+    required(c"string").of(STRING),
     required(c"score").of(STRING | INT | FLOAT),
-    variadic(c"arguments"),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
 ];
-static S64: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
-static S65: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"prefix").of(STRING), variadic(c"arguments")];
-static S66: [Parameter; 4] =
-    [head(2), required(c"index").of(STRING), required(c"group").of(STRING | INT), variadic(c"arguments")];
-static S67: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
-static S68: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S68: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"text").of(STRING)];
 static S69: [Parameter; 5] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"prefix").of(STRING),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S70: [Parameter; 5] = [
+    head(2),
+    required(c"index").of(STRING),
+    required(c"synonymGroupId").of(STRING | INT),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"terms"),
+];
+static S71: [Parameter; 3] = [head(2), required(c"index").of(STRING), required(c"field").of(STRING)];
+static S72: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndPlaces")];
+static S73: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"member1").of(STRING | INT),
     required(c"member2").of(STRING | INT),
     optional(c"unit").of(STRING | NULL),
 ];
-static S70: [Parameter; 3] =
+static S74: [Parameter; 3] =
     [head(1), required(c"key").of(STRING | INT), variadic(c"members").of(ARRAY | STRING | INT)];
-static S71: [Parameter; 7] = [
+static S75: [Parameter; 7] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"longitude").of(STRING | INT | FLOAT),
@@ -249,7 +304,7 @@ static S71: [Parameter; 7] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S72: [Parameter; 6] = [
+static S76: [Parameter; 6] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"member").of(STRING | INT),
@@ -257,7 +312,7 @@ static S72: [Parameter; 6] = [
     required(c"unit").of(STRING),
     variadic(c"options"),
 ];
-static S73: [Parameter; 11] = [
+static S77: [Parameter; 11] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"from").of(ARRAY | OBJECT | STRING),
@@ -270,7 +325,7 @@ static S73: [Parameter; 11] = [
     optional(c"withHash").or(c"false"),
     variadic(c"more"),
 ];
-static S74: [Parameter; 10] = [
+static S78: [Parameter; 10] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -282,42 +337,42 @@ static S74: [Parameter; 10] = [
     optional(c"storeDist").or(c"false"),
     variadic(c"more"),
 ];
-static S75: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
-static S76: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
-static S77: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
-static S78: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
-static S79: [Parameter; 5] = [
+static S79: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT)];
+static S80: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"options")];
+static S81: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fields").of(ARRAY | STRING | INT)];
+static S82: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT)];
+static S83: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"seconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S80: [Parameter; 5] = [
+static S84: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"timestamp").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S81: [Parameter; 4] =
+static S85: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"more")];
-static S82: [Parameter; 4] =
+static S86: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"fields").of(ARRAY | STRING | INT), variadic(c"options")];
-static S83: [Parameter; 4] = [
+static S87: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT),
 ];
-static S84: [Parameter; 4] = [
+static S88: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"field").of(STRING | INT),
     required(c"increment").of(STRING | INT | FLOAT),
 ];
-static S85: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
-static S86: [Parameter; 8] = [
+static S89: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"fieldsAndValues")];
+static S90: [Parameter; 8] = [
     head(1),
     required(c"subcommand").of(STRING),
     optional(c"metrics"),
@@ -327,37 +382,38 @@ static S86: [Parameter; 8] = [
     optional(c"slots"),
     variadic(c"more"),
 ];
-static S87: [Parameter; 5] = [
+static S91: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     variadic(c"more"),
 ];
-static S88: [Parameter; 5] = [
+static S92: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withValues").or(c"false"),
     variadic(c"more"),
 ];
-static S89: [Parameter; 4] =
+static S93: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S90: [Parameter; 4] = [
+static S94: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fieldsAndValues").of(ARRAY | STRING | INT),
     variadic(c"options"),
 ];
-static S91: [Parameter; 4] =
+static S95: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"field").of(STRING | INT), required(c"value")];
-static S92: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
-static S93: [Parameter; 3] =
+static S96: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT)];
+static S97: [Parameter; 3] =
     [head(2), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT)];
-static S94: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
-static S95: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
-static S96: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
-static S97: [Parameter; 6] = [
+static S98: [Parameter; 2] = [head(0), variadic(c"sections").of(ARRAY | STRING)];
+static S99: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValues")];
+static S100: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"arguments")];
+static S101: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"path")];
+static S102: [Parameter; 6] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"indent"),
@@ -365,25 +421,26 @@ static S97: [Parameter; 6] = [
     optional(c"space"),
     variadic(c"paths"),
 ];
-static S98: [Parameter; 4] =
+static S103: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"path").of(STRING), required(c"value")];
-static S99: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
-static S100: [Parameter; 4] = [
+static S104: [Parameter; 2] = [head(0), variadic(c"keysAndPath")];
+static S105: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"path").of(STRING),
     required(c"number").of(STRING | INT | FLOAT),
 ];
-static S101: [Parameter; 5] = [
+static S106: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"path").of(STRING),
     required(c"value"),
-    variadic(c"options"),
+    optional(c"subcommand").of(STRING | NULL),
+    variadic(c"more"),
 ];
-static S102: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
-static S103: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
-static S104: [Parameter; 8] = [
+static S107: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"pathAndValue")];
+static S108: [Parameter; 2] = [head(1), required(c"pattern").of(STRING)];
+static S109: [Parameter; 8] = [
     head(2),
     required(c"key1").of(STRING | INT),
     required(c"key2").of(STRING | INT),
@@ -393,21 +450,21 @@ static S104: [Parameter; 8] = [
     optional(c"withMatchLength").or(c"false"),
     variadic(c"more"),
 ];
-static S105: [Parameter; 5] = [
+static S110: [Parameter; 5] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"where").of(STRING),
     required(c"pivot"),
     required(c"element"),
 ];
-static S106: [Parameter; 5] = [
+static S111: [Parameter; 5] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
     required(c"from").of(STRING),
     required(c"to").of(STRING),
 ];
-static S107: [Parameter; 9] = [
+static S112: [Parameter; 9] = [
     head(4),
     required(c"source").of(STRING | INT),
     required(c"destination").of(STRING | INT),
@@ -418,27 +475,27 @@ static S107: [Parameter; 9] = [
     optional(c"order").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S108: [Parameter; 5] = [
+static S113: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'LEFT'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S109: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
-static S110: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
-static S111: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
-static S112: [Parameter; 4] = [
+static S114: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), optional(c"count").of(STRING | INT | NULL)];
+static S115: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"element"), variadic(c"options")];
+static S116: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"elements")];
+static S117: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
 ];
-static S113: [Parameter; 4] =
+static S118: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"count").of(STRING | INT), required(c"element")];
-static S114: [Parameter; 4] =
+static S119: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"index").of(STRING | INT), required(c"element")];
-static S115: [Parameter; 7] = [
+static S120: [Parameter; 7] = [
     head(5),
     required(c"host").of(STRING),
     required(c"port").of(STRING | INT),
@@ -447,54 +504,54 @@ static S115: [Parameter; 7] = [
     required(c"timeout").of(STRING | INT),
     variadic(c"options"),
 ];
-static S116: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
-static S117: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
-static S118: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
-static S119: [Parameter; 4] = [
+static S121: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"db").of(STRING | INT)];
+static S122: [Parameter; 2] = [head(0), variadic(c"keysAndValues")];
+static S123: [Parameter; 3] = [head(1), required(c"keysAndValues").of(ARRAY | STRING | INT), variadic(c"options")];
+static S124: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"milliseconds").of(STRING | INT),
     optional(c"condition").of(STRING | NULL),
 ];
-static S120: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
-static S121: [Parameter; 3] =
+static S125: [Parameter; 3] = [head(2), required(c"subcommand").of(STRING), required(c"key").of(STRING | INT)];
+static S126: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"sources").of(ARRAY | STRING | INT)];
-static S122: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
-static S123: [Parameter; 4] =
+static S127: [Parameter; 2] = [head(0), optional(c"message").of(STRING | NULL)];
+static S128: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"milliseconds").of(STRING | INT), required(c"value")];
-static S124: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
-static S125: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
-static S126: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
-static S127: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
-static S128: [Parameter; 5] = [
+static S129: [Parameter; 2] = [head(0), variadic(c"patterns").of(ARRAY | STRING)];
+static S130: [Parameter; 3] = [head(2), required(c"channel").of(STRING), required(c"message")];
+static S131: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"newKey").of(STRING | INT)];
+static S132: [Parameter; 3] = [head(2), required(c"host").of(STRING), required(c"port").of(STRING | INT)];
+static S133: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"ttl").of(STRING | INT),
     required(c"value").of(STRING),
     variadic(c"options"),
 ];
-static S129: [Parameter; 3] =
+static S134: [Parameter; 3] =
     [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT)];
-static S130: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
-static S131: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
-static S132: [Parameter; 4] = [
+static S135: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"members")];
+static S136: [Parameter; 3] = [head(1), required(c"cursor").of(STRING | INT), variadic(c"options")];
+static S137: [Parameter; 4] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S133: [Parameter; 3] =
+static S138: [Parameter; 3] =
     [head(1), required(c"destination").of(STRING | INT), variadic(c"keys").of(ARRAY | STRING | INT)];
-static S134: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
-static S135: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
-static S136: [Parameter; 4] =
+static S139: [Parameter; 2] = [head(1), required(c"database").of(STRING | INT)];
+static S140: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"options")];
+static S141: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"offset").of(STRING | INT), required(c"value")];
-static S137: [Parameter; 4] =
+static S142: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"seconds").of(STRING | INT), required(c"value")];
-static S138: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
-static S139: [Parameter; 4] =
+static S143: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"member")];
+static S144: [Parameter; 4] =
     [head(3), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), required(c"member")];
-static S140: [Parameter; 8] = [
+static S145: [Parameter; 8] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"by"),
@@ -504,114 +561,166 @@ static S140: [Parameter; 8] = [
     optional(c"alpha").or(c"false"),
     variadic(c"more"),
 ];
-static S141: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
-static S142: [Parameter; 5] = [
+static S146: [Parameter; 2] = [head(0), variadic(c"channels").of(ARRAY | STRING)];
+static S147: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"approximate").or(c"false"),
     optional(c"limit").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S143: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
-static S144: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
-static S145: [Parameter; 4] = [
-    head(1),
-    required(c"key").of(STRING | INT),
-    optional(c"compression").of(STRING | INT | FLOAT | NULL),
+static S148: [Parameter; 3] = [head(2), required(c"first").of(STRING | INT), required(c"second").of(STRING | INT)];
+static S149: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ranks")];
+static S150: [Parameter; 4] =
+    [head(1), required(c"key").of(STRING | INT), optional(c"compression").or(c"0"), variadic(c"more")];
+static S151: [Parameter; 6] = [
+    head(2),
+    required(c"destinationKey").of(STRING | INT),
+    required(c"sourceKeys").of(ARRAY | STRING | INT),
+    optional(c"compression"),
+    optional(c"override").or(c"false"),
     variadic(c"more"),
 ];
-static S146: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
-static S147: [Parameter; 4] = [
+static S152: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"quantiles")];
+static S153: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"lowest").of(STRING | INT | FLOAT),
     required(c"highest").of(STRING | INT | FLOAT),
 ];
-static S148: [Parameter; 4] =
+static S154: [Parameter; 4] =
     [head(1), required(c"key").of(STRING | INT), optional(c"withCount").or(c"false"), variadic(c"more")];
-static S149: [Parameter; 4] =
-    [head(2), required(c"key").of(STRING | INT), required(c"size").of(STRING | INT), variadic(c"dimensions")];
-static S150: [Parameter; 5] =
-    [head(3), required(c"key").of(STRING | INT), required(c"timestamp"), required(c"value"), variadic(c"arguments")];
-static S151: [Parameter; 4] =
-    [head(2), required(c"source").of(STRING | INT), required(c"destination").of(STRING | INT), variadic(c"arguments")];
-static S152: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"value"), variadic(c"arguments")];
-static S153: [Parameter; 4] =
-    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
-static S154: [Parameter; 2] = [head(0), variadic(c"samples")];
-static S155: [Parameter; 4] =
-    [head(2), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT), variadic(c"arguments")];
-static S156: [Parameter; 5] = [
-    head(3),
-    required(c"keys").of(ARRAY | STRING | INT),
-    required(c"from").of(STRING | INT),
-    required(c"to").of(STRING | INT),
-    variadic(c"options"),
+static S155: [Parameter; 6] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"topK").of(STRING | INT),
+    optional(c"width"),
+    optional(c"depth"),
+    optional(c"decay"),
 ];
-static S157: [Parameter; 2] = [head(0), variadic(c"filters")];
-static S158: [Parameter; 5] = [
+static S156: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
-    required(c"from").of(STRING | INT),
-    required(c"to").of(STRING | INT),
-    variadic(c"arguments"),
+    required(c"timestamp"),
+    required(c"value"),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
 ];
-static S159: [Parameter; 5] =
+static S157: [Parameter; 4] = [
+    head(1),
+    required(c"key").of(STRING | INT),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S158: [Parameter; 7] = [
+    head(4),
+    required(c"sourceKey").of(STRING | INT),
+    required(c"destKey").of(STRING | INT),
+    required(c"aggregator").of(STRING),
+    required(c"bucketDuration").of(STRING | INT),
+    optional(c"alignTimestamp").of(STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S159: [Parameter; 5] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"value"),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S160: [Parameter; 4] =
+    [head(3), required(c"key").of(STRING | INT), required(c"from").of(STRING | INT), required(c"to").of(STRING | INT)];
+static S161: [Parameter; 2] = [head(0), variadic(c"samples")];
+static S162: [Parameter; 3] =
+    [head(1), required(c"arguments").of(ARRAY | OBJECT | STRING | NULL), variadic(c"filterExpression")];
+static S163: [Parameter; 5] = [
+    head(3),
+    required(c"fromTimestamp").of(STRING | INT),
+    required(c"toTimestamp").of(STRING | INT),
+    required(c"arguments").of(ARRAY | OBJECT | STRING),
+    variadic(c"more"),
+];
+static S164: [Parameter; 6] = [
+    head(3),
+    required(c"keys").of(ARRAY | STRING | INT),
+    required(c"fromTimestamp").of(STRING | INT),
+    required(c"toTimestamp").of(STRING | INT),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S165: [Parameter; 2] = [head(0), variadic(c"filters")];
+static S166: [Parameter; 3] = [head(0), optional(c"label").of(STRING | NULL), variadic(c"filterExpressions")];
+static S167: [Parameter; 6] = [
+    head(3),
+    required(c"key").of(STRING | INT),
+    required(c"fromTimestamp").of(STRING | INT),
+    required(c"toTimestamp").of(STRING | INT),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S168: [Parameter; 5] = [
+    head(2),
+    required(c"key").of(STRING | INT),
+    required(c"timestamp").of(STRING | INT),
+    optional(c"arguments").of(ARRAY | OBJECT | STRING | INT | NULL),
+    variadic(c"more"),
+];
+static S169: [Parameter; 5] =
     [head(3), required(c"key").of(STRING | INT), required(c"vector"), required(c"element"), variadic(c"options")];
-static S160: [Parameter; 5] = [
+static S170: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"raw").or(c"false"),
     variadic(c"more"),
 ];
-static S161: [Parameter; 4] = [
+static S171: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"asJson").or(c"false"),
 ];
-static S162: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
-static S163: [Parameter; 5] = [
+static S172: [Parameter; 3] = [head(2), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT)];
+static S173: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"element").of(STRING | INT),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S164: [Parameter; 5] = [
+static S174: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING),
     required(c"end").of(STRING),
     optional(c"count").of(STRING | INT | NULL),
 ];
-static S165: [Parameter; 4] =
+static S175: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"element").of(STRING | INT), required(c"attributes")];
-static S166: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
-static S167: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
-static S168: [Parameter; 4] = [
+static S176: [Parameter; 4] = [head(2), required(c"key").of(STRING | INT), required(c"query"), variadic(c"options")];
+static S177: [Parameter; 3] = [head(2), required(c"replicas").of(STRING | INT), required(c"timeout").of(STRING | INT)];
+static S178: [Parameter; 4] = [
     head(3),
     required(c"local").of(STRING | INT),
     required(c"replicas").of(STRING | INT),
     required(c"timeout").of(STRING | INT),
 ];
-static S169: [Parameter; 4] = [
+static S179: [Parameter; 4] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     variadic(c"ids").of(ARRAY | STRING | INT),
 ];
-static S170: [Parameter; 4] =
+static S180: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"group").of(STRING), variadic(c"arguments")];
-static S171: [Parameter; 5] = [
+static S181: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"fields").of(ARRAY | STRING | INT),
     optional(c"id").or(c"'*'"),
     variadic(c"options"),
 ];
-static S172: [Parameter; 9] = [
+static S182: [Parameter; 9] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -622,14 +731,14 @@ static S172: [Parameter; 9] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S173: [Parameter; 5] = [
+static S183: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"duration").of(STRING | INT | NULL),
     optional(c"maxSize").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S174: [Parameter; 12] = [
+static S184: [Parameter; 12] = [
     head(5),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -643,8 +752,8 @@ static S174: [Parameter; 12] = [
     optional(c"justId").or(c"false"),
     variadic(c"more"),
 ];
-static S175: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
-static S176: [Parameter; 8] = [
+static S185: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"ids").of(ARRAY | STRING | INT)];
+static S186: [Parameter; 8] = [
     head(4),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
@@ -654,14 +763,14 @@ static S176: [Parameter; 8] = [
     optional(c"force").or(c"false"),
     variadic(c"more"),
 ];
-static S177: [Parameter; 5] = [
+static S187: [Parameter; 5] = [
     head(2),
     required(c"key").of(STRING | INT),
     required(c"group").of(STRING),
     optional(c"minIdleTime").of(STRING | INT | NULL),
     variadic(c"range"),
 ];
-static S178: [Parameter; 6] = [
+static S188: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
@@ -669,14 +778,14 @@ static S178: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S179: [Parameter; 5] = [
+static S189: [Parameter; 5] = [
     head(3),
     required(c"count").of(STRING | INT | NULL),
     required(c"block").of(STRING | INT | NULL),
     required(c"streams").of(ARRAY | STRING | INT),
     variadic(c"ids"),
 ];
-static S180: [Parameter; 7] = [
+static S190: [Parameter; 7] = [
     head(5),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -685,7 +794,7 @@ static S180: [Parameter; 7] = [
     required(c"noAck"),
     variadic(c"keysAndIds"),
 ];
-static S181: [Parameter; 6] = [
+static S191: [Parameter; 6] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"end").of(STRING | INT),
@@ -693,29 +802,29 @@ static S181: [Parameter; 6] = [
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S182: [Parameter; 4] =
+static S192: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"lastId").of(STRING | INT), variadic(c"options")];
-static S183: [Parameter; 5] = [
+static S193: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"strategy").of(ARRAY | STRING),
     required(c"threshold").of(STRING | INT),
     variadic(c"options"),
 ];
-static S184: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
-static S185: [Parameter; 4] = [
+static S194: [Parameter; 3] = [head(1), required(c"key").of(STRING | INT), variadic(c"optionsAndMembers")];
+static S195: [Parameter; 4] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
 ];
-static S186: [Parameter; 4] =
+static S196: [Parameter; 4] =
     [head(1), required(c"keys").of(ARRAY | STRING | INT), optional(c"withScores").or(c"false"), variadic(c"more")];
-static S187: [Parameter; 4] =
+static S197: [Parameter; 4] =
     [head(2), required(c"destination").of(STRING | INT), required(c"keys").of(ARRAY | STRING | INT), variadic(c"more")];
-static S188: [Parameter; 4] =
+static S198: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"increment").of(STRING | INT | FLOAT), required(c"member")];
-static S189: [Parameter; 6] = [
+static S199: [Parameter; 6] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"weights"),
@@ -723,7 +832,7 @@ static S189: [Parameter; 6] = [
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S190: [Parameter; 6] = [
+static S200: [Parameter; 6] = [
     head(2),
     required(c"destination").of(STRING | INT),
     required(c"keys").of(ARRAY | STRING | INT),
@@ -731,44 +840,44 @@ static S190: [Parameter; 6] = [
     optional(c"aggregate").of(STRING | NULL),
     variadic(c"more"),
 ];
-static S191: [Parameter; 4] =
+static S201: [Parameter; 4] =
     [head(3), required(c"key").of(STRING | INT), required(c"min").of(STRING), required(c"max").of(STRING)];
-static S192: [Parameter; 5] = [
+static S202: [Parameter; 5] = [
     head(1),
     required(c"keys").of(ARRAY | STRING | INT),
     optional(c"where").of(STRING).or(c"'MIN'"),
     optional(c"count").of(STRING | INT | NULL),
     variadic(c"more"),
 ];
-static S193: [Parameter; 5] = [
+static S203: [Parameter; 5] = [
     head(1),
     required(c"key").of(STRING | INT),
     optional(c"count").of(STRING | INT | NULL),
     optional(c"withScores").or(c"false"),
     variadic(c"more"),
 ];
-static S194: [Parameter; 5] = [
+static S204: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT | FLOAT),
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S195: [Parameter; 5] = [
+static S205: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING),
     required(c"max").of(STRING),
     variadic(c"options"),
 ];
-static S196: [Parameter; 5] = [
+static S206: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"min").of(STRING | INT | FLOAT),
     required(c"max").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S197: [Parameter; 6] = [
+static S207: [Parameter; 6] = [
     head(4),
     required(c"destination").of(STRING | INT),
     required(c"source").of(STRING | INT),
@@ -776,31 +885,31 @@ static S197: [Parameter; 6] = [
     required(c"stop").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S198: [Parameter; 4] =
+static S208: [Parameter; 4] =
     [head(2), required(c"key").of(STRING | INT), required(c"member"), optional(c"withScore").of(STRING | NULL)];
-static S199: [Parameter; 5] = [
+static S209: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"start").of(STRING | INT),
     required(c"stop").of(STRING | INT),
     variadic(c"options"),
 ];
-static S200: [Parameter; 5] = [
+static S210: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING),
     required(c"min").of(STRING),
     variadic(c"options"),
 ];
-static S201: [Parameter; 5] = [
+static S211: [Parameter; 5] = [
     head(3),
     required(c"key").of(STRING | INT),
     required(c"max").of(STRING | INT | FLOAT),
     required(c"min").of(STRING | INT | FLOAT),
     variadic(c"options"),
 ];
-static S202: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
-static S203: [Parameter; 5] = [
+static S212: [Parameter; 3] = [head(1), required(c"streams").of(ARRAY | STRING | INT), variadic(c"more")];
+static S213: [Parameter; 5] = [
     head(3),
     required(c"group").of(STRING),
     required(c"consumer").of(STRING | INT),
@@ -909,324 +1018,324 @@ pub static SIGNATURES: [(&CStr, &[Parameter]); 419] = [
     (c"ftaliasdel", &S58),
     (c"ftaliaslist", &S43),
     (c"ftaliasupdate", &S57),
-    (c"ftalter", &S56),
+    (c"ftalter", &S59),
     (c"ftconfig", &S0),
-    (c"ftcreate", &S56),
-    (c"ftcursor", &S0),
-    (c"ftdictadd", &S59),
-    (c"ftdictdel", &S59),
-    (c"ftdictdump", &S60),
-    (c"ftdropindex", &S56),
-    (c"ftexplain", &S61),
-    (c"fthybrid", &S56),
-    (c"ftinfo", &S62),
-    (c"ftprofile", &S56),
-    (c"ftsearch", &S61),
-    (c"ftspellcheck", &S61),
-    (c"ftsugadd", &S63),
-    (c"ftsugdel", &S64),
-    (c"ftsugget", &S65),
+    (c"ftcreate", &S59),
+    (c"ftcursor", &S60),
+    (c"ftdictadd", &S61),
+    (c"ftdictdel", &S61),
+    (c"ftdictdump", &S62),
+    (c"ftdropindex", &S63),
+    (c"ftexplain", &S56),
+    (c"fthybrid", &S64),
+    (c"ftinfo", &S65),
+    (c"ftprofile", &S66),
+    (c"ftsearch", &S56),
+    (c"ftspellcheck", &S56),
+    (c"ftsugadd", &S67),
+    (c"ftsugdel", &S68),
+    (c"ftsugget", &S69),
     (c"ftsuglen", &S2),
-    (c"ftsyndump", &S62),
-    (c"ftsynupdate", &S66),
-    (c"fttagvals", &S67),
+    (c"ftsyndump", &S65),
+    (c"ftsynupdate", &S70),
+    (c"fttagvals", &S71),
     (c"ft_list", &S16),
     (c"function", &S0),
-    (c"geoadd", &S68),
-    (c"geodist", &S69),
-    (c"geohash", &S70),
-    (c"geopos", &S70),
-    (c"georadius", &S71),
-    (c"georadiusbymember", &S72),
-    (c"georadiusbymember_ro", &S72),
-    (c"georadius_ro", &S71),
-    (c"geosearch", &S73),
-    (c"geosearchstore", &S74),
+    (c"geoadd", &S72),
+    (c"geodist", &S73),
+    (c"geohash", &S74),
+    (c"geopos", &S74),
+    (c"georadius", &S75),
+    (c"georadiusbymember", &S76),
+    (c"georadiusbymember_ro", &S76),
+    (c"georadius_ro", &S75),
+    (c"geosearch", &S77),
+    (c"geosearchstore", &S78),
     (c"get", &S2),
-    (c"getbit", &S75),
+    (c"getbit", &S79),
     (c"getdel", &S2),
-    (c"getex", &S76),
+    (c"getex", &S80),
     (c"getrange", &S6),
     (c"getset", &S1),
-    (c"hdel", &S77),
+    (c"hdel", &S81),
     (c"hello", &S43),
-    (c"hexists", &S78),
-    (c"hexpire", &S79),
-    (c"hexpireat", &S80),
-    (c"hexpiretime", &S81),
-    (c"hget", &S78),
+    (c"hexists", &S82),
+    (c"hexpire", &S83),
+    (c"hexpireat", &S84),
+    (c"hexpiretime", &S85),
+    (c"hget", &S82),
     (c"hgetall", &S2),
-    (c"hgetdel", &S81),
-    (c"hgetex", &S82),
+    (c"hgetdel", &S85),
+    (c"hgetex", &S86),
     (c"himport", &S0),
-    (c"hincrby", &S83),
-    (c"hincrbyfloat", &S84),
+    (c"hincrby", &S87),
+    (c"hincrbyfloat", &S88),
     (c"hkeys", &S2),
     (c"hlen", &S2),
-    (c"hmget", &S77),
-    (c"hmset", &S85),
-    (c"hotkeys", &S86),
-    (c"hpersist", &S81),
-    (c"hpexpire", &S87),
-    (c"hpexpireat", &S80),
-    (c"hpexpiretime", &S81),
-    (c"hpttl", &S81),
-    (c"hrandfield", &S88),
-    (c"hscan", &S89),
-    (c"hset", &S85),
-    (c"hsetex", &S90),
-    (c"hsetnx", &S91),
-    (c"hstrlen", &S78),
-    (c"httl", &S81),
+    (c"hmget", &S81),
+    (c"hmset", &S89),
+    (c"hotkeys", &S90),
+    (c"hpersist", &S85),
+    (c"hpexpire", &S91),
+    (c"hpexpireat", &S84),
+    (c"hpexpiretime", &S85),
+    (c"hpttl", &S85),
+    (c"hrandfield", &S92),
+    (c"hscan", &S93),
+    (c"hset", &S89),
+    (c"hsetex", &S94),
+    (c"hsetnx", &S95),
+    (c"hstrlen", &S82),
+    (c"httl", &S85),
     (c"hvals", &S2),
     (c"incr", &S2),
-    (c"incrby", &S92),
-    (c"incrbyfloat", &S93),
-    (c"increx", &S76),
-    (c"info", &S94),
-    (c"jsonarrappend", &S95),
-    (c"jsonarrindex", &S38),
-    (c"jsonarrinsert", &S38),
-    (c"jsonarrlen", &S96),
-    (c"jsonarrpop", &S38),
-    (c"jsonarrtrim", &S38),
-    (c"jsonclear", &S96),
+    (c"incrby", &S96),
+    (c"incrbyfloat", &S97),
+    (c"increx", &S80),
+    (c"info", &S98),
+    (c"jsonarrappend", &S99),
+    (c"jsonarrindex", &S100),
+    (c"jsonarrinsert", &S100),
+    (c"jsonarrlen", &S101),
+    (c"jsonarrpop", &S100),
+    (c"jsonarrtrim", &S100),
+    (c"jsonclear", &S101),
     (c"jsondebug", &S0),
-    (c"jsondel", &S96),
-    (c"jsonforget", &S96),
-    (c"jsonget", &S97),
-    (c"jsonmerge", &S98),
-    (c"jsonmget", &S99),
+    (c"jsondel", &S101),
+    (c"jsonforget", &S101),
+    (c"jsonget", &S102),
+    (c"jsonmerge", &S103),
+    (c"jsonmget", &S104),
     (c"jsonmset", &S43),
-    (c"jsonnumincrby", &S100),
-    (c"jsonobjkeys", &S96),
-    (c"jsonobjlen", &S96),
-    (c"jsonresp", &S96),
-    (c"jsonset", &S101),
-    (c"jsonstrappend", &S102),
-    (c"jsonstrlen", &S96),
-    (c"jsontoggle", &S96),
-    (c"jsontype", &S96),
-    (c"keys", &S103),
+    (c"jsonnumincrby", &S105),
+    (c"jsonobjkeys", &S101),
+    (c"jsonobjlen", &S101),
+    (c"jsonresp", &S101),
+    (c"jsonset", &S106),
+    (c"jsonstrappend", &S107),
+    (c"jsonstrlen", &S101),
+    (c"jsontoggle", &S101),
+    (c"jsontype", &S101),
+    (c"keys", &S108),
     (c"lastsave", &S16),
     (c"latency", &S0),
-    (c"lcs", &S104),
+    (c"lcs", &S109),
     (c"lindex", &S5),
-    (c"linsert", &S105),
+    (c"linsert", &S110),
     (c"llen", &S2),
-    (c"lmove", &S106),
-    (c"lmovem", &S107),
-    (c"lmpop", &S108),
+    (c"lmove", &S111),
+    (c"lmovem", &S112),
+    (c"lmpop", &S113),
     (c"lolwut", &S43),
-    (c"lpop", &S109),
-    (c"lpos", &S110),
-    (c"lpush", &S111),
-    (c"lpushx", &S111),
-    (c"lrange", &S112),
-    (c"lrem", &S113),
-    (c"lset", &S114),
-    (c"ltrim", &S112),
+    (c"lpop", &S114),
+    (c"lpos", &S115),
+    (c"lpush", &S116),
+    (c"lpushx", &S116),
+    (c"lrange", &S117),
+    (c"lrem", &S118),
+    (c"lset", &S119),
+    (c"ltrim", &S117),
     (c"memory", &S0),
     (c"mget", &S46),
-    (c"migrate", &S115),
+    (c"migrate", &S120),
     (c"module", &S0),
     (c"monitor", &S16),
-    (c"move", &S116),
-    (c"mset", &S117),
-    (c"msetex", &S118),
-    (c"msetnx", &S117),
+    (c"move", &S121),
+    (c"mset", &S122),
+    (c"msetex", &S123),
+    (c"msetnx", &S122),
     (c"multi", &S16),
     (c"object", &S0),
     (c"persist", &S2),
-    (c"pexpire", &S119),
+    (c"pexpire", &S124),
     (c"pexpireat", &S52),
     (c"pexpiretime", &S2),
-    (c"pfadd", &S111),
+    (c"pfadd", &S116),
     (c"pfcount", &S46),
-    (c"pfdebug", &S120),
-    (c"pfmerge", &S121),
+    (c"pfdebug", &S125),
+    (c"pfmerge", &S126),
     (c"pfselftest", &S16),
-    (c"ping", &S122),
-    (c"psetex", &S123),
-    (c"psubscribe", &S124),
+    (c"ping", &S127),
+    (c"psetex", &S128),
+    (c"psubscribe", &S129),
     (c"psync", &S43),
     (c"pttl", &S2),
-    (c"publish", &S125),
+    (c"publish", &S130),
     (c"pubsub", &S0),
-    (c"punsubscribe", &S124),
+    (c"punsubscribe", &S129),
     (c"quit", &S16),
     (c"randomkey", &S16),
     (c"readonly", &S16),
     (c"readwrite", &S16),
-    (c"rename", &S126),
-    (c"renamenx", &S126),
+    (c"rename", &S131),
+    (c"renamenx", &S131),
     (c"replconf", &S43),
-    (c"replicaof", &S127),
+    (c"replicaof", &S132),
     (c"reset", &S16),
-    (c"restore", &S128),
-    (c"restore_asking", &S128),
+    (c"restore", &S133),
+    (c"restore_asking", &S133),
     (c"role", &S16),
-    (c"rpop", &S109),
-    (c"rpoplpush", &S129),
-    (c"rpush", &S111),
-    (c"rpushx", &S111),
-    (c"sadd", &S130),
+    (c"rpop", &S114),
+    (c"rpoplpush", &S134),
+    (c"rpush", &S116),
+    (c"rpushx", &S116),
+    (c"sadd", &S135),
     (c"save", &S16),
-    (c"scan", &S131),
+    (c"scan", &S136),
     (c"scard", &S2),
     (c"script", &S0),
     (c"sdiff", &S46),
-    (c"sdiffcard", &S132),
-    (c"sdiffstore", &S133),
-    (c"select", &S134),
+    (c"sdiffcard", &S137),
+    (c"sdiffstore", &S138),
+    (c"select", &S139),
     (c"sentinel", &S0),
-    (c"set", &S135),
-    (c"setbit", &S136),
-    (c"setex", &S137),
+    (c"set", &S140),
+    (c"setbit", &S141),
+    (c"setex", &S142),
     (c"setnx", &S1),
-    (c"setrange", &S136),
+    (c"setrange", &S141),
     (c"shutdown", &S53),
     (c"sinter", &S46),
-    (c"sintercard", &S132),
-    (c"sinterstore", &S133),
-    (c"sismember", &S138),
-    (c"slaveof", &S127),
+    (c"sintercard", &S137),
+    (c"sinterstore", &S138),
+    (c"sismember", &S143),
+    (c"slaveof", &S132),
     (c"slowlog", &S0),
     (c"smembers", &S2),
-    (c"smismember", &S130),
-    (c"smove", &S139),
-    (c"sort", &S76),
-    (c"sort_ro", &S140),
-    (c"spop", &S109),
-    (c"spublish", &S125),
-    (c"srandmember", &S109),
-    (c"srem", &S130),
-    (c"sscan", &S89),
-    (c"ssubscribe", &S141),
+    (c"smismember", &S135),
+    (c"smove", &S144),
+    (c"sort", &S80),
+    (c"sort_ro", &S145),
+    (c"spop", &S114),
+    (c"spublish", &S130),
+    (c"srandmember", &S114),
+    (c"srem", &S135),
+    (c"sscan", &S93),
+    (c"ssubscribe", &S146),
     (c"strlen", &S2),
-    (c"subscribe", &S141),
+    (c"subscribe", &S146),
     (c"substr", &S6),
     (c"sunion", &S46),
-    (c"sunioncard", &S142),
-    (c"sunionstore", &S133),
-    (c"sunsubscribe", &S141),
-    (c"swapdb", &S143),
+    (c"sunioncard", &S147),
+    (c"sunionstore", &S138),
+    (c"sunsubscribe", &S146),
+    (c"swapdb", &S148),
     (c"sync", &S16),
     (c"tdigestadd", &S9),
-    (c"tdigestbyrank", &S144),
-    (c"tdigestbyrevrank", &S144),
+    (c"tdigestbyrank", &S149),
+    (c"tdigestbyrevrank", &S149),
     (c"tdigestcdf", &S9),
-    (c"tdigestcreate", &S145),
+    (c"tdigestcreate", &S150),
     (c"tdigestinfo", &S2),
     (c"tdigestmax", &S2),
-    (c"tdigestmerge", &S42),
+    (c"tdigestmerge", &S151),
     (c"tdigestmin", &S2),
-    (c"tdigestquantile", &S146),
+    (c"tdigestquantile", &S152),
     (c"tdigestrank", &S9),
     (c"tdigestreset", &S2),
     (c"tdigestrevrank", &S9),
-    (c"tdigesttrimmed_mean", &S147),
+    (c"tdigesttrimmed_mean", &S153),
     (c"time", &S16),
     (c"topkadd", &S22),
     (c"topkincrby", &S39),
     (c"topkinfo", &S2),
-    (c"topklist", &S148),
+    (c"topklist", &S154),
     (c"topkquery", &S22),
-    (c"topkreserve", &S149),
+    (c"topkreserve", &S155),
     (c"touch", &S46),
-    (c"tsadd", &S150),
-    (c"tsalter", &S38),
-    (c"tscreate", &S38),
-    (c"tscreaterule", &S151),
-    (c"tsdecrby", &S152),
-    (c"tsdel", &S153),
-    (c"tsdeleterule", &S129),
-    (c"tsget", &S38),
-    (c"tsincrby", &S152),
-    (c"tsinfo", &S38),
-    (c"tsmadd", &S154),
-    (c"tsmget", &S43),
-    (c"tsmrange", &S155),
-    (c"tsmrevrange", &S155),
-    (c"tsnrange", &S156),
-    (c"tsnrevrange", &S156),
-    (c"tsqueryindex", &S157),
-    (c"tsquerylabels", &S43),
-    (c"tsrange", &S158),
-    (c"tsread", &S43),
-    (c"tsrevrange", &S158),
+    (c"tsadd", &S156),
+    (c"tsalter", &S157),
+    (c"tscreate", &S157),
+    (c"tscreaterule", &S158),
+    (c"tsdecrby", &S159),
+    (c"tsdel", &S160),
+    (c"tsdeleterule", &S134),
+    (c"tsget", &S157),
+    (c"tsincrby", &S159),
+    (c"tsinfo", &S157),
+    (c"tsmadd", &S161),
+    (c"tsmget", &S162),
+    (c"tsmrange", &S163),
+    (c"tsmrevrange", &S163),
+    (c"tsnrange", &S164),
+    (c"tsnrevrange", &S164),
+    (c"tsqueryindex", &S165),
+    (c"tsquerylabels", &S166),
+    (c"tsrange", &S167),
+    (c"tsread", &S168),
+    (c"tsrevrange", &S167),
     (c"ttl", &S2),
     (c"type", &S2),
     (c"unlink", &S46),
-    (c"unsubscribe", &S141),
+    (c"unsubscribe", &S146),
     (c"unwatch", &S16),
-    (c"vadd", &S159),
+    (c"vadd", &S169),
     (c"vcard", &S2),
     (c"vdim", &S2),
-    (c"vemb", &S160),
-    (c"vgetattr", &S161),
+    (c"vemb", &S170),
+    (c"vgetattr", &S171),
     (c"vinfo", &S2),
-    (c"vismember", &S162),
-    (c"vlinks", &S163),
-    (c"vrandmember", &S109),
-    (c"vrange", &S164),
-    (c"vrem", &S162),
-    (c"vsetattr", &S165),
-    (c"vsim", &S166),
-    (c"wait", &S167),
-    (c"waitaof", &S168),
+    (c"vismember", &S172),
+    (c"vlinks", &S173),
+    (c"vrandmember", &S114),
+    (c"vrange", &S174),
+    (c"vrem", &S172),
+    (c"vsetattr", &S175),
+    (c"vsim", &S176),
+    (c"wait", &S177),
+    (c"waitaof", &S178),
     (c"watch", &S46),
-    (c"xack", &S169),
-    (c"xackdel", &S170),
-    (c"xadd", &S171),
-    (c"xautoclaim", &S172),
-    (c"xcfgset", &S173),
-    (c"xclaim", &S174),
-    (c"xdel", &S175),
-    (c"xdelex", &S38),
+    (c"xack", &S179),
+    (c"xackdel", &S180),
+    (c"xadd", &S181),
+    (c"xautoclaim", &S182),
+    (c"xcfgset", &S183),
+    (c"xclaim", &S184),
+    (c"xdel", &S185),
+    (c"xdelex", &S100),
     (c"xgroup", &S0),
     (c"xinfo", &S0),
     (c"xlen", &S2),
-    (c"xnack", &S176),
-    (c"xpending", &S177),
-    (c"xrange", &S178),
-    (c"xread", &S179),
-    (c"xreadgroup", &S180),
-    (c"xrevrange", &S181),
-    (c"xsetid", &S182),
-    (c"xtrim", &S183),
-    (c"zadd", &S184),
+    (c"xnack", &S186),
+    (c"xpending", &S187),
+    (c"xrange", &S188),
+    (c"xread", &S189),
+    (c"xreadgroup", &S190),
+    (c"xrevrange", &S191),
+    (c"xsetid", &S192),
+    (c"xtrim", &S193),
+    (c"zadd", &S194),
     (c"zcard", &S2),
-    (c"zcount", &S185),
-    (c"zdiff", &S186),
-    (c"zdiffstore", &S187),
-    (c"zincrby", &S188),
-    (c"zinter", &S189),
-    (c"zintercard", &S132),
-    (c"zinterstore", &S190),
-    (c"zlexcount", &S191),
-    (c"zmpop", &S192),
-    (c"zmscore", &S130),
-    (c"zpopmax", &S109),
-    (c"zpopmin", &S109),
-    (c"zrandmember", &S193),
-    (c"zrange", &S194),
-    (c"zrangebylex", &S195),
-    (c"zrangebyscore", &S196),
-    (c"zrangestore", &S197),
-    (c"zrank", &S198),
-    (c"zrem", &S130),
-    (c"zremrangebylex", &S191),
-    (c"zremrangebyrank", &S112),
-    (c"zremrangebyscore", &S185),
-    (c"zrevrange", &S199),
-    (c"zrevrangebylex", &S200),
-    (c"zrevrangebyscore", &S201),
-    (c"zrevrank", &S198),
-    (c"zscan", &S89),
-    (c"zscore", &S138),
-    (c"zunion", &S189),
-    (c"zunionstore", &S190),
-    (c"xread_v4", &S202),
-    (c"xreadgroup_claim", &S203),
+    (c"zcount", &S195),
+    (c"zdiff", &S196),
+    (c"zdiffstore", &S197),
+    (c"zincrby", &S198),
+    (c"zinter", &S199),
+    (c"zintercard", &S137),
+    (c"zinterstore", &S200),
+    (c"zlexcount", &S201),
+    (c"zmpop", &S202),
+    (c"zmscore", &S135),
+    (c"zpopmax", &S114),
+    (c"zpopmin", &S114),
+    (c"zrandmember", &S203),
+    (c"zrange", &S204),
+    (c"zrangebylex", &S205),
+    (c"zrangebyscore", &S206),
+    (c"zrangestore", &S207),
+    (c"zrank", &S208),
+    (c"zrem", &S135),
+    (c"zremrangebylex", &S201),
+    (c"zremrangebyrank", &S117),
+    (c"zremrangebyscore", &S195),
+    (c"zrevrange", &S209),
+    (c"zrevrangebylex", &S210),
+    (c"zrevrangebyscore", &S211),
+    (c"zrevrank", &S208),
+    (c"zscan", &S93),
+    (c"zscore", &S143),
+    (c"zunion", &S199),
+    (c"zunionstore", &S200),
+    (c"xread_v4", &S212),
+    (c"xreadgroup_claim", &S213),
 ];

@@ -5,7 +5,8 @@ declare(strict_types=1);
 /*
  * fault-proxy.php SERVER-PORT RULES: stands between a client and a real server. Prints its own port, and then a line with the
  * name of every command that it was sent. RULES is a JSON list of {"command", "fault", "times", "seconds"}: the first rule for a
- * command that has not been used up decides. With "every": N it strikes at every Nth of these commands only.
+ * command that has not been used up decides. With "every": N it strikes at every Nth of these commands only, with "words": LIST
+ * at those of exactly these words.
  *
  *   close      the command does not reach the server, the connection is closed
  *   lose       the server executes the command, its reply is thrown away, the connection is closed
@@ -49,9 +50,10 @@ while (true) {
         $open = $bytes !== '' || !feof($stream);
         $pair['frames']->add($bytes);
         while ($open && !$pair['silent'] && ($request = $pair['frames']->next()) !== null) {
-            $name = strtoupper(RespFrames::words($request)[0] ?? '');
+            $words = RespFrames::words($request);
+            $name = strtoupper($words[0] ?? '');
             echo "$name\n";
-            $open = relay($pair, $request, takeRule($rules, $name));
+            $open = relay($pair, $request, takeRule($rules, $name, $words));
         }
         if (!$open) {
             fclose($pair['client']);
@@ -64,12 +66,13 @@ while (true) {
 
 /**
  * @param list<array<string, mixed>> $rules
+ * @param list<string> $words
  * @return array<string, mixed>|null
  */
-function takeRule(array &$rules, string $name): ?array
+function takeRule(array &$rules, string $name, array $words): ?array
 {
     foreach ($rules as &$rule) {
-        if ($rule['command'] === $name && $rule['times'] > 0) {
+        if ($rule['command'] === $name && $rule['times'] > 0 && ($rule['words'] ?? $words) === $words) {
             $rule['passed'] = ($rule['passed'] ?? 0) + 1;
             if ($rule['passed'] % ($rule['every'] ?? 1) !== 0) {
                 return null;

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::forms;
-use super::{Argument, Key, Unfit, Words, all_flat, flat, is, key_word, scalar};
+use super::words::{all_flat, flat, is, key_word, scalar};
+use super::{Argument, Key, Unfit, Words};
 use Argument::{Array, Nothing, Word};
 
 /// A counted list, or pairs, with one word or none of each set; or words.

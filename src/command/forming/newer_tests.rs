@@ -147,19 +147,6 @@ fn the_others_take_their_options_by_place() {
         ("SORT_RO", vec![word("l"), word("BY"), word("w_*"), word("ALPHA")], "l BY w_* ALPHA"),
         ("SORT_RO", vec![word("l"), word("ALPHA")], "l ALPHA"),
         ("SORT_RO", vec![word("l"), map(&[("by", word("w_*")), ("alpha", Yes)])], "l BY w_* ALPHA"),
-        ("BF.RESERVE", vec![word("b"), word("0.01"), word("100"), word("-1"), Yes], "b 0.01 100 NONSCALING"),
-        (
-            "BF.INSERT",
-            vec![word("b"), word("-1"), word("0.1"), word("2"), Yes, Nothing, word("x"), word("y")],
-            "b ERROR 0.1 EXPANSION 2 NOCREATE ITEMS x y",
-        ),
-        ("BF.INSERT", vec![word("b"), word("CAPACITY"), word("9"), word("ITEMS"), word("x")], "b CAPACITY 9 ITEMS x"),
-        ("BF.INSERT", vec![word("b"), word("ITEMS"), word("x")], "b ITEMS x"),
-        ("CF.INSERT", vec![word("b"), word("9"), Nothing, list(&["x", "y"])], "b CAPACITY 9 ITEMS x y"),
-        ("TDIGEST.CREATE", vec![word("t"), word("100")], "t COMPRESSION 100"),
-        ("TDIGEST.CREATE", vec![word("t"), word("COMPRESSION"), word("100")], "t COMPRESSION 100"),
-        ("JSON.GET", vec![word("j"), word(" "), Nothing, word(""), word("$.a"), word("$.b")], "j INDENT   $.a $.b"),
-        ("TS.NRANGE", vec![list(&["a", "b"]), word("-"), word("+"), list(&["COUNT", "5"])], "2 a b - + COUNT 5"),
         ("HSCAN", vec![word("h"), word("0"), map(&[("novalues", Yes)])], "h 0 NOVALUES"),
     ] {
         assert_eq!(sent(command, &arguments), ok(expected), "{command}");

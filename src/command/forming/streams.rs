@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::super::forms::ADDING;
-use super::{
-    Argument, Key, Unfit, Words, all_flat, flat, is, is_integer, is_yes, key_word, named, named_options, pairs, scalar,
-};
+use super::arrays::named_options;
+use super::words::{all_flat, flat, is, is_integer, is_yes, key_word, named, pairs, scalar};
+use super::{Argument, Key, Unfit, Words};
 use Argument::{Array, Nothing, Word, Yes};
 
 /// `XADD` behind its key: fields, an id and options. Words may hold fields in an array, too.

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Argument, Unfit, Words, all_flat, flat, is, is_yes, named, scalar};
+use super::words::{all_flat, flat, is, is_yes, named, scalar};
+use super::{Argument, Unfit, Words};
 use Argument::{Array, Nothing, Word};
 
 /// `VADD` behind its key: a vector, an element, dimensions to reduce to, whether threads are used, quantisation, effort,

@@ -30,6 +30,7 @@ pub fn make_over(shape: Shape, reply: &mut Value) {
         (Shape::Places, zend::IS_ARRAY) => Some(places(reply)),
         (Shape::Stream, zend::IS_ARRAY) => Some(stream(reply)),
         (Shape::HotKeys, zend::IS_ARRAY) => Some(hot_keys(reply)),
+        (Shape::Hybrid, zend::IS_ARRAY) => Some(hybrid(reply)),
         _ => None,
     };
     if let Some(made) = made {
@@ -233,4 +234,20 @@ fn hot_keys(reply: &Value) -> Value {
         zend::IS_ARRAY if name.starts_with(b"by-") => plain_table(value),
         _ => held(value),
     })
+}
+
+/// What a search by words and by vectors found.
+fn hybrid(reply: &Value) -> Value {
+    table(reply, |name, value| match name {
+        b"results" if zend::type_of(value) == zend::IS_ARRAY => each(value, |_, result| deep_table(result)),
+        _ => held(value),
+    })
+}
+
+/// A list of pairs as an associative array, and so are the lists in it; what is no list of pairs stays.
+fn deep_table(pairs: &Value) -> Value {
+    if zend::type_of(pairs) != zend::IS_ARRAY || elements(pairs).count() % 2 == 1 {
+        return held(pairs);
+    }
+    table(pairs, |_, value| deep_table(value))
 }

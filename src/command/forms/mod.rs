@@ -1,19 +1,24 @@
 //! The forms of commands whose arguments are more than words: what PHP programs written for Predis hand over, by place.
 //! A row of the table names its form; how a form becomes words is in `forming`.
 
+mod modules;
+
+pub(super) use modules::*;
+
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
-    Behind, Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading,
-    Managing, Maybe, Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch,
-    Unless, Unsent, Vector, Weights, Word,
+    Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading, Managing,
+    Maybe, Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch,
+    Tail as Rest, Unless, Unsent, Vector, Weights, Word,
 };
 
 /// What stands at each place of a command's arguments. Arguments behind the last place are words.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Form {
     pub(super) places: &'static [Place],
-    /// Whether strings and integers are the words of the command as they stand, so that nothing has to be looked up.
-    pub(super) by_words: bool,
+    /// Strings and integers are the words of the command as they stand, so that nothing has to be looked up, if fewer
+    /// than so many are given.
+    pub(super) by_words: usize,
     /// Where an array stands for its JSON text.
     pub(super) json: Option<usize>,
     /// Whether a float is to be told from an integer.
@@ -45,6 +50,10 @@ pub(super) enum Place {
     One(&'static [&'static str]),
     /// As `Named`, but -1 says nothing either.
     Unless(&'static str),
+    /// As `Named`, but a number that is not above zero says nothing either.
+    Above(&'static str),
+    /// A list that is sent behind this name; an empty one says nothing. At a scalar only words follow.
+    List(&'static str),
     /// Whether this word is sent.
     Switch(&'static str),
     /// One of these words; the first if nothing is given.
@@ -93,6 +102,27 @@ pub(super) enum Place {
     Managing,
     /// This and all that follow: `LOAD`, code and whether it replaces another; or words.
     Loading,
+    /// This and all that follow, as a command of a module takes them.
+    Tail(Tail),
+}
+
+/// What may stand behind the fixed words of a command of a module.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Lists of words, which argument objects are, and words. Nothing says nothing.
+    Options,
+    /// As `Options`; the dialect of queries is the second unless another is named.
+    Dialect,
+    /// A list of fields, which are sent behind these words, and options, which are sent first; or words.
+    Schema(&'static [&'static str]),
+    /// A list of options or nothing, and filters; or words.
+    Filters,
+    /// The name of a label or nothing, and filters; or words.
+    Labels,
+    /// A number, which is the compression if it is above zero, and true, which overrides; or words.
+    Merging,
+    /// Words or nothing. Behind the first of them those that are missing are these.
+    Filled(&'static [&'static str]),
 }
 
 /// The words that may stand beside a counted list: of each set one or none, in this order. The value of a word that has
@@ -128,16 +158,38 @@ pub(super) enum Kind {
 
 impl Form {
     const fn new(places: &'static [Place]) -> Form {
-        let mut form = Form { places, by_words: true, json: None, tells_floats: false };
+        let mut form = Form { places, by_words: usize::MAX, json: None, tells_floats: false };
         let mut index = 0;
         while index < places.len() {
-            match places[index] {
-                Word | Maybe | Members | Options(_) | Unsent => {}
-                Json => form.json = Some(index),
+            let said_by_words = match places[index] {
+                Word
+                | Maybe
+                | Members
+                | Options(_)
+                | Unsent
+                | Rest(Tail::Options | Tail::Schema(_) | Tail::Filters) => true,
+                Json => {
+                    form.json = Some(index);
+                    true
+                }
                 // Attributes are the last but one of what may stand there.
-                Vector => (form.by_words, form.json) = (false, Some(ATTRIBUTES)),
-                Increment => (form.by_words, form.tells_floats) = (false, true),
-                _ => form.by_words = false,
+                Vector => {
+                    form.json = Some(ATTRIBUTES);
+                    false
+                }
+                Increment => {
+                    form.tells_floats = true;
+                    false
+                }
+                // These say something even where nothing is given.
+                Rest(Tail::Dialect | Tail::Labels) => {
+                    form.by_words = 0;
+                    false
+                }
+                _ => false,
+            };
+            if !said_by_words && index < form.by_words {
+                form.by_words = index + 1;
             }
             index += 1;
         }
@@ -154,10 +206,10 @@ impl Form {
         self.tells_floats
     }
 
-    /// Whether strings and integers can be sent as they stand.
+    /// Whether so many strings and integers can be sent as they stand.
     #[inline]
-    pub fn is_by_words(&self) -> bool {
-        self.by_words
+    pub fn is_by_words(&self, count: usize) -> bool {
+        count < self.by_words
     }
 }
 
@@ -167,11 +219,13 @@ const LASTING: &[(&str, bool)] = &[("EX", true), ("PX", true), ("EXAT", true), (
 const ENDING: &[(&str, bool)] = &[("EX", true), ("PX", true), ("EXAT", true), ("PXAT", true), ("PERSIST", false)];
 const FIELDS: Words = Words { name: Some("FIELDS"), pairs: false, before: true, sets: &[] };
 
+/// Statics by their names and places.
 macro_rules! forms {
     ($($name:ident: $($place:expr),+;)*) => {
-        $(pub(super) static $name: Form = Form::new(&[$($place),+]);)*
+        $(pub(in crate::command) static $name: Form = Form::new(&[$($place),+]);)*
     };
 }
+use forms;
 
 const SCORED_RANGE: Place = Options(&[("WITHSCORES", Flag), ("LIMIT", Two)]);
 const ORDER: &[&str] = &["ASC", "DESC"];
@@ -203,15 +257,12 @@ forms! {
     AROP: Word, Word, Word, One(&["SUM", "MIN", "MAX", "AND", "OR", "XOR", "MATCH", "USED"]);
     ARSCAN: Word, Word, Word, Named("LIMIT");
     AUTH: Word, Maybe;
-    BFINSERT: Word, Unless("CAPACITY"), Unless("ERROR"), Unless("EXPANSION"), Switch("NOCREATE"), Switch("NONSCALING"), Behind("ITEMS");
-    BFRESERVE: Word, Word, Word, Unless("EXPANSION"), Switch("NONSCALING");
     BITCOUNT: Word, Maybe, Maybe, Maybe;
     BITFIELDRO: Word, Bits;
     BITPOS: Word, Word, Maybe, Maybe, Maybe;
     BLMOVEM: Word, Word, Word, Word, Word, One(&["COUNT", "EXACTLY"]), Maybe, One(&["OBO", "BULK"]);
     BLMPOP: Word, Keys, Choice(&["LEFT", "RIGHT"]), Named("COUNT");
     BZMPOP: Word, Keys, Choice(&["MIN", "MAX"]), Named("COUNT");
-    CFINSERT: Word, Unless("CAPACITY"), Switch("NOCREATE"), Behind("ITEMS");
     COPY: Word, Word, Unless("DB"), Switch("REPLACE");
     COUNTED: Word, Maybe;
     EXPIRE: Word, Word, Maybe;
@@ -231,7 +282,6 @@ forms! {
     HSETEX: Word, Block(Words { pairs: true, sets: &[&[("FNX", false), ("FXX", false)], LASTING], ..FIELDS });
     HRANDFIELD: Word, Maybe, Switch("WITHVALUES");
     INCREX: Word, Increment, Named("LBOUND"), Named("UBOUND"), Switch("SATURATE"), One(&["EX", "PX", "EXAT", "PXAT", "PERSIST"]), Maybe, Switch("ENX");
-    JSONGET: Word, Named("INDENT"), Named("NEWLINE"), Named("SPACE");
     KEYSCAN: Word, Word, SCAN_OPTIONS;
     LCS: Word, Word, Switch("LEN"), Switch("IDX"), Named("MINMATCHLEN"), Switch("WITHMATCHLEN");
     LEXRANGE: Word, Word, Word, Options(&[("LIMIT", Two)]);
@@ -255,10 +305,7 @@ forms! {
     ]);
     INTERCARD: Keys, Named("LIMIT");
     SORT: Word, SORTING;
-    SERIESRANGE: Keys, Word, Word;
     SORTRO: Word, Named("BY"), Limit, Patterns("GET"), One(ORDER), Switch("ALPHA");
-    TDIGESTCREATE: Word, Named("COMPRESSION");
-    TOPKLIST: Word, Switch("WITHCOUNT");
     UNIONCARD: Keys, Switch("APPROX"), Named("LIMIT");
     VADD: Word, Vector;
     VEMB: Word, Word, Switch("RAW");
