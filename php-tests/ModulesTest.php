@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace Tests;
 
 use ResilientRedis\ClientException;
+use ResilientRedis\ServerException;
+use ResilientRedis\TimeoutException;
 use Tests\Support\ModuleCalls;
 use Tests\Support\RedisTestCase;
 use Tests\Support\ScriptedServer;
@@ -112,6 +114,28 @@ final class ModulesTest extends RedisTestCase
         self::assertSame(72, $redis->jsondebug->memory('j', '$'));
         self::assertSame([[], 0], $redis->ftcursor->read('i', 7, ModuleCalls::object('COUNT', 5)));
         self::assertSame(['TIMEOUT' => '500'], $redis->ftconfig->get('TIMEOUT'));
+    }
+
+    public function test_an_error_among_the_replies_stands_in_its_place(): void
+    {
+        foreach ([2, 3] as $protocol) {
+            $proxy = $this->stoppedAtTheEnd(ScriptedServer::saying(self::shared(), 'TS.MADD', "*2\r\n:5\r\n-TSDB: the key does not exist\r\n"));
+            $redis = new \ResilientRedis($proxy->endpoint(), ['protocol' => $protocol]);
+            [$added, $refused] = $redis->tsmadd('a', 5, 1, 'b', 6, 2);
+            self::assertSame(5, $added);
+            self::assertInstanceOf(\ResilientRedis\Response\Error::class, $refused);
+            self::assertSame('TSDB: the key does not exist', $refused->getMessage());
+        }
+    }
+
+    public function test_a_read_of_a_series_that_waits_is_given_the_time_for_it(): void
+    {
+        $late = static fn (): ScriptedServer => ScriptedServer::before(self::shared(), 'TS.READ', 'late', 1, 0.6);
+        $options = ['read_write_timeout' => 0.25, 'retry' => false];
+        $redis = new \ResilientRedis($this->stoppedAtTheEnd($late())->endpoint(), $options);
+        self::thrown(ServerException::class, static fn () => $redis->tsread('s', 0, ModuleCalls::object('BLOCK', 500, 1)));
+        $redis = new \ResilientRedis($this->stoppedAtTheEnd($late())->endpoint(), $options);
+        self::thrown(TimeoutException::class, static fn () => $redis->tsread('s', 0));
     }
 
     public function test_an_argument_object_that_throws_or_gives_no_array_sends_nothing(): void
