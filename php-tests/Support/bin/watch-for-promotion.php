@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 /*
  * watch-for-promotion.php PORT ...: waits until one of the replicas is primary, and prints the moment before the question
- * that showed it, on the monotonic clock, which all processes share.
+ * that showed it, on the monotonic clock, which all processes share, and that one's port.
  */
 
 use Tests\Support\Resp;
@@ -25,7 +25,7 @@ for (;;) {
             continue;
         }
         if ($role === 'master') {
-            printf("%.6f\n", $asked);
+            printf("%.6f %d\n", $asked, $port);
             exit(0);
         }
     }
