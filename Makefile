@@ -27,6 +27,7 @@ export PHP_CONFIG
 endif
 
 NAME       := resilient_redis
+COMMA      := ,
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # The product, as an absolute path: PHP resolves a relative one against its extension directory.
 LIBRARY    := $(TARGET_DIR)/release/lib$(NAME).so
@@ -101,6 +102,13 @@ php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
 .PHONY: hostile-requests
 hostile-requests: setup build ## requests that end badly in every way, at length (ROUNDS=200)
 	@ROUNDS=$(or $(ROUNDS),200) $(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml --filter HostileRequestTest
+
+# ONLY: names of test classes, with commas between. The debug build stands beside the release in the target folder.
+.PHONY: valgrind
+valgrind: ## the PHPUnit suite under memcheck (ONLY=ClassTest,ClassTest)
+	@.ci/setup valgrind
+	$(CARGO) rustc --lib --crate-type cdylib
+	@$(PYTHON) platforms/valgrind/run.py $(TARGET_DIR)/debug/lib$(NAME).so $(subst $(COMMA), ,$(ONLY))
 
 .PHONY: bench-calls
 bench-calls: setup build ## measure what a call costs beside an empty method in C
