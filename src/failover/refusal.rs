@@ -80,11 +80,16 @@ pub fn judge(name: &str, text: &[u8]) -> Refusal {
     }
 }
 
-/// What a server says to a script that it does not even start, and to every other command at that time.
-const TURNED_AWAY: [(&str, Remedy); 3] = [
+/// What a server says to a script that it does not even start, and to every other command at that time. Valkey names
+/// itself; and what can be called meanwhile depends on what runs: a script or a function.
+const TURNED_AWAY: [(&str, Remedy); 7] = [
     ("LOADING Redis is loading the dataset in memory", Remedy::Wait),
+    ("LOADING Valkey is loading the dataset in memory", Remedy::Wait),
     ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", Remedy::Search),
     ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Remedy::Yield),
+    ("BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.", Remedy::Yield),
+    ("BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Remedy::Yield),
+    ("BUSY Valkey is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.", Remedy::Yield),
 ];
 
 /// EXECABORT is transient only if its text is: a queueing error is known to whoever saw it.
@@ -194,6 +199,11 @@ mod tests {
             assert_eq!(judge("EVAL", text.as_bytes()), Refusal::IfRepeated(remedy), "{text}");
             let of_a_script = format!("{text} script: f1, on @user_script:1.");
             assert_eq!(judge("FCALL", of_a_script.as_bytes()), Refusal::Final, "{of_a_script}");
+        }
+        for (name, runs) in [("Redis", "SCRIPT"), ("Redis", "FUNCTION"), ("Valkey", "SCRIPT"), ("Valkey", "FUNCTION")] {
+            let busy =
+                format!("BUSY {name} is busy running a script. You can only call {runs} KILL or SHUTDOWN NOSAVE.");
+            assert_eq!(judge("FCALL", busy.as_bytes()), Refusal::IfRepeated(Remedy::Yield), "{busy}");
         }
         let replicas = b"NOREPLICAS Not enough good replicas to write.";
         assert_eq!(judge("EVAL", replicas), Refusal::Final, "no other command shows whether that is so");
