@@ -7,9 +7,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, ZEND_ACC_VARIADIC, instanceof_function_slow, zend_ce_aggregate,
-    zend_class_entry, zend_do_implement_interface, zend_execute_data, zend_function, zend_function_entry,
-    zend_hash_str_find_ptr_lc, zend_known_strings, zend_object, zend_object_handlers, zend_string_init_interned, zval,
+    _zend_known_string_id_ZEND_STR_SENSITIVEPARAMETER, ZEND_ACC_VARIADIC, zend_ce_aggregate, zend_class_entry,
+    zend_do_implement_interface, zend_execute_data, zend_function, zend_function_entry, zend_hash_str_find_ptr_lc,
+    zend_known_strings, zend_object, zend_object_handlers, zend_string_init_interned, zval,
 };
 use ext_php_rs::flags::MethodFlags;
 
@@ -143,10 +143,7 @@ pub fn register() {
 /// The object is live.
 pub unsafe fn is_client(object: *mut zend_object) -> bool {
     // SAFETY: by the caller; the class was registered.
-    unsafe {
-        let (class, ours) = ((*object).ce, CLASS.load(Ordering::Relaxed));
-        ptr::eq(class, ours) || instanceof_function_slow(class, ours)
-    }
+    unsafe { zend::is_a((*object).ce, CLASS.load(Ordering::Relaxed)) }
 }
 
 /// Methods whose arguments may hold passwords: traces must not show them (P13).

@@ -5,9 +5,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    instanceof_function_slow, zend_ce_throwable, zend_class_entry, zend_declare_property, zend_do_implement_interface,
-    zend_object, zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface,
-    zend_throw_exception_object,
+    zend_ce_throwable, zend_class_entry, zend_declare_property, zend_do_implement_interface, zend_object,
+    zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface, zend_throw_exception_object,
 };
 use ext_php_rs::flags::{ClassFlags, PropertyFlags};
 
@@ -215,7 +214,7 @@ pub unsafe fn throw_of_transaction(failure: &Failure, transaction: *mut zend_obj
 /// An exception is pending.
 pub unsafe fn is_aborted_transaction(thrown: *const zend_object) -> bool {
     // SAFETY: by the caller: a live object with its class.
-    unsafe { instanceof_function_slow((*thrown).ce, ABORTED.get()) || std::ptr::eq((*thrown).ce, ABORTED.get()) }
+    unsafe { zend::is_a((*thrown).ce, ABORTED.get()) }
 }
 
 fn made_of(failure: &Failure) -> Option<Made> {

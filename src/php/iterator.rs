@@ -7,9 +7,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    HashTable, instanceof_function_slow, zend_ce_iterator, zend_class_entry, zend_do_implement_interface,
-    zend_execute_data, zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_move_forward_ex,
-    zend_object, zval,
+    HashTable, zend_ce_iterator, zend_class_entry, zend_do_implement_interface, zend_execute_data,
+    zend_hash_get_current_data_ex, zend_hash_get_current_key_zval_ex, zend_hash_move_forward_ex, zend_object, zval,
 };
 
 use super::class::{self, Method, Parameter, optional, required};
@@ -116,9 +115,8 @@ impl Part for Pages {
 
     fn fresh(class: *mut zend_class_entry) -> Pages {
         let is_ours = |ours: &AtomicPtr<zend_class_entry>| {
-            let ours = ours.load(Ordering::Relaxed);
             // SAFETY: both are classes that Zend knows.
-            ptr::eq(class, ours) || unsafe { instanceof_function_slow(class, ours) }
+            unsafe { zend::is_a(class, ours.load(Ordering::Relaxed)) }
         };
         let index = CLASSES.iter().position(is_ours).unwrap_or_default();
         Pages {

@@ -343,6 +343,15 @@ pub unsafe fn release(mut value: Value) {
     unsafe { ext_php_rs::ffi::zval_ptr_dtor(value.as_zval()) };
 }
 
+/// Whether a class is this one, or extends or implements it.
+///
+/// # Safety
+/// Both are classes that Zend knows.
+pub unsafe fn is_a(class: *const zend_class_entry, other: *const zend_class_entry) -> bool {
+    // SAFETY: by the caller; Zend wants to be asked about different classes only.
+    std::ptr::eq(class, other) || unsafe { ext_php_rs::ffi::instanceof_function_slow(class, other) }
+}
+
 /// Whether a class has a method of this name, which is in lower case.
 ///
 /// # Safety
