@@ -226,6 +226,60 @@ final class ErrorsTest extends RedisTestCase
         self::assertNull($exception->getTransaction());
     }
 
+    public function test_a_list_where_one_value_stands_is_refused_before_anything_is_sent(): void
+    {
+        $redis = self::tryingOnce('tcp://127.0.0.1:' . Ports::free());
+        foreach ([
+            'SET: an array of 2 was given where one' => static fn () => $redis->set('k', ['a', 'b']),
+            'SET: an array of 2 was given' => static fn () => $redis->set('k', ['a', 'NX']),
+            'GETSET: arrays stand for their elements, which makes 3 arguments here; the command takes 2' => static fn () => $redis->getset('k', ['a', 'b']),
+            'SETEX: arrays stand for' => static fn () => $redis->setex('k', 10, ['a', 'b']),
+            'APPEND: arrays stand for' => static fn () => $redis->pipeline()->append('k', []),
+        ] as $text => $call) {
+            $exception = self::thrown(ClientException::class, $call);
+            self::assertStringStartsWith($text, $exception->getMessage());
+        }
+    }
+
+    public function test_an_empty_host_is_not_this_machine(): void
+    {
+        foreach (['tcp://', 'tcp://:6379', ':6379'] as $uri) {
+            $exception = self::thrown(ConfigurationException::class, static fn () => new ResilientRedis($uri));
+            self::assertStringContainsString("given string '$uri'", $exception->getMessage());
+            self::assertStringContainsString('tcp://127.0.0.1:6379', $exception->getMessage(), 'what is accepted');
+        }
+    }
+
+    /** @dataProvider protocols */
+    public function test_a_password_that_the_server_does_not_ask_for_is_no_obstacle(int $protocol): void
+    {
+        self::assertSame('PONG', self::client(['password' => 'early', 'protocol' => $protocol])->ping());
+        $exception = self::thrown(ConnectionException::class, static fn () => self::client(['username' => 'nobody', 'password' => 'early', 'protocol' => $protocol])->ping());
+        self::assertStringContainsString('WRONGPASS', $exception->getMessage());
+    }
+
+    public function test_an_error_that_a_subclass_makes_up_keeps_no_memory(): void
+    {
+        $error = new class () extends Error {
+            public function __construct()
+            {
+                unset($this->message);
+            }
+
+            public function __get(string $name): string
+            {
+                return 'MADE up ' . str_repeat('x', 10_000);
+            }
+        };
+        self::assertSame('MADE', $error->getErrorType());
+        $before = memory_get_usage();
+        for ($round = 0; $round < 100; $round++) {
+            self::assertSame(10_008, strlen($error->getMessage()));
+            self::assertSame(4, strlen($error->getErrorType()));
+        }
+        self::assertLessThan(200_000, memory_get_usage() - $before, 'bytes kept of 2,000,000');
+    }
+
     /** @param array<string, mixed> $options */
     private static function tryingOnce(string $uri, array $options = []): ResilientRedis
     {

@@ -268,7 +268,7 @@ final class PredisTest extends RedisTestCase
         yield 'options of an entry that are no array' => [['xadd', 'x', ['f' => 'v'], '*', 'MAXLEN'], 'options are an array'];
         yield 'a score that is an array' => [['zadd', 'z', ['m' => [1]]], 'inside of an array'];
         yield 'arrays too deep' => [['sort', 'l', ['get' => [['a']]]], 'too deep'];
-        yield 'an associative array for a key' => [['set', ['k' => 'v']], "key 'k'"];
+        yield 'an associative array for a key' => [['set', ['k' => 'v']], 'an array of 1 was given'];
     }
 
     private static function fill(): void

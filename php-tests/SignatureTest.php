@@ -30,13 +30,74 @@ final class SignatureTest extends RedisTestCase
         $redis = self::client();
         foreach ([$redis, $redis->pipeline(), $redis->transaction()] as $object) {
             $refused = self::thrown(ClientException::class, static fn () => $object->set('a', 'b', ttl: 5));
-            self::assertStringContainsString('SET: an argument was given by a name', $refused->getMessage());
+            self::assertSame('SET: unknown named parameter $ttl', $refused->getMessage());
             $refused = self::thrown(\Error::class, static fn () => $object->get(name: 'a'));
             self::assertStringContainsString('Unknown named parameter $name', $refused->getMessage());
             $missing = self::thrown(\ArgumentCountError::class, static fn () => $object->set(value: 'b'));
             self::assertStringContainsString('($key) not passed', $missing->getMessage());
         }
         self::assertNull($redis->get('a'));
+    }
+
+    public function test_no_argument_that_was_given_by_a_name_is_left_out_in_silence(): void
+    {
+        $redis = self::client();
+        $loop = $redis->pubSubLoop();
+        $calls = [
+            'VALEU' => static fn () => $redis->set('a', valeu: 'b'),
+            'NOSUCH' => static fn () => $redis->nosuch(valeu: 'b'),
+            '__call' => static fn () => $redis->__call('nosuch', ['a', 'valeu' => 'b']),
+            'pipeline' => static fn () => $redis->pipeline()->nosuch('a', valeu: 'b'),
+            'container' => static fn () => $redis->acl->whoami(valeu: 'b'),
+            'watch' => static fn () => $redis->transaction()->watch('a', valeu: 'b'),
+            'loop' => static fn () => $loop->subscribe('a', valeu: 'b'),
+        ];
+        foreach ($calls as $told => $call) {
+            $refused = self::thrown(ClientException::class, $call);
+            self::assertStringContainsString('unknown named parameter $valeu', $refused->getMessage(), $told);
+        }
+        foreach ([static fn () => $redis->pipeline(atomic: true), static fn () => $redis->pubSubLoop(subscribe: 'a')] as $call) {
+            $refused = self::thrown(ClientException::class, $call);
+            self::assertStringContainsString('given as an array', $refused->getMessage());
+        }
+    }
+
+    public function test_an_argument_that_is_missing_is_told_as_php_tells_it_of_its_own_functions(): void
+    {
+        $redis = self::client();
+        $own = static function (mixed $key, mixed $value, mixed ...$options): void {
+        };
+        $tells = static fn (callable $call): string => preg_replace('~^.*\(\): ~', '', self::thrown(\ArgumentCountError::class, $call)->getMessage()) ?? '';
+        self::assertSame($tells(static fn () => $own(kee: 'a', value: 'b')), $tells(static fn () => $redis->set(kee: 'a', value: 'b')));
+    }
+
+    public function test_a_gap_is_not_closed_by_what_stands_behind_it(): void
+    {
+        $redis = self::client();
+        $redis->set('bits', "\x00\xff");
+        self::assertSame(8, $redis->bitpos('bits', 1));
+        self::assertSame(8, $redis->bitpos(key: 'bits', bit: 1, start: 0, end: -1));
+        $refused = self::thrown(ClientException::class, static fn () => $redis->bitpos('bits', 1, end: 5));
+        self::assertStringContainsString('BITPOS: an argument was left out in front of one that is given', $refused->getMessage());
+        self::thrown(ClientException::class, static fn () => $redis->bitcount('bits', null, 5));
+    }
+
+    public function test_a_wrong_number_of_arguments_is_told_as_php_tells_it(): void
+    {
+        $redis = self::client();
+        $calls = [
+            'ResilientRedis::getClientBy() expects exactly 2 arguments, 0 given' => static fn () => $redis->getClientBy(),
+            'ResilientRedis::getClientBy() expects exactly 2 arguments, 1 given' => static fn () => $redis->getClientBy('id'),
+            'ResilientRedis::getClientBy() expects exactly 2 arguments, 3 given' => static fn () => $redis->getClientBy('id', 'a', 'b'),
+            'ResilientRedis::__call() expects exactly 2 arguments, 1 given' => static fn () => $redis->__call('get'),
+            'ResilientRedis\Pipeline::__call() expects exactly 2 arguments, 1 given' => static fn () => $redis->pipeline()->__call('get'),
+            'ResilientRedis\Transaction::__call() expects exactly 2 arguments, 3 given' => static fn () => $redis->transaction()->__call('get', [], []),
+            'ResilientRedis\Container::__call() expects exactly 2 arguments, 1 given' => static fn () => $redis->acl->__call('get'),
+        ];
+        foreach ($calls as $text => $call) {
+            self::assertSame($text, self::thrown(\ArgumentCountError::class, $call)->getMessage());
+        }
+        self::thrown(ClientException::class, static fn () => $redis->__call('get', 'k'));
     }
 
     public function test_giving_the_defaults_is_the_same_as_giving_nothing(): void

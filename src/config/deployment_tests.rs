@@ -33,7 +33,7 @@ fn addresses(configuration: &Configuration) -> Vec<String> {
 
 #[test]
 fn nothing_given_means_the_local_server_and_the_defaults() {
-    for nothing in [Setting::Null, Setting::List(vec![]), text(""), text("tcp://")] {
+    for nothing in [Setting::Null, Setting::List(vec![]), text("")] {
         let configuration = configured(nothing, Setting::Null);
         assert_eq!(addresses(&configuration), ["127.0.0.1:6379"]);
         assert_eq!((configuration.database, configuration.protocol), (0, Protocol::Resp2));

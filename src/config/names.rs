@@ -108,6 +108,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("max", "max_attempts"),
 ];
 
+/// Whether this is a parameter of a connection, or a part of one that is an array; if only to Predis.
+pub(super) fn is_parameter(name: &str) -> bool {
+    let name = name.split('[').next().unwrap_or(name);
+    PARAMETERS.contains(&name) || IGNORED_PARAMETERS.contains(&name)
+}
+
 /// The error about an unknown name among the parameters of a connection.
 pub(super) fn unknown_parameter(option: &str, name: &str, value: &Setting) -> ConfigurationError {
     if OPTIONS.contains(&name) {

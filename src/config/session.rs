@@ -96,8 +96,8 @@ impl SavePath {
     /// any of them, options of the client and of the session handler may stand, too.
     ///
     /// # Errors
-    /// There is none, or an option of the session handler is not accepted. Nodes and the client's options are not
-    /// looked at.
+    /// There is none, an option is unknown, or one of the session handler is not accepted. Nodes and the values of the
+    /// client's options are not looked at.
     pub fn read(path: &str) -> Result<SavePath, ConfigurationError> {
         let (mut nodes, mut options, mut session) = (Vec::new(), Vec::new(), Vec::new());
         for node in path.split(',').map(str::trim).filter(|node| !node.is_empty()) {
@@ -110,8 +110,12 @@ impl SavePath {
                     session.push(entry()?);
                 } else if names::OPTIONS.contains(&name) {
                     options.push(entry()?);
-                } else {
+                } else if names::is_parameter(&uri::decode_query(SAVE_PATH, name)?) {
                     rest.push(pair);
+                } else {
+                    let option = format!("{SAVE_PATH}.{name}");
+                    let known = &[SESSION, names::OPTIONS, names::PARAMETERS];
+                    return Err(names::unknown(&option, name, &Setting::Text(value.to_owned()), known));
                 }
             }
             let query = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
@@ -169,6 +173,22 @@ mod tests {
         assert_eq!(read.options, options(&[("command_timeout", text("2.5"))]));
         assert_eq!(read.session.prefix, "app:");
         assert!(read.session.locking.is_some());
+    }
+
+    #[test]
+    fn a_misspelt_option_of_a_save_path_is_one_of_the_session_and_the_nearest_name_is_given() {
+        for (query, option, guess) in [
+            ("lokcing=1", "session.save_path.lokcing", "locking"),
+            ("database=1&lock_wiat=5", "session.save_path.lock_wiat", "lock_wait"),
+            ("comand_timeout=5", "session.save_path.comand_timeout", "command_timeout"),
+            ("pasword=hunter2", "session.save_path.pasword", "password"),
+        ] {
+            let error = SavePath::read(&format!("tcp://a:6379?{query}")).unwrap_err();
+            assert_eq!(error.option(), option);
+            assert_eq!(error.accepted(), format!("unknown option; did you mean `{guess}`?"));
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        assert!(SavePath::read("tcp://a?ssl[cafile]=/x&ssl%5Bcapath%5D=/y&persistent=1&timeout=1").is_ok());
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Uri<'_> {
         if !database.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.refused(".database", "a database number after the '/'"));
         }
+        // With a scheme or a port somebody meant a host, and it must not become this machine.
+        let is_meant = !scheme.is_empty() || !place.is_empty();
+        if is_meant && !entries.iter().any(|(name, _)| name == "host") {
+            return Err(self.refused(".host", "a host in front of the port, as in tcp://127.0.0.1:6379"));
+        }
         put(&mut entries, "database", database);
         Ok(entries)
     }
@@ -240,7 +245,6 @@ mod tests {
             ],
         );
         says("TCP://:secret@h/", &[("host", "h"), ("password", "secret"), ("scheme", "tcp")]);
-        says("tcp://", &[("scheme", "tcp")]);
         says("redis://h/3?database=4", &[("database", "3"), ("host", "h"), ("scheme", "redis")]);
         says("tcp://h?alias=a+b%2B&alias=c", &[("alias", "c"), ("host", "h"), ("scheme", "tcp")]);
         says("tcp://h?password=50%", &[("host", "h"), ("password", "50%"), ("scheme", "tcp")]);
@@ -281,6 +285,20 @@ mod tests {
             assert_eq!(error.option(), option, "{text}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_uri_whose_host_is_empty_is_refused_and_is_not_this_machine() {
+        for text in ["tcp://", "tcp://:6379", "redis:///2", "redis://:hunter2@", "tcp://?database=1", ":6379"] {
+            let error = parse("parameters", text).unwrap_err();
+            assert_eq!(error.option(), "parameters.host", "{text}");
+            assert!(error.accepted().contains("tcp://127.0.0.1:6379"), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        assert_eq!(parse("parameters", "tcp://:6379").unwrap_err().given(), "string 'tcp://:6379'");
+        says("", &[]);
+        says("?database=1", &[("database", "1")]);
+        says("tcp://?host=a", &[("host", "a"), ("scheme", "tcp")]);
     }
 
     #[test]

@@ -21,24 +21,44 @@ pub enum Unfit {
 }
 
 /// Makes every argument something that converts to words without running PHP code: objects become their strings.
-/// After this no `__toString` can interfere with the frame.
+/// After this no `__toString` can interfere with the frame. Gives whether each argument is one word.
 ///
 /// # Errors
 /// An object has no string form, or its `__toString` has thrown.
-pub fn settle(arguments: &mut [Value]) -> Result<(), Unfit> {
+pub fn settle(arguments: &mut [Value]) -> Result<bool, Unfit> {
+    let mut all_words = true;
     for argument in arguments {
         let simple = match zend::type_of(argument) {
             zend::IS_OBJECT => false,
             zend::IS_ARRAY | zend::IS_REFERENCE => !contains_object(zend::deref(argument)),
-            _ => true,
+            _ => continue,
         };
+        all_words = false;
         if !simple {
             let former = std::mem::replace(argument, settled(zend::deref(argument), 0)?);
             // SAFETY: the former value is ours now: argument slots belong to the callee.
             unsafe { zend::release(former) };
         }
     }
-    Ok(())
+    Ok(all_words)
+}
+
+/// Whether a completed command, of which an argument may have become several words, has as many as it must have.
+///
+/// # Errors
+/// It has not: a list stands where one value is accepted.
+#[cold]
+pub fn check_number(frame: &Frame, row: &Command) -> Result<(), Unfit> {
+    let (words, wanted) = (frame.words().len(), usize::try_from(row.arity).unwrap_or(0));
+    if wanted == 0 || words == wanted {
+        return Ok(());
+    }
+    let text = format!(
+        "arrays stand for their elements, which makes {} arguments here; the command takes {}",
+        words - 1,
+        wanted - 1
+    );
+    Err(Unfit::Shape(text))
 }
 
 /// Adds the words of the arguments to the frame. They have been settled.

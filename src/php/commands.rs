@@ -16,7 +16,7 @@ use super::process::hands;
 use super::replies::{self, PhpSink};
 use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
-use super::{events, exceptions, monitor, response};
+use super::{called, events, exceptions, monitor, response};
 
 const _: () = assert!(SIGNATURES.len() == command::COMMANDS.len());
 
@@ -40,20 +40,12 @@ extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_va
         // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
         unsafe {
             let words = zend::arguments(call);
-            if zend::has_named_arguments(call) {
-                refuse_names(command::at(INDEX));
+            if called::has_unknown_names(call, command::at(INDEX).name) {
                 return;
             }
             dispatch(call, command::at(INDEX), words, return_value);
         }
     });
-}
-
-/// An argument was given by a name that is no parameter's. (For those that are, Zend has found their places.)
-#[cold]
-pub fn refuse_names(row: &Command) {
-    let text = format!("{}: an argument was given by a name that the method's signature does not have", row.name);
-    exceptions::throw_misuse(row.name, &text);
 }
 
 /// Runs a command of the table.
@@ -107,10 +99,13 @@ pub unsafe fn write<'a>(
 /// As for [`write`].
 #[inline]
 unsafe fn write_row<'a>(row: &'static Command, words: &mut [Value], prefix: impl FnOnce() -> &'a [u8]) -> bool {
-    if let Err(unfit) = arguments::settle(words) {
-        refuse(row.name, unfit);
-        return false;
-    }
+    let all_words = match arguments::settle(words) {
+        Ok(all_words) => all_words,
+        Err(unfit) => {
+            refuse(row.name, unfit);
+            return false;
+        }
+    };
     // SAFETY: no PHP code runs from here on, so nothing else takes the hands.
     let frame = unsafe { &mut hands().desk.frame };
     frame.begin();
@@ -126,6 +121,10 @@ unsafe fn write_row<'a>(row: &'static Command, words: &mut [Value], prefix: impl
         return false;
     }
     frame.end();
+    if !all_words && let Err(unfit) = arguments::check_number(frame, row) {
+        refuse(row.name, unfit);
+        return false;
+    }
     true
 }
 
@@ -220,15 +219,11 @@ pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| {
         // SAFETY: Zend calls `__call` with a name and an array of arguments.
         unsafe {
-            let [name, list] = zend::arguments(call) else { return };
-            if zend::type_of(name) != zend::IS_STRING || zend::type_of(list) != zend::IS_ARRAY {
-                exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
+            let Some((name, list)) = called::by_magic(call) else { return };
+            if is_later(name) {
                 return;
             }
-            if is_later(zend::bytes_of(name)) {
-                return;
-            }
-            let name = zend::bytes_of(name).to_ascii_uppercase();
+            let name = name.to_ascii_uppercase();
             let arguments: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
             let client = zend::this(call);
             if let Some(row) = write_words(&name, arguments, prefix_of(client)) {
@@ -277,7 +272,7 @@ pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>, prefix: &[u8]) -> 
         }
         let row = command::find(name);
         let settled = arguments::settle(&mut words);
-        let encoded = settled.and_then(|()| {
+        let encoded = settled.and_then(|_| {
             let frame = &mut hands().desk.frame;
             frame.begin();
             frame.word(name);

@@ -8,9 +8,10 @@ use ext_php_rs::ffi::{ZEND_ACC_FINAL, zend_class_entry, zend_execute_data, zend_
 
 use crate::command::{self, Command};
 
+use super::called;
 use super::class::{self, Method};
 use super::commands::{self, guarded};
-use super::elements::{Elements, Key};
+use super::elements::Elements;
 use super::exceptions;
 use super::native::{self, Handlers, Part};
 use super::signature::{ARRAY, STRING, required};
@@ -103,16 +104,8 @@ extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
     // of here costs the memory of a few words.
     guarded(|| unsafe {
         let Some((row, client)) = parts(call) else { return };
-        let [name, list] = zend::arguments(call) else { return };
-        if zend::type_of(name) != zend::IS_STRING || zend::type_of(list) != zend::IS_ARRAY {
-            exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
-            return;
-        }
-        if Elements::of(list).any(|(key, _)| matches!(key, Key::Name(_))) {
-            exceptions::throw_misuse(row.name, "the methods of containers take no named arguments");
-            return;
-        }
-        let subcommand = command::subcommand_of_method(row, zend::bytes_of(name));
+        let Some((name, list)) = called::by_magic(call) else { return };
+        let subcommand = command::subcommand_of_method(row, name);
         let mut words = vec![zend::string(&subcommand)];
         words.extend(Elements::of(list).map(|(_, value)| zend::hold(value)));
         let shape = commands::write(row, &mut words, || commands::prefix_of(client));

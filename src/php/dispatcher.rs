@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
     ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, zend_class_entry, zend_declare_property, zend_execute_data, zend_object,
-    zend_read_property, zend_register_internal_class_ex, zval,
+    zend_register_internal_class_ex, zval,
 };
 use ext_php_rs::flags::PropertyFlags;
 
@@ -19,6 +19,7 @@ use super::listener;
 use super::methods::is_callable;
 use super::pubsub;
 use super::signature::VOID;
+use super::values;
 use super::zend::{self, Value};
 
 static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(std::ptr::null_mut());
@@ -60,13 +61,8 @@ pub fn register() {
 
 /// A property, with a reference of its own.
 unsafe fn get(object: *mut zend_object, name: &CStr) -> Value {
-    let mut scratch = zend::null();
     // SAFETY: by the callers: the object is one of ours, and the scope is its class.
-    unsafe {
-        let scope = CLASS.load(Ordering::Relaxed);
-        let found = zend_read_property(scope, object, name.as_ptr(), name.count_bytes(), true, scratch.as_zval());
-        found.cast::<Value>().as_ref().map_or_else(zend::null, |value| zend::hold(zend::deref(value)))
-    }
+    unsafe { values::property(CLASS.load(Ordering::Relaxed), object, name.to_bytes()) }
 }
 
 /// Sets a property, which gets a reference of its own.

@@ -3,12 +3,12 @@
 use std::ffi::{CString, c_int};
 use std::ptr;
 
-use ext_php_rs::ffi::{ext_php_rs_zend_object_release, zend_object, zend_read_property};
+use ext_php_rs::ffi::{ext_php_rs_zend_object_release, zend_object};
 
 use crate::telemetry::{Detail, Event};
 
 use super::class;
-use super::values::{ArrayBuilder, count, list};
+use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
 
 /// Hands the events that wait to the object's listener. What a listener throws would hide the command's own outcome,
@@ -78,11 +78,10 @@ unsafe fn describe(thrown: *mut zend_object) -> CString {
     // SAFETY: by the caller; a throwable's message belongs to PHP's base class of it, which is asked silently.
     unsafe {
         let class = String::from_utf8_lossy(zend::string_bytes((*(*thrown).ce).name)).into_owned();
-        let mut scratch = zend::null();
-        let message = zend_read_property((*thrown).ce, thrown, c"message".as_ptr(), 7, true, scratch.as_zval());
-        let message = message.cast::<Value>().as_ref().map(zend::deref);
-        let message = message.filter(|message| zend::type_of(message) == zend::IS_STRING);
-        let message = message.map_or_else(Default::default, |text| String::from_utf8_lossy(zend::bytes_of(text)));
+        let held = values::property((*thrown).ce, thrown, b"message");
+        let message = Some(held).filter(|held| zend::type_of(held) == zend::IS_STRING);
+        let message = message.map_or_else(String::new, |text| String::from_utf8_lossy(zend::bytes_of(&text)).into());
+        zend::release(held);
         let text = format!("ResilientRedis: an event listener threw {class}: {message}; the command's outcome stands");
         CString::new(text.replace('\0', " ")).unwrap_or_default()
     }

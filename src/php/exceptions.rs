@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
     zend_ce_throwable, zend_class_entry, zend_declare_property, zend_do_implement_interface, zend_object,
-    zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface, zend_throw_exception_object,
+    zend_register_internal_class_ex, zend_register_internal_interface, zend_throw_exception_object,
 };
 use ext_php_rs::flags::{ClassFlags, PropertyFlags};
 
@@ -16,6 +16,7 @@ use crate::failover::Limit;
 use super::class::{self, Method};
 use super::response;
 use super::signature::{ARRAY, FLOAT, INT, NULL, STRING};
+use super::values;
 use super::zend::{self, Value};
 
 /// One class: what it is called and what it extends.
@@ -167,12 +168,7 @@ extern "C" fn get<const PROPERTY: usize>(
     // SAFETY: the engine calls a method with its object; the property is read within its own class's scope, and what
     // is returned gets a reference of its own.
     unsafe {
-        let mut scratch = zend::null();
-        let object = zend::this(call);
-        let value = zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, scratch.as_zval());
-        if let Some(value) = value.cast::<Value>().as_ref() {
-            return_value.cast::<Value>().write(zend::hold(zend::deref(value)));
-        }
+        return_value.cast::<Value>().write(values::property(scope, zend::this(call), name.as_bytes()));
     }
 }
 

@@ -2,6 +2,7 @@
 //! of Predis has to be there, and their properties are read in place: no PHP code runs.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use ext_php_rs::ffi::{zend_hash_str_find, zend_object, zend_property_info};
 
@@ -78,7 +79,10 @@ unsafe fn property<'a>(object: *mut zend_object, name: &str) -> Option<&'a Value
         let known = &raw const (*(*object).ce).properties_info;
         let found = zend_hash_str_find(known, name.as_ptr().cast::<c_char>(), name.len()).cast::<Value>().as_ref()?;
         let info = found.value.ptr.cast::<zend_property_info>().as_ref().filter(|info| info.flags & STATIC == 0)?;
-        let slot = object.byte_add(info.offset as usize).cast::<Value>();
-        Some(zend::deref(&*slot))
+        // From PHP 8.4 on a property may have no place of its own, but code that makes it up.
+        let slots = size_of::<Value>() * usize::try_from((*(*object).ce).default_properties_count).unwrap_or(0);
+        let places = offset_of!(zend_object, properties_table)..offset_of!(zend_object, properties_table) + slots;
+        let place = Some(info.offset as usize).filter(|place| places.contains(place))?;
+        Some(zend::deref(&*object.byte_add(place).cast::<Value>()))
     }
 }

@@ -5,6 +5,7 @@
 //! command's bytes in its frame, the half-built reply in PHP's own memory. May use every room.
 
 mod arguments;
+mod called;
 mod class;
 mod commands;
 mod container;

@@ -11,7 +11,7 @@ use super::process::hands;
 use super::settings;
 use super::values::ArrayBuilder;
 use super::zend::{self, Value};
-use super::{events, exceptions};
+use super::{called, events, exceptions};
 
 /// Which node is wanted.
 enum Wanted {
@@ -28,7 +28,7 @@ pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut
     // destructor is on the stack where Zend may leave by a jump: the client is a plain pointer until it is placed.
     guarded(|| unsafe {
         let object = zend::this(call);
-        let [selector, value] = zend::arguments(call) else { return };
+        let Some([selector, value]) = called::exactly(call) else { return };
         let (Some(selector), Some(value)) = (text_of("selector", selector), text_of("value", value)) else { return };
         let Some(wanted) = wanted(&selector, &value) else { return };
         if !learn(object) {

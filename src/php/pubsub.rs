@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use ext_php_rs::ffi::{zend_execute_data, zend_object, zend_read_property, zend_standard_class_def, zval};
+use ext_php_rs::ffi::{zend_execute_data, zend_object, zend_standard_class_def, zval};
 
 use crate::client::{Sort, Verb};
 use crate::config::ConfigurationError;
@@ -16,7 +16,7 @@ use super::messages::{element, plain_object};
 use super::methods::is_callable;
 use super::queue_options::is_options;
 use super::zend::{self, Value};
-use super::{exceptions, settings};
+use super::{called, exceptions, settings, values};
 
 static CONSUMER: Class = Class::new("ResilientRedis\\PubSub\\Consumer");
 
@@ -52,6 +52,9 @@ pub extern "C" fn open(call: *mut zend_execute_data, return_value: *mut zval) {
         let client = zend::this(call);
         if class::of(client).client.is_none() {
             unconstructed();
+            return;
+        }
+        if called::has_named_options(call) {
             return;
         }
         let given: Vec<Value> = zend::arguments(call).iter().map(|value| *zend::deref(value)).collect();
@@ -161,6 +164,9 @@ extern "C" fn ask<const VERB: usize>(call: *mut zend_execute_data, _: *mut zval)
     // SAFETY: Zend calls a method with its frame, which keeps the object and the arguments alive.
     guarded(|| unsafe {
         let verb = VERBS[VERB];
+        if called::has_unknown_names(call, verb.command()) {
+            return;
+        }
         let arguments = zend::arguments(call);
         if let Err(unfit) = arguments::settle(arguments) {
             commands::refuse(verb.command(), unfit);
@@ -255,13 +261,8 @@ pub fn is_consumer(value: &Value) -> bool {
 /// # Safety
 /// The value is an object that we made of a message.
 pub unsafe fn property(message: &Value, name: &CStr) -> Value {
-    let mut scratch = zend::null();
     // SAFETY: by the caller: an object without a class of its own.
-    unsafe {
-        let (scope, object) = (zend_standard_class_def, message.value.obj);
-        let found = zend_read_property(scope, object, name.as_ptr(), name.count_bytes(), true, scratch.as_zval());
-        found.cast::<Value>().as_ref().map_or_else(zend::null, |value| zend::hold(zend::deref(value)))
-    }
+    unsafe { values::property(zend_standard_class_def, message.value.obj, name.to_bytes()) }
 }
 
 /// The text of a property of a message; nothing if it is no text.

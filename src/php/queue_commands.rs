@@ -12,7 +12,7 @@ use super::queue::{Phase, Sort, of};
 use super::signature::{ARRAY, STRING};
 use super::signatures::SIGNATURES;
 use super::zend::{self, Value};
-use super::{exceptions, pipeline, transaction};
+use super::{called, exceptions, pipeline, transaction};
 
 /// A pipeline is sent on its own accord when its commands take this much on the wire: so a million commands need no
 /// more memory than their replies. (A transaction and an atomic pipeline cannot be cut in two.)
@@ -46,8 +46,7 @@ extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_va
 unsafe fn enqueue(call: *mut zend_execute_data, row: &'static Command, return_value: *mut zval) {
     // SAFETY: by the caller. PHP code may run while the words are settled: the object is reached anew after it.
     unsafe {
-        if zend::has_named_arguments(call) {
-            commands::refuse_names(row);
+        if called::has_unknown_names(call, row.name) {
             return;
         }
         let object = zend::this(call);
@@ -97,15 +96,11 @@ extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
         // SAFETY: Zend calls `__call` with a name and an array of arguments.
         unsafe {
             let object = zend::this(call);
-            let [name, list] = zend::arguments(call) else { return };
-            if zend::type_of(name) != zend::IS_STRING || zend::type_of(list) != zend::IS_ARRAY {
-                exceptions::throw_misuse("__call", "__call takes a name and an array of arguments");
+            let Some((name, list)) = called::by_magic(call) else { return };
+            if commands::is_later(name) || !transaction::is_ready(object) {
                 return;
             }
-            if commands::is_later(zend::bytes_of(name)) || !transaction::is_ready(object) {
-                return;
-            }
-            let name = zend::bytes_of(name).to_ascii_uppercase();
+            let name = name.to_ascii_uppercase();
             let words: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
             if let Some(row) = commands::write_words(&name, words, of(object).prefix()) {
                 add(object, row, Shape::Plain, return_value);

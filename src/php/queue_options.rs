@@ -10,7 +10,7 @@ use super::methods::is_callable;
 use super::process::hands;
 use super::queue::{self, Sort};
 use super::zend::{self, Value};
-use super::{class, exceptions, pipeline, settings, transaction};
+use super::{called, class, exceptions, pipeline, settings, transaction};
 
 /// How a pipeline or a transaction was made.
 #[derive(Debug)]
@@ -56,9 +56,7 @@ unsafe fn open(call: *mut zend_execute_data, sort: Sort, return_value: *mut zval
             unconstructed();
             return;
         };
-        if zend::has_named_arguments(call) {
-            // They are no parameters of ours, and ignoring `atomic: true` would change what the program does.
-            exceptions::throw_misuse("", "options are given as an array, such as ['atomic' => true], not by name");
+        if called::has_named_options(call) {
             return;
         }
         let parsed = forms(sort, zend::arguments(call)).and_then(|(options, callable)| {

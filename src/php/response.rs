@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
     zend_ce_exception, zend_class_entry, zend_declare_property, zend_do_implement_interface, zend_execute_data,
-    zend_object, zend_read_property, zend_register_internal_class_ex, zend_register_internal_interface, zval,
+    zend_object, zend_register_internal_class_ex, zend_register_internal_interface, zval,
 };
 use ext_php_rs::flags::PropertyFlags;
 
 use super::class::{self, Method};
 use super::commands::guarded;
 use super::signature::{NULL, STRING};
+use super::values;
 use super::zend::{self, Value};
 
 static INTERFACE: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
@@ -87,30 +88,31 @@ pub fn is_error(value: &Value) -> bool {
 /// The object is one that [`error`] made, and live.
 pub unsafe fn text_of(object: *mut zend_object) -> String {
     // SAFETY: by the caller.
-    let text = unsafe { message(ERROR.load(Ordering::Relaxed), object) };
-    text.map_or_else(String::new, |text| {
-        // SAFETY: `message` gives strings.
-        String::from_utf8_lossy(unsafe { zend::bytes_of(&text) }).into_owned()
-    })
+    unsafe {
+        let text = message(ERROR.load(Ordering::Relaxed), object);
+        let copied = String::from_utf8_lossy(zend::bytes_of(&text)).into_owned();
+        zend::release(text);
+        copied
+    }
 }
 
-/// The text that an object holds, if it is one; the reference stays the object's.
-unsafe fn message(scope: *mut zend_class_entry, object: *mut zend_object) -> Option<Value> {
-    let mut scratch = zend::null();
+/// The text that an object holds, with a reference of its own; empty if it holds none.
+unsafe fn message(scope: *mut zend_class_entry, object: *mut zend_object) -> Value {
     // SAFETY: the callers', whose object is of this class; the property is read within its class's scope.
     unsafe {
-        let name = (MESSAGE.as_ptr(), MESSAGE.count_bytes());
-        let value = zend_read_property(scope, object, name.0, name.1, true, scratch.as_zval());
-        let value = value.cast::<Value>().as_ref().map(zend::deref).copied();
-        value.filter(|value| zend::type_of(value) == zend::IS_STRING)
+        let value = values::property(scope, object, MESSAGE.to_bytes());
+        if zend::type_of(&value) == zend::IS_STRING {
+            return value;
+        }
+        zend::release(value);
     }
+    zend::string(b"")
 }
 
 extern "C" fn get_message(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
     guarded(|| unsafe {
         let text = message(ERROR.load(Ordering::Relaxed), zend::this(call));
-        let text = text.map_or_else(|| zend::string(b""), |text| zend::hold(&text));
         return_value.cast::<Value>().write(text);
     });
 }
@@ -119,9 +121,9 @@ extern "C" fn get_error_type(call: *mut zend_execute_data, return_value: *mut zv
     // SAFETY: as in `get_message`.
     guarded(|| unsafe {
         let text = message(ERROR.load(Ordering::Relaxed), zend::this(call));
-        let text = text.as_ref().map_or(&b""[..], |text| zend::bytes_of(text));
-        let first = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let first = zend::bytes_of(&text).split(|byte| *byte == b' ').next().unwrap_or_default();
         return_value.cast::<Value>().write(zend::string(first));
+        zend::release(text);
     });
 }
 
@@ -129,7 +131,7 @@ extern "C" fn convert(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: Zend calls a method of an exception with its frame; the message belongs to PHP's own base class.
     guarded(|| unsafe {
         let text = message(zend_ce_exception, zend::this(call));
-        let text = text.as_ref().map_or(&b""[..], |text| zend::bytes_of(text));
-        return_value.cast::<Value>().write(error(text));
+        return_value.cast::<Value>().write(error(zend::bytes_of(&text)));
+        zend::release(text);
     });
 }

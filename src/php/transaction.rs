@@ -17,7 +17,7 @@ use super::process::hands;
 use super::queue::{self, Phase, Queue, Sort};
 use super::signature::{ARRAY, CALLABLE, INT, NULL, STATIC, STRING};
 use super::zend::{self, Value};
-use super::{class, events, exceptions, response};
+use super::{called, class, events, exceptions, response};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -277,7 +277,9 @@ extern "C" fn watch(call: *mut zend_execute_data, return_value: *mut zval) {
             exceptions::throw_misuse("WATCH", "WATCH is not possible after MULTI");
             return;
         }
-        let Some(row) = command::find(b"WATCH") else { return };
+        let Some(row) = command::find(b"WATCH").filter(|row| !called::has_unknown_names(call, row.name)) else {
+            return;
+        };
         let written = commands::write(row, zend::arguments(call), || queue::of(object).prefix());
         if written.is_some() && watch_now(object) {
             return_value.cast::<Value>().write(zend::string(b"OK"));

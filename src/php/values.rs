@@ -1,8 +1,11 @@
-//! PHP arrays made by hand: for `stats()`, `topology()` and the details of events.
+//! PHP arrays made by hand, for `stats()`, `topology()` and the details of events, and properties of objects.
 
 use std::ffi::c_char;
 
-use ext_php_rs::ffi::{_zend_new_array, HashTable, zend_hash_next_index_insert, zend_hash_str_update};
+use ext_php_rs::ffi::{
+    _zend_new_array, HashTable, zend_class_entry, zend_hash_next_index_insert, zend_hash_str_update, zend_object,
+    zend_read_property,
+};
 
 use super::zend::{self, Value};
 
@@ -59,4 +62,20 @@ pub fn list<T: ToString>(items: &[T]) -> Value {
         array.push(zend::string(item.to_string().as_bytes()));
     }
     array.build()
+}
+
+/// A property as the methods of its class read it, with a reference of its own; null if there is none. PHP code can run:
+/// a subclass may have removed the property, and answer by `__get`.
+///
+/// # Safety
+/// The object is live, stays so, and is of the class `scope`.
+pub unsafe fn property(scope: *mut zend_class_entry, object: *mut zend_object, name: &[u8]) -> Value {
+    let mut made = zend::null();
+    // SAFETY: by the caller. What was made for us stands in `made` and is ours; anything else stays the object's.
+    unsafe {
+        let found = zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, made.as_zval());
+        let value = found.cast::<Value>().as_ref().map_or_else(zend::null, |value| zend::hold(zend::deref(value)));
+        zend::release(made);
+        value
+    }
 }

@@ -48,7 +48,17 @@ impl Form {
     pub fn words<'a>(&self, arguments: &[Argument<'a>]) -> Result<Words<'a>, Unfit> {
         let mut words = Vec::with_capacity(arguments.len() + 4);
         let mut rest = arguments;
+        let mut left_out = false;
         for place in self.places {
+            if let (Place::Maybe, Some(argument)) = (place, rest.first()) {
+                let is_said = *argument != Nothing;
+                if left_out && is_said {
+                    return Err("an argument was left out in front of one that is given; the server tells them by \
+                                their places alone"
+                        .to_owned());
+                }
+                left_out = !is_said;
+            }
             // A list in place of a word is several, and a word in place of an option says that only words follow.
             let done = match place {
                 Place::Members => return members(&mut words, rest).map(|()| words),
@@ -99,6 +109,10 @@ fn by_place<'a>(
     places: &[Place],
 ) -> Result<bool, Unfit> {
     match (place, argument) {
+        (Place::Single, Array(list)) => {
+            let count = list.len();
+            return Err(format!("an array of {count} was given where one string, number, boolean or null is accepted"));
+        }
         (Place::Keys, Array(keys)) => {
             words.push(Cow::Owned(keys.len().to_string().into_bytes()));
             flat(words, argument)?;

@@ -207,6 +207,16 @@ fn bits_are_read_by_encoding_and_libraries_replaced_by_a_switch() {
 }
 
 #[test]
+fn a_word_does_not_take_the_place_of_one_that_was_left_out() {
+    assert_eq!(sent("BITPOS", &[word("k"), word("1"), Nothing, Nothing]), ok("k 1"));
+    assert_eq!(sent("BITPOS", &[word("k"), word("1"), word("0"), Nothing, Nothing]), ok("k 1 0"));
+    let end = sent("BITPOS", &[word("k"), word("1"), Nothing, word("5")]);
+    assert!(end.is_err_and(|text| text.contains("left out")));
+    let unit = sent("BITCOUNT", &[word("k"), word("0"), Nothing, word("BIT")]);
+    assert!(unit.is_err_and(|text| text.contains("left out")));
+}
+
+#[test]
 fn a_wrong_shape_is_named_with_what_is_accepted() {
     let wrong = |command, arguments: &[Argument]| sent(command, arguments).expect_err("a wrong shape");
     let text = wrong("ZRANGEBYSCORE", &[word("z"), word("0"), word("1"), map(&[("withscore", Yes)])]);
@@ -215,6 +225,9 @@ fn a_wrong_shape_is_named_with_what_is_accepted() {
     assert!(text.starts_with("option LIMIT takes an offset and a count"), "{text}");
     assert_eq!(wrong("LMPOP", &[list(&["l"]), word("up")]), "'up' was given; accepted are LEFT and RIGHT");
     assert!(wrong("ZADD", &[word("z"), map(&[("m", list(&["1"]))])]).contains("inside of an array"));
-    assert!(wrong("SET", &[map(&[("k", word("v"))])]).contains("key 'k'"));
+    assert!(wrong("GEODIST", &[map(&[("k", word("v"))])]).contains("key 'k'"));
+    let text = wrong("SET", &[word("k"), list(&["a", "b"])]);
+    assert_eq!(text, "an array of 2 was given where one string, number, boolean or null is accepted");
+    assert!(wrong("SET", &[map(&[("k", word("v"))])]).contains("an array of 1 was given"));
     assert!(wrong("ZDIFF", &[list(&["a"]), list(&["b"])]).contains("array was given for WITHSCORES"));
 }

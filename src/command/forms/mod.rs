@@ -8,7 +8,7 @@ pub(super) use modules::*;
 use Kind::{Bare, Each, Flag, Two, Value};
 use Place::{
     Bits, Block, Choice, Claiming, Clause, Counted, Entry, Group, Increment, Json, Keys, Limit, Loading, Managing,
-    Maybe, Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Streams, Switch,
+    Maybe, Members, Named, Number, One, Options, Patterns, Pending, Query, Reading, Rows, Single, Streams, Switch,
     Tail as Rest, Unless, Unsent, Vector, Weights, Word,
 };
 
@@ -30,7 +30,9 @@ pub struct Form {
 pub(super) enum Place {
     /// A word; a list stands for its elements.
     Word,
-    /// As `Word`, or nothing.
+    /// A word and no list: what stands behind it would be taken for something else.
+    Single,
+    /// As `Word`, or nothing: then nothing may stand behind it either.
     Maybe,
     /// This and all that follow: an array of scores by member, or words.
     Members,
@@ -163,6 +165,7 @@ impl Form {
         while index < places.len() {
             let said_by_words = match places[index] {
                 Word
+                | Single
                 | Maybe
                 | Members
                 | Options(_)
@@ -293,7 +296,7 @@ forms! {
     MSETEX: Block(Words { name: None, pairs: true, before: false, sets: &[&[("NX", false), ("XX", false)], LASTING] });
     SCAN: Word, Options(&[("MATCH", Value), ("COUNT", Value), ("TYPE", Value)]);
     SCORERANGE: Word, Word, Word, SCORED_RANGE;
-    SET: Word, Word, Options(&[
+    SET: Single, Single, Options(&[
         ("EX", Value),
         ("PX", Value),
         ("EXAT", Value),
