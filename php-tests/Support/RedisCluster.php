@@ -25,6 +25,9 @@ final class RedisCluster
     /** @var array<int, true> ports of processes that stand still: asking them would take the whole timeout */
     private array $hanging = [];
 
+    /** @var array<int, int> how far replicas were when they were linked, by port; until they are seen to have got further */
+    private array $offsets = [];
+
     /** @param array<string, string> $directives */
     private function __construct(private readonly array $directives)
     {
@@ -229,6 +232,10 @@ final class RedisCluster
         }
         foreach ($this->replicas() as $replica) {
             $replica->waitUntilLinked();
+            $before = $this->offsets[$replica->port] ?? -1;
+            // A primary may begin only a second after that to send a replica what is written; the first is a PING of its own.
+            Wait::until("the replica on port $replica->port gets what is written", static fn (): bool => self::offset($replica) > $before);
+            unset($this->offsets[$replica->port]);
         }
     }
 
@@ -264,6 +271,7 @@ final class RedisCluster
             }
         });
         $replica->waitUntilLinked();
+        $this->offsets[$replica->port] = self::offset($replica);
     }
 
     /** Takes a node out: the others forget it, and then it ends. */
@@ -286,6 +294,11 @@ final class RedisCluster
     private function introduce(RedisServer $node, RedisServer $other): void
     {
         $node->command('CLUSTER', 'MEET', $other->host, $other->port, $this->buses[$other->port]);
+    }
+
+    private static function offset(RedisServer $replica): int
+    {
+        return (int) $replica->info('replication')['slave_repl_offset'];
     }
 
     /** @return list<string> the ids of all that have not left, in order */
