@@ -2,9 +2,12 @@
 
 declare(strict_types=1);
 
-/* long-worker.php ENDPOINT WARM COMMANDS: a worker that never ends. Says what it holds after WARM and after COMMANDS commands. */
+/*
+ * long-worker.php ENDPOINT WARM COMMANDS [units]: a worker that never ends. Says what it holds after WARM and after
+ * COMMANDS commands. With `units` each job is one, and leaves behind what it has opened.
+ */
 
-[, $endpoint, $warm, $commands] = $argv;
+[, $endpoint, $warm, $commands, $units] = $argv + [4 => ''];
 
 /** Its memory in KiB, as the kernel counts it without what it shares, and its open files. */
 function holds(): array
@@ -16,8 +19,11 @@ function holds(): array
 
 $redis = new ResilientRedis($endpoint);
 $done = 0;
-$work = static function (int $until) use ($redis, $endpoint, &$done): void {
+$work = static function (int $until) use ($redis, $endpoint, $units, &$done): void {
     for (; $done < $until; $done += 20) {
+        if ($units !== '') {
+            ResilientRedis::beginUnit();
+        }
         for ($i = 0; $i < 6; $i++) {
             $redis->set("key:$i", "value $done");
             $redis->get("key:$i");
@@ -31,7 +37,16 @@ $work = static function (int $until) use ($redis, $endpoint, &$done): void {
         } catch (ResilientRedis\ServerException) {
         }
         // As a job does that makes its own.
-        (new ResilientRedis($endpoint))->ping();
+        $own = new ResilientRedis($endpoint);
+        $own->ping();
+        if ($units !== '') {
+            $own->watch('key');
+            $pipeline = $own->pipeline()->set('key', 'never sent');
+            if ($done % 1000 === 0) {
+                $own->pubSubLoop(['subscribe' => 'news'])->current();
+            }
+            ResilientRedis::endUnit();
+        }
     }
 };
 $work((int) $warm);

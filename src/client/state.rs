@@ -147,13 +147,29 @@ impl Client {
     /// Lets go of the pinned connection, which closes, and undoes what SELECT and AUTH changed.
     pub fn disconnect(&mut self, desk: &mut Desk) {
         desk.sweep();
-        self.pinned = None;
-        self.pins = Pins::default();
         self.attached = false;
         self.primary = None;
         self.forget_list();
-        self.identity.database = self.configuration.database;
-        self.identity.credentials = self.configuration.credentials.clone();
+        self.be_oneself();
+    }
+
+    /// Goes on like a new client of the same configuration: without a connection of its own, without what SELECT and
+    /// AUTH changed, and without events that nobody has taken.
+    pub fn start_over(&mut self) {
+        self.be_oneself();
+        self.events = EventQueue::default();
+    }
+
+    fn be_oneself(&mut self) {
+        self.pinned = None;
+        self.pins = Pins::default();
+        let (database, credentials) = (self.configuration.database, &self.configuration.credentials);
+        if self.identity.database != database || self.identity.credentials != *credentials {
+            self.identity.database = database;
+            self.identity.credentials = credentials.clone();
+            self.primary = None;
+            self.forget_list();
+        }
     }
 
     /// The watch that lasts on the connection that is pinned. One that ended, for whatever reason, does not come again:

@@ -77,6 +77,12 @@ class ResilientRedis implements \IteratorAggregate
     /** Closes the connections of this process that nobody uses. */
     public static function resetPools(): void {}
 
+    /** Begins a unit of work of a process that runs for long: a job, a message, a request of its own. docs/workers.md. */
+    public static function beginUnit(): void {}
+
+    /** Ends it, as the end of a request would: transactions, databases, users, loops and locks of sessions end here. */
+    public static function endUnit(): void {}
+
     // commands
 }
 }

@@ -211,7 +211,10 @@ extern "C" fn run(call: *mut zend_execute_data, _: *mut zval) {
     guarded(|| unsafe {
         let object = zend::this(call);
         let Some(consumer) = consumer(object) else { return };
-        while listener::of(consumer.value.obj).is_any() && !zend::has_exception() {
+        while listener::of(consumer.value.obj).is_open()
+            && listener::of(consumer.value.obj).is_any()
+            && !zend::has_exception()
+        {
             let Some(message) = pubsub::receive(consumer.value.obj) else { break };
             listener::count(consumer.value.obj);
             dispatch(object, message);

@@ -13,12 +13,12 @@ use ext_php_rs::ffi::{
 
 use super::class::{self, Method, Parameter, optional, required};
 use super::commands::guarded;
-use super::exceptions;
 use super::iterator_pages::fetch;
 use super::native::{self, Handlers, Part};
 use super::signature::{BOOL, VOID};
 use super::values::ArrayBuilder;
 use super::zend::{self, Value};
+use super::{exceptions, units};
 
 /// What differs between the iterators.
 pub struct Kind {
@@ -101,6 +101,9 @@ pub struct Pages {
     position: u32,
     /// How many elements came before it.
     number: i64,
+    /// The unit that it was made in, and whether it was closed with it.
+    unit: u64,
+    is_closed: bool,
 }
 
 const CLIENT: usize = 0;
@@ -129,6 +132,8 @@ impl Part for Pages {
             begun: false,
             position: 0,
             number: 0,
+            unit: units::current(),
+            is_closed: false,
         }
     }
 
@@ -172,6 +177,19 @@ pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Pages {
 }
 
 impl Pages {
+    /// Closes it, if it was made in that unit: its place means nothing to the client's next database.
+    pub fn close_with(&mut self, unit: u64) {
+        self.is_closed |= self.unit == unit;
+    }
+
+    /// False, and that is thrown, if it was closed with its unit.
+    fn is_open(&self) -> bool {
+        if self.is_closed {
+            units::throw_closed("iterator");
+        }
+        !self.is_closed
+    }
+
     /// The client's object. `None`, and that is thrown, if a subclass did not call our constructor.
     pub fn client(&self) -> Option<*mut zend_object> {
         let client = class::client_in(&self.held[CLIENT]);
@@ -255,6 +273,9 @@ unsafe fn begin(object: *mut zend_object) {
 unsafe fn element(object: *mut zend_object) -> Option<Value> {
     // SAFETY: by the caller.
     unsafe {
+        if !of(object).is_open() {
+            return None;
+        }
         if !of(object).begun {
             begin(object);
         }
@@ -295,6 +316,9 @@ extern "C" fn next(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `current`.
     guarded(|| unsafe {
         let object = zend::this(call);
+        if !of(object).is_open() {
+            return;
+        }
         if !of(object).begun {
             begin(object);
             return;
@@ -315,7 +339,12 @@ extern "C" fn next(call: *mut zend_execute_data, _: *mut zval) {
 
 extern "C" fn rewind(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `current`.
-    guarded(|| unsafe { begin(zend::this(call)) });
+    guarded(|| unsafe {
+        let object = zend::this(call);
+        if of(object).is_open() {
+            begin(object);
+        }
+    });
 }
 
 extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {

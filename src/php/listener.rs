@@ -18,7 +18,7 @@ use super::process::hands;
 use super::replies::PhpSink;
 use super::signature::{BOOL, INT, VOID};
 use super::zend::{self, Value};
-use super::{events, exceptions};
+use super::{events, exceptions, units};
 
 /// An object that listens.
 pub struct Listener {
@@ -28,13 +28,23 @@ pub struct Listener {
     position: i64,
     /// Whether a message is being received. Found at another time, PHP left that by a jump.
     receiving: bool,
+    /// The unit that it was made in, and whether it was closed with it.
+    unit: u64,
+    is_closed: bool,
 }
 
 impl Part for Listener {
     type Held = [Value; 2];
 
     fn fresh(_: *mut zend_class_entry) -> Listener {
-        Listener { held: [zend::null(), zend::null()], subscription: None, position: 0, receiving: false }
+        Listener {
+            held: [zend::null(), zend::null()],
+            subscription: None,
+            position: 0,
+            receiving: false,
+            unit: units::current(),
+            is_closed: false,
+        }
     }
 
     fn held(&mut self) -> &mut [Value; 2] {
@@ -111,8 +121,34 @@ pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Listener {
 }
 
 impl Listener {
-    /// The subscription. `None`, and that is thrown, if somebody made the object with `new`.
+    /// Closes it, if it was made in that unit.
+    pub fn close_with(&mut self, unit: u64) {
+        if self.unit == unit {
+            self.is_closed = true;
+            if let Some(subscription) = self.subscription.as_deref_mut() {
+                subscription.close();
+            }
+        }
+    }
+
+    /// Whether it was closed with its unit.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// False, and that is thrown, if it was closed with its unit.
+    pub fn is_open(&self) -> bool {
+        if self.is_closed {
+            units::throw_closed("loop");
+        }
+        !self.is_closed
+    }
+
+    /// The subscription. `None`, and that is thrown, if somebody made the object with `new`, or if it was closed.
     pub fn subscription(&mut self) -> Option<&mut Subscription> {
+        if !self.is_open() {
+            return None;
+        }
         if self.subscription.is_none() {
             exceptions::throw_misuse("", "this object must be made by a method of a client, such as pubSubLoop()");
         }
@@ -300,7 +336,10 @@ extern "C" fn get_client(call: *mut zend_execute_data, return_value: *mut zval) 
 extern "C" fn valid(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `get_client`.
     guarded(|| unsafe {
-        return_value.cast::<Value>().write(zend::boolean(of(zend::this(call)).is_any()));
+        let listener = of(zend::this(call));
+        if listener.is_open() {
+            return_value.cast::<Value>().write(zend::boolean(listener.is_any()));
+        }
     });
 }
 
@@ -314,7 +353,8 @@ extern "C" fn key(call: *mut zend_execute_data, return_value: *mut zval) {
 extern "C" fn next(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `get_client`.
     guarded(|| unsafe {
-        if of(zend::this(call)).is_any() {
+        let listener = of(zend::this(call));
+        if listener.is_open() && listener.is_any() {
             count(zend::this(call));
         }
     });

@@ -18,7 +18,7 @@ use super::process::{hands, world};
 use super::signature::{ARRAY, BOOL, CALLABLE, INT, NULL, OBJECT, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
-use super::{events, exceptions, ini, nodes, pubsub, queue_options, settings, told};
+use super::{events, exceptions, ini, nodes, pubsub, queue_options, settings, told, units};
 
 /// The methods.
 pub fn table() -> Vec<Method> {
@@ -50,6 +50,8 @@ pub fn table() -> Vec<Method> {
         Method::new("stats", stats, &[]).returning(ARRAY),
         Method::new("topology", topology, &[]).returning(ARRAY),
         Method::new("resetPools", reset_pools, &[]).on_class().returning(VOID),
+        Method::new("beginUnit", units::begin, &[]).on_class().returning(VOID),
+        Method::new("endUnit", units::end, &[]).on_class().returning(VOID),
     ]
 }
 

@@ -43,6 +43,7 @@ mod signature;
 mod signatures;
 mod told;
 mod transaction;
+mod units;
 mod values;
 mod zend;
 

@@ -8,6 +8,7 @@ use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 use super::process::{claim_board, hands, set_up_board, watch_forks, world};
 use super::{
     class, container, dispatcher, exceptions, info, ini, iterator, memory, monitor, pubsub, queue, response, session,
+    units,
 };
 
 /// The name that PHP knows the module by.
@@ -60,6 +61,7 @@ unsafe extern "C" fn after_request() -> c_int {
     let desk = unsafe { &mut hands().desk };
     desk.sweep();
     desk.budget.reset();
+    units::forget();
     // Between two requests nobody waits: connections that nobody came for are closed now.
     world().registry.tidy(world().clock.coarse());
     0

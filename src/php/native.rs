@@ -101,6 +101,16 @@ pub unsafe fn of<'a, P: Part>(object: *mut zend_object) -> &'a mut P {
     unsafe { &mut (*object.byte_sub(offset_of!(Object<P>, std)).cast::<Object<P>>()).part }
 }
 
+/// Our part of an object, if it is of a class that was registered for this part or that extends one.
+///
+/// # Safety
+/// The object is live; no other reference to our part of it is in use.
+pub unsafe fn part_of<'a, P: Part>(object: *mut zend_object) -> Option<&'a mut P> {
+    let ours = P::handlers().0.get()?;
+    // SAFETY: by the caller; every such object has the handlers of its part, and no other object has them.
+    unsafe { ptr::eq((*object).handlers, &raw const ours.0).then(|| of(object)) }
+}
+
 /// A new object of a class that was registered for this part, or of one that extends it.
 ///
 /// # Safety

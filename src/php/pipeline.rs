@@ -39,6 +39,9 @@ extern "C" fn execute_method(call: *mut zend_execute_data, return_value: *mut zv
 pub unsafe fn execute(object: *mut zend_object, callable: Option<&Value>, return_value: *mut zval) {
     // SAFETY: by the caller. The object is reached anew after PHP code has run.
     unsafe {
+        if !queue::of(object).is_open() {
+            return;
+        }
         if queue::of(object).running {
             exceptions::throw_misuse("", "this pipeline is being executed already");
             return;
@@ -85,7 +88,7 @@ extern "C" fn flush_method(call: *mut zend_execute_data, return_value: *mut zval
     guarded(|| unsafe {
         let object = zend::this(call);
         let send = zend::arguments(call).first().map(zend::deref);
-        if send.is_some_and(|send| zend::type_of(send) == zend::IS_FALSE) {
+        if queue::of(object).is_open() && send.is_some_and(|send| zend::type_of(send) == zend::IS_FALSE) {
             queue::of(object).batch.clear();
         } else if !flush(object) {
             return;
@@ -103,6 +106,9 @@ pub unsafe fn flush(object: *mut zend_object) -> bool {
     unsafe {
         let queue = queue::of(object);
         queue.forget_if_left();
+        if !queue.is_open() {
+            return false;
+        }
         if queue.waiting() == 0 {
             queue.batch.clear();
             return true;

@@ -12,8 +12,8 @@ use crate::connection::{SystemNetwork, current_generation, forked};
 use crate::pool::Registry;
 use crate::time::SystemClock;
 
-use super::ini;
 use super::replies::Building;
+use super::{ini, units};
 
 static BOARD: OnceCell<Arc<Board>> = OnceCell::new();
 
@@ -54,12 +54,13 @@ fn unacknowledged(socket: BorrowedFd<'_>) -> Option<usize> {
 }
 
 /// Whether PHP has begun to end the request: shutdown functions, destructors, and modules that write what they kept,
-/// such as sessions.
+/// such as sessions; or that a unit of work is about to end.
 fn is_ending() -> bool {
     /// `EG_FLAGS_IN_SHUTDOWN`
     const IN_SHUTDOWN: u8 = 1;
     // SAFETY: the executor's globals exist for as long as PHP runs; a byte of them is read.
-    unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).flags & IN_SHUTDOWN != 0 }
+    let ends = unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).flags & IN_SHUTDOWN != 0 };
+    ends || units::is_ending()
 }
 
 /// Whether PHP wants to run something between two opcodes: the handler of a signal, or the end of a program that took

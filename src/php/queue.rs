@@ -17,7 +17,7 @@ use super::native::{self, Handlers, Part};
 use super::queue_options::Options;
 use super::signature::{INT, OBJECT};
 use super::zend::{self, Value};
-use super::{exceptions, pipeline, queue_commands, transaction};
+use super::{exceptions, pipeline, queue_commands, transaction, units};
 
 /// An object that collects commands.
 pub struct Queue {
@@ -36,6 +36,9 @@ pub struct Queue {
     /// Whether its batch is being exchanged. Found at another time, PHP left that exchange by a jump.
     exchanging: bool,
     sort: Sort,
+    /// The unit that it was made in, and whether it was closed with it.
+    unit: u64,
+    is_closed: bool,
 }
 
 /// Where a transaction is; a pipeline is always queueing.
@@ -74,6 +77,8 @@ impl Part for Queue {
             running: false,
             watch: None,
             exchanging: false,
+            unit: units::current(),
+            is_closed: false,
             sort: if is_transaction { Sort::Transaction } else { Sort::Pipeline },
         }
     }
@@ -155,8 +160,30 @@ impl Queue {
         self.sort
     }
 
-    /// The client's object. `None`, and that is thrown, if somebody made the object with `new`.
+    /// Closes it, if it was made in that unit.
+    pub fn close_with(&mut self, unit: u64) {
+        if self.unit == unit {
+            self.is_closed = true;
+            self.exchanging = false;
+            self.watch = None;
+            self.batch = Batch::default();
+        }
+    }
+
+    /// False, and that is thrown, if it was closed with its unit.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        if self.is_closed {
+            units::throw_closed(if self.sort == Sort::Pipeline { "pipeline" } else { "transaction" });
+        }
+        !self.is_closed
+    }
+
+    /// The client's object. `None`, and that is thrown, if somebody made the object with `new`, or if it was closed.
     pub fn client_object(&self) -> Option<*mut zend_object> {
+        if !self.is_open() {
+            return None;
+        }
         if zend::type_of(&self.held[0]) == zend::IS_OBJECT {
             // SAFETY: the type says that it is an object.
             return Some(unsafe { self.held[0].value.obj });

@@ -33,8 +33,8 @@ pub fn table() -> Vec<Method> {
     ]
 }
 
-/// Begins, if that has not happened: watches the keys of option `watch`. False if that was thrown. Pipelines are always
-/// ready.
+/// Begins, if that has not happened: watches the keys of option `watch`. False if that was thrown, or that it was closed.
+/// Pipelines have nothing to begin with.
 ///
 /// # Safety
 /// The object is one of ours and stays alive; nothing of it and nothing of the thread's hands is borrowed.
@@ -42,6 +42,9 @@ pub unsafe fn is_ready(object: *mut zend_object) -> bool {
     // SAFETY: by the caller. PHP code may run after the WATCH (a listener's): the object is reached anew.
     unsafe {
         let queue = queue::of(object);
+        if !queue.is_open() {
+            return false;
+        }
         if queue.sort() == Sort::Pipeline || queue.phase != Phase::Fresh {
             return true;
         }
@@ -126,6 +129,9 @@ pub unsafe fn execute(object: *mut zend_object, callable: Option<&Value>, return
     unsafe {
         let queue = queue::of(object);
         queue.forget_if_left();
+        if !queue.is_open() {
+            return;
+        }
         let misuse = match callable {
             _ if queue.running => {
                 Some("execute() and exec() are not possible inside of the transaction's own callable")
@@ -170,7 +176,7 @@ unsafe fn attempt(
     // SAFETY: as in `execute`.
     unsafe {
         if let Some(callable) = callable
-            && !(is_ready(object) && queue::call_back(object, callable))
+            && !(is_ready(object) && queue::call_back(object, callable) && queue::of(object).is_open())
         {
             give_up(object);
             let globals = ext_php_rs::ffi::ext_php_rs_executor_globals();
@@ -259,6 +265,9 @@ extern "C" fn discard(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `execute_method`.
     guarded(|| unsafe {
         let object = zend::this(call);
+        if !queue::of(object).is_open() {
+            return;
+        }
         let begun = queue::of(object).phase != Phase::Fresh;
         give_up(object);
         if begun {
@@ -273,6 +282,9 @@ extern "C" fn watch(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `execute_method`; the keys are kept alive by the call.
     guarded(|| unsafe {
         let object = zend::this(call);
+        if !queue::of(object).is_open() {
+            return;
+        }
         if queue::of(object).phase == Phase::Queueing {
             exceptions::throw_misuse("WATCH", "WATCH is not possible after MULTI");
             return;
@@ -293,6 +305,9 @@ extern "C" fn unwatch(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| unsafe {
         let object = zend::this(call);
         let queue = queue::of(object);
+        if !queue.is_open() {
+            return;
+        }
         let (phase, batch) = (queue.phase, std::mem::take(&mut queue.batch));
         give_up(object);
         let queue = queue::of(object);

@@ -15,7 +15,7 @@ use super::super::native::{self, Handlers, Part};
 use super::super::process::hands;
 use super::super::signature::{BOOL, INT, STRING};
 use super::super::zend::{self, Value};
-use super::super::{events, exceptions, memory, settings};
+use super::super::{events, exceptions, memory, settings, units};
 use super::{CreateId, Module};
 
 /// An object of the class.
@@ -24,6 +24,8 @@ struct Session {
     store: Option<Box<Store>>,
     /// The client's object, whose listener hears of failovers.
     client: Value,
+    /// The unit in which it was opened last; `None` while it is closed.
+    unit: Option<u64>,
 }
 
 /// The type `false`.
@@ -35,7 +37,7 @@ impl Part for Session {
     type Held = [Value; 1];
 
     fn fresh(_: *mut zend_class_entry) -> Session {
-        Session { store: None, client: zend::null() }
+        Session { store: None, client: zend::null(), unit: None }
     }
 
     fn held(&mut self) -> &mut [Value; 1] {
@@ -153,6 +155,39 @@ unsafe fn with_store<R>(
     }
 }
 
+/// Whether PHP, or the program, has opened one in this unit and not closed it.
+///
+/// # Safety
+/// PHP runs, and nothing of our objects is in use.
+pub unsafe fn is_any_open_since(unit: u64) -> bool {
+    let mut found = false;
+    // SAFETY: by the caller.
+    unsafe { units::each_part::<Session>(|session| found |= session.unit == Some(unit)) };
+    found
+}
+
+/// Lets go of the locks that were taken in this unit and are still held: the program has used a handler by itself. What
+/// goes wrong is thrown.
+///
+/// # Safety
+/// As for [`is_any_open_since`]; nothing of the thread's hands is in use.
+pub unsafe fn let_go_since(unit: u64) {
+    // SAFETY: by the caller. No PHP code runs before the exceptions.
+    unsafe {
+        units::each_part::<Session>(|session| {
+            if session.unit.take_if(|opened| *opened == unit).is_some()
+                && let Some(store) = session.store.as_deref_mut()
+            {
+                let closed = store.close(&mut hands().desk);
+                store.client().start_over();
+                if let Err(trouble) = &closed {
+                    super::throw(trouble);
+                }
+            }
+        });
+    }
+}
+
 /// The texts that a method was called with. `None`, and that is thrown, if they are no strings.
 ///
 /// # Safety
@@ -185,14 +220,18 @@ unsafe fn give(return_value: *mut zval, value: Value) {
     unsafe { return_value.cast::<Value>().write(value) };
 }
 
-extern "C" fn open(_: *mut zend_execute_data, return_value: *mut zval) {
-    // SAFETY: Zend calls a method with an initialised return value. The client knows where to go.
-    unsafe { give(return_value, zend::boolean(true)) };
+extern "C" fn open(call: *mut zend_execute_data, return_value: *mut zval) {
+    // SAFETY: Zend calls a method with its frame and an initialised return value. The client knows where to go.
+    unsafe {
+        of(zend::this(call)).unit = Some(units::current());
+        give(return_value, zend::boolean(true));
+    }
 }
 
 extern "C" fn close(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: Zend calls a method of our class with its frame and an initialised return value.
     guarded(|| unsafe {
+        of(zend::this(call)).unit = None;
         let done = with_store(call, |store, desk| store.close(desk));
         give(return_value, zend::boolean(done.is_some()));
     });
@@ -202,6 +241,7 @@ extern "C" fn read(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `close`. What was read is copied out of the object, which keeps it if PHP has no memory for a copy.
     guarded(|| unsafe {
         let Some([id]) = texts(call) else { return };
+        of(zend::this(call)).unit = Some(units::current());
         let done = with_store(call, |store, desk| store.read(desk, id, super::is_out_of_time));
         let text = done.and_then(|()| memory::string(of(zend::this(call)).store.as_deref()?.data()));
         give(return_value, text.unwrap_or_else(|| zend::boolean(false)));

@@ -83,6 +83,20 @@ unsafe fn find_module() -> Option<Module> {
     }
 }
 
+/// Does for sessions that were opened in a unit what the end of a request does: PHP writes them, and their locks are let
+/// go of. What goes wrong is thrown.
+pub fn end_unit(unit: u64) {
+    // SAFETY: PHP runs, and nothing of our objects and hands is in use; the function is released after its call.
+    unsafe {
+        if save_handler::is_open_since(unit) || handler::is_any_open_since(unit) {
+            let function = zend::string(b"session_write_close");
+            zend::release(zend::call(None, &function, &mut []));
+            zend::release(function);
+        }
+        handler::let_go_since(unit);
+    }
+}
+
 fn find(name: &CStr) -> Option<*mut c_void> {
     // SAFETY: looks the name up among what the process has loaded.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };

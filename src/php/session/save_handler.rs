@@ -1,5 +1,6 @@
 //! `session.save_handler = resilient_redis`: sessions without any code of the program's. `session.save_path` says where.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
@@ -13,7 +14,7 @@ use crate::session::{Store, Trouble};
 use super::super::commands::guarded;
 use super::super::process::{hands, world};
 use super::super::zend;
-use super::super::{exceptions, ini, memory};
+use super::super::{exceptions, ini, memory, units};
 use super::{CreateId, Module};
 
 /// `ps_module` of php_session.h: the functions of a save handler. `data` is what `open` has put there.
@@ -40,6 +41,11 @@ pub struct Handler {
 unsafe impl Sync for Handler {}
 // SAFETY: as above.
 unsafe impl Send for Handler {}
+
+thread_local! {
+    /// The unit in which the session that is open was opened. PHP has one at a time.
+    static UNIT: Cell<Option<u64>> = const { Cell::new(None) };
+}
 
 static HANDLER: OnceLock<Handler> = OnceLock::new();
 
@@ -70,6 +76,11 @@ pub unsafe fn register(module: &Module) {
     unsafe { (module.register)(handler) };
 }
 
+/// Whether a session is open that was opened in this unit.
+pub fn is_open_since(unit: u64) -> bool {
+    UNIT.get() == Some(unit)
+}
+
 unsafe extern "C" fn open(data: *mut *mut c_void, path: *const c_char, _: *const c_char) -> c_int {
     // SAFETY: PHP gives the place for our data, and a text that outlives the call.
     reported(|| unsafe {
@@ -81,6 +92,7 @@ unsafe extern "C" fn open(data: *mut *mut c_void, path: *const c_char, _: *const
         match store_of(&path) {
             Ok(store) => {
                 *data = Box::into_raw(Box::new(store)).cast();
+                UNIT.set(Some(units::current()));
                 true
             }
             Err(error) => {
@@ -107,6 +119,7 @@ unsafe extern "C" fn close(data: *mut *mut c_void) -> c_int {
     // SAFETY: PHP gives the place where `open` has put our data. It is taken away before anything else happens.
     reported(|| unsafe {
         let store = std::mem::replace(&mut *data, ptr::null_mut()).cast::<Store>();
+        UNIT.set(None);
         if store.is_null() {
             return true;
         }
