@@ -256,7 +256,8 @@ final class SessionTest extends RedisTestCase
         $path = '"{endpoint}?lokcing=1"';
         [$ini] = $this->here(['session.save_handler' => 'resilient_redis', 'session.save_path' => $path], []);
         $body = $this->master($ini, 1)->request('session.php', ['id' => 'abc'])->body;
-        self::assertStringContainsString('lokcing', $body);
+        self::assertStringContainsString('session.save_path.lokcing', $body);
+        self::assertStringContainsString('did you mean', $body);
         self::assertStringContainsString('ConfigurationException', $body);
     }
 
