@@ -81,6 +81,35 @@ final class ErrorsTest extends RedisTestCase
         self::assertSame(self::REFUSED, $exception->getCode());
     }
 
+    public function test_pipelines_and_transactions_say_it_in_the_same_way(): void
+    {
+        $port = Ports::free();
+        $redis = self::tryingOnce("tcp://127.0.0.1:$port");
+        $calls = [
+            static fn () => $redis->pipeline()->set('k', 'v')->get('k')->execute(),
+            static fn () => $redis->transaction()->set('k', 'v')->execute(),
+            static fn () => $redis->executeRaw(['GET', 'k']),
+            static fn () => $redis->pubSubLoop(['subscribe' => 'news'])->current(),
+        ];
+        foreach ($calls as $number => $call) {
+            $exception = self::thrown(ConnectionException::class, $call);
+            self::assertStringContainsString("Connection refused [tcp://127.0.0.1:$port] (", $exception->getMessage(), "call $number");
+            self::assertSame(self::REFUSED, $exception->getCode(), "call $number");
+        }
+    }
+
+    /** @dataProvider protocols */
+    public function test_where_nobody_is_primary_it_is_an_exception_of_the_connection(int $protocol): void
+    {
+        $set = $this->replicaSet(1);
+        $set->primary()->kill();
+        $replica = $set->replica()->endpoint();
+        $redis = new ResilientRedis([$replica, $set->primary()->endpoint()], ['retry' => false, 'protocol' => $protocol]);
+        $exception = self::thrown(ConnectionException::class, static fn () => $redis->set('k', 'v'));
+        self::assertSame('SET', $exception->getCommand());
+        self::assertMatchesRegularExpression('~ \[tcp://127\.0\.0\.1:\d+\] \(SET: it was not applied~', $exception->getMessage());
+    }
+
     public function test_neither_user_nor_password_are_in_what_an_exception_says(): void
     {
         $port = Ports::free();
