@@ -111,6 +111,74 @@ $states = [
         $selected->select(3);
         $fork('another database', static fn () => $selected, static fn () => new ResilientRedis($endpoint));
     },
+    'a pipeline that is not executed yet' => static function () use ($redis, $fork, $same, &$totals): void {
+        $pipeline = $redis->pipeline()->set('in:pipeline', 'collected')->get('in:pipeline');
+        $fork('a pipeline that is not executed yet', $same, static function () use ($redis, $pipeline): ResilientRedis {
+            $pipeline->flushPipeline(false);
+            if ($pipeline->ping()->execute() !== ['PONG']) {
+                exit(1);
+            }
+
+            return $redis;
+        });
+        $pipeline->execute() === ['OK', 'collected'] ? $totals['right']++ : $totals['wrong']++;
+    },
+    'a loop over messages' => static function () use ($redis, $fork, $same, &$totals): void {
+        $loop = $redis->pubSubLoop(['subscribe' => 'channel']);
+        $loop->current();
+        $fork('a loop over messages', $same, static function () use ($redis): ResilientRedis {
+            $redis->publish('channel', 'of the child');
+
+            return $redis;
+        });
+        $redis->publish('channel', 'after the child');
+        foreach (['of the child', 'after the child'] as $payload) {
+            $loop->current()->payload === $payload ? $totals['right']++ : $totals['wrong']++;
+        }
+        $loop->stop(true);
+    },
+    'a child that goes on with the loop of its parent' => static function () use ($redis, $fork, $same, &$totals): void {
+        $loop = $redis->pubSubLoop(['subscribe' => 'channel', 'psubscribe' => 'chan*']);
+        $loop->current();
+        $loop->current();
+        $fork('a child that goes on with the loop', $same, static function () use ($redis, $loop): ResilientRedis {
+            // Its answer says that the child is subscribed, on a connection of its own.
+            $loop->ping('subscribed');
+            $seen = [$loop->current()->payload];
+            $redis->publish('channel', 'of the child');
+            array_push($seen, $loop->current()->payload, $loop->current()->kind);
+            if ($seen !== ['subscribed', 'of the child', 'pmessage']) {
+                fwrite(STDERR, 'a child got ' . json_encode($seen) . "\n");
+                exit(1);
+            }
+
+            return $redis;
+        });
+        $redis->publish('channel', 'after the child');
+        foreach (['of the child', 'of the child', 'after the child', 'after the child'] as $payload) {
+            $loop->current()->payload === $payload ? $totals['right']++ : $totals['wrong']++;
+        }
+        $loop->stop(true);
+    },
+    'a loop over commands' => static function () use ($redis, $fork, $same, &$totals): void {
+        $monitor = $redis->monitor();
+        $redis->echo('before the fork');
+        $monitor->current();
+        $fork('a loop over commands', $same, static function () use ($redis, $monitor): ResilientRedis {
+            $monitor->stop();
+            $redis->echo('of the child');
+
+            return $redis;
+        });
+        $redis->echo('after the child');
+        foreach (['"of the child"', '"after the child"'] as $arguments) {
+            while ($monitor->valid() && $monitor->current()->arguments !== $arguments) {
+                // What others do.
+            }
+            $monitor->valid() ? $totals['right']++ : $totals['wrong']++;
+        }
+        $monitor->stop();
+    },
     'a child of a child' => static function () use ($redis, $fork, $same): void {
         $fork('a child of a child', $same, static function () use ($redis): ResilientRedis {
             $redis->ping();

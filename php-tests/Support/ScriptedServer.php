@@ -60,6 +60,12 @@ final class ScriptedServer
         return new self('fault-proxy.php', (string) $server->port, json_encode($rules, JSON_THROW_ON_ERROR));
     }
 
+    /** A relay that does no harm and records what each connection is sent: see bin/recording-relay.php. */
+    public static function recording(RedisServer $server): self
+    {
+        return new self('recording-relay.php', (string) $server->port);
+    }
+
     public function endpoint(): string
     {
         return "tcp://127.0.0.1:$this->port";
@@ -77,9 +83,9 @@ final class ScriptedServer
     }
 
     /**
-     * What was recorded since this was asked last: the words of each command.
+     * What was recorded since this was asked last: the words of each command, or what a recording relay has to say.
      *
-     * @return list<list<string>>
+     * @return list<list<int|string>>
      */
     public function recorded(): array
     {
