@@ -216,6 +216,8 @@ final class FailoverTest extends RedisTestCase
         [$former, $promoted] = [$set->primary(), $set->replica()];
         $this->clientOf($set, true)->set('k', 'v');
         Wait::until('the replica has the data', static fn (): bool => $promoted->command('GET', 'k') === 'v');
+        // A copy that is still being made for the replica would be in its way.
+        Wait::until('no copy is being made', static fn (): bool => $former->info('persistence')['rdb_bgsave_in_progress'] === '0');
         $former->command('SAVE');
         $former->kill();
         $promoted->promote();

@@ -18,7 +18,7 @@ final class HostileRequestTest extends RedisTestCase
     /** These take a second of processor time each, so there are fewer of them. */
     private const SLOW = ['time limit'];
 
-    private const CLEAN = ['db' => '0', 'user' => 'default', 'flags' => 'N', 'multi' => '-1', 'sub' => '0', 'psub' => '0'];
+    private const CLEAN = ['db' => '0', 'user' => 'default', 'flags' => 'N', 'sub' => '0', 'psub' => '0'];
 
     public function test_no_ending_of_a_request_reaches_the_next_one(): void
     {

@@ -93,7 +93,7 @@ final class LambdaTest extends RedisTestCase
             self::waitForCopy($new);
             $old->kill();
             $new->promote();
-            self::name($hosts, $new);
+            self::point($hosts, $new);
         });
         self::assertSame(2, $this->invocations('after'));
         self::assertSame(3, $this->invocations('later'));
@@ -109,7 +109,7 @@ final class LambdaTest extends RedisTestCase
             self::waitForCopy($new);
             $new->promote();
             $old->replicaOf($new);
-            self::name($hosts, $new);
+            self::point($hosts, $new);
         });
         self::assertSame(2, $this->invocations('after'));
         self::assertSame('2', $new->command('GET', 'lambda_invocations'));
@@ -222,7 +222,7 @@ final class LambdaTest extends RedisTestCase
     private function startWithName(RedisServer $primary): string
     {
         $hosts = Scratch::folder('hosts') . '/hosts';
-        self::name($hosts, $primary);
+        self::point($hosts, $primary);
         // With a file of its own in the place of the system's.
         $own = 'mount --bind "$0" /etc/hosts && exec "$@"';
         $user = posix_geteuid() === 0 ? [] : ['--map-root-user'];
@@ -231,7 +231,7 @@ final class LambdaTest extends RedisTestCase
         return $hosts;
     }
 
-    private static function name(string $hosts, RedisServer $node): void
+    private static function point(string $hosts, RedisServer $node): void
     {
         file_put_contents($hosts, "$node->host primary.test\n");
     }

@@ -20,6 +20,7 @@ final class LongWorkerTest extends RedisTestCase
         ['before' => $before, 'after' => $after] = json_decode($process->output(), true);
         self::assertLessThan(1024, $after['memory'] - $before['memory'], 'KiB more: ' . $process->output());
         self::assertSame($before['files'], $after['files'], $process->output());
-        self::assertLessThan(1024, $after['php'] - $before['php'], 'bytes of PHP: ' . $process->output());
+        // The first look at it takes some itself, and in a debug build of PHP each block is larger.
+        self::assertLessThan(PHP_DEBUG ? 2048 : 1024, $after['php'] - $before['php'], 'bytes of PHP: ' . $process->output());
     }
 }

@@ -8,6 +8,7 @@ use Tests\Support\Extension;
 use Tests\Support\FpmMaster;
 use Tests\Support\Process;
 use Tests\Support\RedisTestCase;
+use Tests\Support\Wait;
 
 /**
  * PHP may give up in the middle of building a reply, at any allocation. Memory is made just too small in small steps: every
@@ -122,8 +123,20 @@ final class MemoryLimitTest extends RedisTestCase
         $worker = $fpm->request('next.php', $query + ['token' => 'first'])->json()['worker'];
 
         $ends = ['fatal before reading' => 0, 'fatal' => 0, 'whole' => 0];
+        $gaveUp = 0;
         foreach ($steps as $number => $step) {
-            $answer = $fpm->request('memory.php', $query + $step)->body;
+            try {
+                $answer = $fpm->request('memory.php', $query + $step)->body;
+            } catch (\RuntimeException $gone) {
+                // A thread-safe PHP goes back to its folder after a script, which takes memory outside of all that catches a
+                // jump; php-fpm's worker then ends itself, with this code and without a word.
+                self::assertTrue((bool) PHP_ZTS, self::seen($step) . ': ' . $gone->getMessage());
+                $ended = ++$gaveUp;
+                Wait::until("worker $ended has ended itself", static fn (): bool => substr_count($fpm->log(), 'exited with code 70 ') === $ended);
+                $ends['fatal']++;
+                $worker = $fpm->request('next.php', $query + ['token' => 'first'])->json()['worker'];
+                continue;
+            }
             $seen = self::seen($step) . ": $answer";
             if (str_contains($answer, 'Allowed memory size of')) {
                 $ends[str_contains($answer, 'reading') ? 'fatal' : 'fatal before reading']++;

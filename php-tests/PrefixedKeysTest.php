@@ -76,7 +76,10 @@ final class PrefixedKeysTest extends RedisTestCase
 
     public function test_words_get_the_prefix_where_the_server_says_that_a_key_stands(): void
     {
-        $this->compare(array_map(static fn (array $words): array => [$words], self::calls()));
+        // Some lines are for servers newer than others.
+        $known = array_flip(array_map(static fn (string $name): string => explode('|', $name)[0], self::commandsWithKeys()));
+        $calls = array_filter(self::calls(), static fn (array $words): bool => isset($known[strtolower($words[0])]));
+        $this->compare(array_map(static fn (array $words): array => [$words], $calls));
     }
 
     public function test_keys_get_the_prefix_in_the_shapes_of_predis(): void
@@ -166,7 +169,8 @@ final class PrefixedKeysTest extends RedisTestCase
             [$name, $flags, $specifications, $subcommands] = [$row[0], $row[2], $row[8], $row[9]];
             array_push($rows, ...$subcommands);
             if ($subcommands === [] && ($specifications !== [] || in_array('movablekeys', $flags, true))) {
-                $names[] = $name;
+                // Those of modules are spelt as their authors like.
+                $names[] = strtolower($name);
             }
         }
         self::assertGreaterThan(180, count($names), self::seen($names));

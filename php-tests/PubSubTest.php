@@ -134,8 +134,11 @@ final class PubSubTest extends RedisTestCase
         $set->primary()->kill();
         $set->promoteLater($set->replica(), 0.3);
         $publisher = $this->stoppedAtTheEnd($this->publishing($set->replica()->port, 'b', 'after'));
-        $message = $loop->current();
-        self::assertSame(['message', 'b', 'after'], [$message->kind, $message->channel, $message->payload]);
+        // The server may deliver before it has confirmed the last of the three.
+        for ($i = 0; $i < 3 && !isset($events['pubsub.resubscribed']); $i++) {
+            $message = $loop->current();
+            self::assertSame(['message', 'b', 'after'], [$message->kind, $message->channel, $message->payload]);
+        }
         $told = $events['pubsub.resubscribed'] ?? self::fail('no event: ' . json_encode($events));
         self::assertSame($set->replica()->address(), $told['node']);
         self::assertSame(3, $told['subscriptions']);

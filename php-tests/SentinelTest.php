@@ -86,7 +86,8 @@ final class SentinelTest extends RedisTestCase
     {
         $sentinel = ['requirepass watch', 'sentinel sentinel-pass watch', 'user app on >eye +@all'];
         $names = ['sentinel resolve-hostnames yes', 'sentinel announce-hostnames yes'];
-        $set = $this->sentinelSet(['requirepass' => 'data'], [...$sentinel, ...$names], 'watch', 'localhost');
+        // The name may lead to either loopback address, where there are two.
+        $set = $this->sentinelSet(['requirepass' => 'data', 'bind' => '127.0.0.1 -::1'], [...$sentinel, ...$names], 'watch', 'localhost');
         $named = (array) $set->sentinels[0]->command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
         self::assertSame('localhost', $named[0]);
         $address = 'localhost:' . $set->sentinels[1]->port;

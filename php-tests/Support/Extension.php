@@ -22,6 +22,24 @@ final class Extension
     }
 
     /**
+     * What this process was told about assertions and the JIT, for the children to run under the same: the suite may be
+     * run under either.
+     *
+     * @return array<string, string>
+     */
+    public static function settings(): array
+    {
+        $settings = ['zend.assertions' => (string) ini_get('zend.assertions')];
+        if (ini_get('opcache.enable_cli') && ini_get('opcache.jit')) {
+            foreach (['opcache.enable_cli', 'opcache.jit', 'opcache.jit_buffer_size'] as $name) {
+                $settings[$name] = (string) ini_get($name);
+            }
+        }
+
+        return $settings;
+    }
+
+    /**
      * A command line for PHP with the extension and without the machine's ini files.
      *
      * @param array<string, string> $ini
@@ -30,7 +48,11 @@ final class Extension
     public static function php(string $script, array $ini = [], string ...$arguments): array
     {
         $command = [PHP_BINARY, '-n', '-d', 'extension=' . self::path()];
-        foreach ($ini as $name => $value) {
+        $settings = $ini + self::settings();
+        if (isset($settings['opcache.enable_cli'])) {
+            array_push($command, '-d', 'zend_extension=opcache');
+        }
+        foreach ($settings as $name => $value) {
             array_push($command, '-d', "$name=$value");
         }
 

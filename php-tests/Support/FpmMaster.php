@@ -43,7 +43,7 @@ final class FpmMaster
         if (posix_getuid() === 0) {
             $command[] = '-R';
         }
-        $directives = $ini + ['display_errors' => '1', 'html_errors' => '0', 'opcache.enable' => '1'];
+        $directives = $ini + Extension::settings() + ['display_errors' => '1', 'html_errors' => '0', 'opcache.enable' => '1'];
         if (is_file(ini_get('extension_dir') . '/opcache.so')) {
             array_push($command, '-d', 'zend_extension=opcache');
         }
@@ -120,12 +120,9 @@ final class FpmMaster
     private static function binary(): string
     {
         $version = PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
-        foreach (["/usr/sbin/php-fpm$version", "/usr/local/sbin/php-fpm$version", '/usr/sbin/php-fpm', '/usr/local/sbin/php-fpm'] as $path) {
-            if (is_executable($path)) {
-                return $path;
-            }
-        }
-        foreach (explode(':', (string) getenv('PATH')) as $folder) {
+        // The one that was built with this PHP stands first: another would not load an extension for this one.
+        $folders = [dirname(PHP_BINDIR) . '/sbin', '/usr/sbin', '/usr/local/sbin', ...explode(':', (string) getenv('PATH'))];
+        foreach ($folders as $folder) {
             foreach (["php-fpm$version", 'php-fpm'] as $name) {
                 if (is_executable("$folder/$name")) {
                     return "$folder/$name";

@@ -39,6 +39,12 @@ final class RedisServer
         }
     }
 
+    /** The server's program, which is Sentinel's as well: environment variable `REDIS_SERVER` may name another one. */
+    public static function program(): string
+    {
+        return getenv('REDIS_SERVER') ?: 'redis-server';
+    }
+
     /** `127.0.0.1:6379`, as the extension names nodes. */
     public function address(): string
     {
@@ -118,6 +124,18 @@ final class RedisServer
         return $clients;
     }
 
+    /** How many connections are between MULTI and EXEC: their flag says so. (In Valkey the count of queued commands stays 0 afterwards.) */
+    public function inTransaction(): int
+    {
+        return count(array_filter($this->clients(), static fn (array $client): bool => str_contains($client['flags'], 'x')));
+    }
+
+    /** Whether the server behaves as Redis does from this version on; Valkey 8 says that it does as Redis 7.2.4. */
+    public function since(string $version): bool
+    {
+        return version_compare($this->info('server')['redis_version'], $version, '>=');
+    }
+
     public function kill(): void
     {
         $this->observer = null;
@@ -192,7 +210,7 @@ final class RedisServer
             // It would turn away peers with addresses other than loopback's, such as those of a namespace's nodes.
             'protected-mode' => 'no',
         ];
-        $command = ['redis-server', '--port', (string) $this->port];
+        $command = [self::program(), '--port', (string) $this->port];
         foreach ($directives as $name => $value) {
             if ($name !== 'replicaof' || $value !== '') {
                 array_push($command, "--$name", ...($value === '' ? [''] : explode(' ', $value)));

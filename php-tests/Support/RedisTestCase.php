@@ -105,7 +105,7 @@ abstract class RedisTestCase extends TestCase
     {
         if (!$can) {
             self::assertFalse(getenv('CI'), "$what, and CI has to see that");
-            fwrite(STDERR, "\nnot run: {$this->getName()}: $what\n");
+            fwrite(STDERR, "\nnot run: {$this->toString()}: $what\n");
         }
 
         return $can;

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Tests\Support;
 
-/** One real Sentinel process on a free loopback port. `redis-server --sentinel` is the same program as redis-sentinel. */
+/** One real Sentinel process on a free loopback port: the server's own program with `--sentinel`. */
 final class Sentinel
 {
     private Process $process;
@@ -20,7 +20,7 @@ final class Sentinel
         $own = ["port $port", 'bind 127.0.0.1', "dir $this->folder", "logfile $this->folder/log", 'daemonize no'];
         // It rewrites the file with what it learns, so the file is its own.
         file_put_contents("$this->folder/sentinel.conf", implode("\n", [...$own, ...$directives]) . "\n");
-        $this->process = new Process(['redis-server', "$this->folder/sentinel.conf", '--sentinel']);
+        $this->process = new Process([RedisServer::program(), "$this->folder/sentinel.conf", '--sentinel']);
         Wait::until("a Sentinel answers on port $port", function (): bool {
             if (!$this->process->isRunning()) {
                 throw new \RuntimeException("the Sentinel did not start:\n" . $this->log() . $this->process->errors());

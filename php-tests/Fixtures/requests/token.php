@@ -19,6 +19,6 @@ foreach (explode(' ', trim((string) $redis->executeRaw(['CLIENT', 'INFO']))) as 
 echo json_encode([
     'token' => $redis->get('token:' . $_GET['token']),
     'transaction' => $transaction,
-    'connection' => array_intersect_key($connection, array_flip(['db', 'user', 'flags', 'multi', 'sub', 'psub', 'name', 'resp'])),
+    'connection' => array_intersect_key($connection, array_flip(['db', 'user', 'flags', 'sub', 'psub', 'name', 'resp'])),
     'pong' => $redis->ping(),
 ]);
