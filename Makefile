@@ -74,7 +74,7 @@ demo: setup-demo build ## watch a program go on while its primary is killed
 	@$(with_extension) examples/failover/run.php
 
 .PHONY: test
-test: setup lint table-check rust-tests php-tests ## run everything that checks the project
+test: setup lint table-check rust-tests php-tests php-settings ## run everything that checks the project
 
 .PHONY: lint
 lint: setup ## rustfmt and clippy, with and without the PHP room
@@ -96,7 +96,19 @@ rust-tests: setup ## all that is below the PHP room
 
 .PHONY: php-tests
 php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
-	@$(with_extension) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')
+	@$(with_extension) $(SETTINGS) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')
+
+# Two settings that change how PHP runs, and classes that call most of the PHP room. The whole suite runs under them with
+# `make php-tests SETTINGS='...'`.
+JIT        := -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.jit=tracing -d opcache.jit_buffer_size=64M
+ASSERTIONS := -d zend.assertions=1 -d assert.exception=1
+VARIED     := (Command|Pipeline|Transaction|Iterators|Containers|Predis|Prefix|Signature|RequestEnd)Test::
+
+.PHONY: php-settings
+php-settings: setup build ## a part of PHPUnit under opcache's JIT, and under assertions
+	@$(PHP) $(JIT) -r 'exit(opcache_get_status(false)["jit"]["on"] ? 0 : 1);' || { echo "$(PHP) does not switch the JIT on" >&2; exit 1; }
+	@$(with_extension) $(JIT) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml --filter '$(VARIED)'
+	@$(with_extension) $(ASSERTIONS) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml --filter '$(VARIED)'
 
 # ROUNDS: how often each way of ending a request comes; SEED: the order of a run that failed.
 .PHONY: hostile-requests
