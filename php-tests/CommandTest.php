@@ -316,7 +316,7 @@ final class CommandTest extends RedisTestCase
     /** @return iterable<string, array{string}> */
     public static function laterMethods(): iterable
     {
-        foreach (['push', 'executeCommand', 'createCommand'] as $method) {
+        foreach (['push'] as $method) {
             yield $method => [$method];
         }
     }

@@ -146,7 +146,13 @@ final class InterruptionTest extends RedisTestCase
         yield 'auth with a user' => ["\$redis->auth('u', 'hunter2');"];
         yield 'a pipeline' => ["\$redis->pipeline()->config('SET', ['requirepass' => 'hunter2']);"];
         yield 'acl' => ["\$redis->acl('SETUSER', 'u', '>hunter2', 'nonsense');"];
-        yield 'executeRaw' => ["\$redis->executeRaw(['AUTH', 'hunter2']);"];
+        yield 'executeRaw' => ["\$redis->executeRaw([5, 'hunter2']);"];
+        yield 'executeCommand' => ["\$redis->executeCommand(new ResilientRedis\\Command\\RawCommand('AUTH', ['hunter2']));"];
+        yield 'executeCommand of a pipeline' => ["\$redis->pipeline()->executeCommand(new ResilientRedis\\Command\\RawCommand('AUTH', [new stdClass(), 'hunter2']));"];
+        yield 'createCommand' => ["\$redis->createCommand('auth', [new stdClass(), 'hunter2']);"];
+        yield 'a factory' => ["\$redis->getCommandFactory()->create('auth', [new stdClass(), 'hunter2']);"];
+        yield 'the constructor of a command' => ["new ResilientRedis\\Command\\RawCommand(5, ['hunter2']);"];
+        yield 'arguments of a command' => ["\$redis->createCommand('auth')->setArguments([new stdClass(), 'hunter2']);"];
     }
 
     public function test_signals_do_not_stretch_a_limit(): void

@@ -51,7 +51,7 @@ final class PredisOptionsTest extends RedisTestCase
         self::assertIsError('WRONGTYPE', $redis->lpush('text', 'y'));
         self::assertIsError('WRONGTYPE', $redis->zrange('text', 0, -1, ['withscores' => true]));
         self::assertIsError('ERR', $redis->noSuchCommand('a'));
-        self::assertIsError('ERR', $redis->executeRaw(['NOSUCHCOMMAND']));
+        self::assertStringStartsWith('ERR ', $redis->executeRaw(['NOSUCHCOMMAND']), 'which gives the text in any case');
         self::assertIsError('NOSCRIPT', $redis->evalsha(str_repeat('f', 40), 0));
         self::assertIsError('ERR', $redis->config('SET', 'no-such-parameter', '1'));
         self::assertSame('x', $redis->get('text'), 'the connection goes on');

@@ -47,4 +47,34 @@ final class RequestEndTest extends RedisTestCase
             }
         }
     }
+
+    /**
+     * A jump out of a fatal error skips what the extension would have given back, so it must have nothing in hand by then.
+     *
+     * @dataProvider jumps
+     */
+    public function test_a_jump_out_of_the_code_of_a_command_costs_the_worker_no_memory(string $in): void
+    {
+        $fpm = $this->stoppedAtTheEnd(FpmMaster::start(__DIR__ . '/Fixtures/requests'));
+        $jump = ['endpoint' => self::shared()->endpoint(), 'in' => $in];
+        $seen = [];
+        for ($i = 1; $i <= 40; $i++) {
+            self::assertStringContainsString('it jumps', $fpm->request('jump.php', $jump)->body);
+            // The first requests take memory that is used again from then on.
+            if ($i === 10 || $i === 40) {
+                $seen[] = $fpm->request('jump.php')->json();
+            }
+        }
+        self::assertSame($seen[0]['pid'], $seen[1]['pid']);
+        self::assertLessThan(10_000, $seen[1]['kilobytes'] - $seen[0]['kilobytes'], 'a third of what one copy per request would take');
+        self::assertSame('', $fpm->crashes());
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function jumps(): iterable
+    {
+        foreach (['the class of a command', 'the class of a created command', 'the words of a created command', 'the words of an unknown command', 'the words of executeRaw'] as $in) {
+            yield $in => [$in];
+        }
+    }
 }

@@ -44,8 +44,18 @@ class ResilientRedis implements \IteratorAggregate
     /** Sends a command that has no method of its own. */
     public function __call(string $name, array $arguments): mixed {}
 
-    /** Sends words as they stand and gives the reply as it comes. */
-    public function executeRaw(array $words): mixed {}
+    /** Sends words as they stand and gives the reply as it comes; an error of the server as its text, and then $error is true. */
+    public function executeRaw(array $words, mixed &$error = null): mixed {}
+
+    /** Runs a command object: one of createCommand(), of a class of your own, or of Predis. */
+    public function executeCommand(object $command): mixed {}
+
+    /** Gives a command object, of the class that option `commands` names or of the client's own. */
+    public function createCommand(string $name, array $arguments = []): object {}
+
+    /** Gives what makes command objects for this client.
+     *  @return \ResilientRedis\Command\Factory */
+    public function getCommandFactory(): object {}
 
     /** Collects commands that are sent together: options, a callable, both or none.
      *  @return \ResilientRedis\Pipeline|list<mixed> the replies if a callable was given */
@@ -1749,6 +1759,16 @@ final class Pipeline implements \Countable
 
     /** Counts the commands that wait. */
     public function count(): int {}
+
+    /** Adds the command of a command object. */
+    public function executeCommand(object $command): mixed {}
+
+    /** Gives a command object, as the client's createCommand() does. */
+    public function createCommand(string $name, array $arguments = []): object {}
+
+    /** Gives what makes command objects for the client.
+     *  @return \ResilientRedis\Command\Factory */
+    public function getCommandFactory(): object {}
 
     /** Manages users and what they may do.
      *  @return $this */
@@ -3461,6 +3481,16 @@ final class Transaction implements \Countable
 
     /** Counts the commands that wait. */
     public function count(): int {}
+
+    /** Adds the command of a command object. */
+    public function executeCommand(object $command): mixed {}
+
+    /** Gives a command object, as the client's createCommand() does. */
+    public function createCommand(string $name, array $arguments = []): object {}
+
+    /** Gives what makes command objects for the client.
+     *  @return \ResilientRedis\Command\Factory */
+    public function getCommandFactory(): object {}
 
     /** Manages users and what they may do. */
     public function acl(string $subcommand, mixed ...$arguments): mixed {}
@@ -5509,5 +5539,92 @@ final class Consumer implements \Iterator
 
     /** Does nothing: what has come does not come again. */
     public function rewind(): void {}
+}
+}
+
+namespace ResilientRedis\Command {
+/** A command as an object: its name and its arguments. */
+class RawCommand
+{
+    /** @var ?string */
+    protected $id = null;
+    /** @var ?array */
+    protected $arguments = null;
+    /** @var ?bool */
+    protected $shaped = null;
+
+    /** Keeps a command that is sent and answered as it stands. */
+    public function __construct(?string $commandID = null, array $arguments = []) {}
+
+    /** Gives the name that is sent. */
+    public function getId() {}
+
+    /** Sets the arguments, in the form that the client's method of the command takes. */
+    public function setArguments(array $arguments) {}
+
+    /** Sets the words that are sent. */
+    public function setRawArguments(array $arguments) {}
+
+    /** Gives the words that are sent. */
+    public function getArguments() {}
+
+    /** Gives one of the words that are sent. */
+    public function getArgument(int $index) {}
+
+    /** Makes of the server's reply what the client's method of the command returns. */
+    public function parseResponse(mixed $data) {}
+}
+
+/** A Lua script as a command: extend it, and name the class in option `commands`. */
+abstract class ScriptCommand
+{
+    /** @var ?array */
+    protected $arguments = null;
+
+    /** Gives the script's text. */
+    abstract public function getScript();
+
+    /** Gives the name that is sent: EVALSHA, or EVALSHA_RO for a script that only reads. */
+    public function getId() {}
+
+    /** Tells how many of the arguments are keys; negative: how many at the end are none. */
+    public function getKeysCount() {}
+
+    /** Tells whether the script only reads (Redis 7): then it may be sent again, and read from replicas. */
+    public function isReadOnly() {}
+
+    /** Gives the script's SHA-1. */
+    public function getScriptHash() {}
+
+    /** Gives the keys among the arguments. */
+    public function getKeys() {}
+
+    /** Sets keys and arguments of the script. */
+    public function setArguments(array $arguments) {}
+
+    /** Sets the words that are sent. */
+    public function setRawArguments(array $arguments) {}
+
+    /** Gives the words that are sent: the SHA-1, the number of keys, keys and arguments. */
+    public function getArguments() {}
+
+    /** Gives one of the words that are sent. */
+    public function getArgument(int $index) {}
+
+    /** Makes of the script's reply what the call returns. */
+    public function parseResponse(mixed $data) {}
+}
+
+/** Makes command objects for a client. */
+final class Factory
+{
+    /** @var ?\ResilientRedis */
+    protected $client = null;
+
+    /** Gives a command object. */
+    public function create(string $commandID, array $arguments = []): object {}
+
+    /** Tells whether all of these are commands that the client knows. */
+    public function supports(string ...$commandIDs): bool {}
 }
 }

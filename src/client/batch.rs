@@ -6,6 +6,7 @@ use crate::command::{self, BlockingTimeout, Command, Effect, Hazard, Rank, Shape
 use crate::resp::{Frame, Sink, frame_of, words_of};
 
 use super::failure::Failure;
+use super::scripts::Brought;
 
 /// Room that is given back to the allocator when a batch is cleared.
 const KEEP: usize = 256 * 1024;
@@ -16,6 +17,8 @@ pub struct Batch {
     bytes: Vec<u8>,
     items: Vec<Item>,
     blocks: Vec<Block>,
+    /// The scripts whose text an item carries.
+    pub(super) scripts: Vec<Brought>,
     /// The MULTI that no EXEC has followed yet.
     open: Option<usize>,
     has_effects: bool,
@@ -91,6 +94,10 @@ impl Batch {
             }
             _ => {}
         }
+        if !self.scripts.is_empty() && command.is_some_and(|row| row.name == "SCRIPT") {
+            // SCRIPT FLUSH
+            self.scripts.clear();
+        }
         self.has_effects |= effect != Effect::None;
         self.made_over |= shape.is_made_over();
         self.bytes.extend_from_slice(frame.bytes());
@@ -140,6 +147,7 @@ impl Batch {
         self.bytes.clear();
         self.items.clear();
         self.blocks.clear();
+        self.scripts.clear();
         self.open = None;
         self.has_effects = false;
         self.made_over = false;
@@ -169,6 +177,11 @@ impl Batch {
     /// Whether a reply is to be made over when it is complete.
     pub fn is_made_over(&self) -> bool {
         self.made_over
+    }
+
+    /// The MULTI that no EXEC has followed yet.
+    pub(super) fn transaction(&self) -> Option<usize> {
+        self.open
     }
 
     /// The shape of an item's reply.

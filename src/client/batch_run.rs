@@ -125,6 +125,7 @@ impl Client {
             if call.retry.attempts() > 1 {
                 replies.rewind(desk.course.done);
                 self.saddle_batch_again(desk, call, batch, waits);
+                self.bring_scripts(desk, call, batch);
             }
             desk.course.set_out(batch);
             let begun = self.world.clock.coarse();

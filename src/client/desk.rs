@@ -8,6 +8,7 @@ use crate::resp::Frame;
 use super::breaker::Probe;
 use super::budget::Budget;
 use super::course::Course;
+use super::scripts::Digests;
 
 /// The working place of one thread. The next command, and the end of the request, clear away what a command that was
 /// left by a jump has left behind.
@@ -25,6 +26,10 @@ pub struct Desk {
     pub(super) turn: Option<Turn>,
     /// How far the batch on its way has come.
     pub(super) course: Course,
+    /// The text of the script that is being called by its digest.
+    pub(super) script: Option<Box<[u8]>>,
+    /// The digests of scripts.
+    pub digests: Digests,
     /// What the request has spent of its budget.
     pub budget: Budget,
 }
@@ -34,6 +39,7 @@ impl Desk {
     pub fn sweep(&mut self) {
         self.lease = None;
         self.search = None;
+        self.script = None;
         self.turn = None;
     }
 

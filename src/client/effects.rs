@@ -98,11 +98,15 @@ impl Client {
     fn run_pinned<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<(), Box<Failure>> {
         desk.lease = self.pinned.take().filter(|lease| lease.is_ours());
         call.retry.begin();
-        let result = match desk.lease {
+        let mut result = match desk.lease {
             Some(_) => self.exchange(desk, call, sink),
             // A jump out of PHP's memory limit, or a fork, took it away.
             None => Err(Lost::before(Phase::Lease, crate::failover::Cause::Closed)),
         };
+        if matches!(result, Ok(Received::Error)) && desk.script.is_some() && self.spells_out(desk, call) {
+            sink.reset();
+            result = self.exchange(desk, call, sink);
+        }
         let now = self.world.clock.now();
         if !matches!(result, Ok(Received::Value)) {
             call.note_node(desk.lease.as_ref());

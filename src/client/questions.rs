@@ -67,7 +67,12 @@ impl Client {
     }
 
     /// Asks a small question. `None` if no answer came in time.
-    pub(super) fn ask_aside(&self, connection: &mut Connection, words: &[&str], until: Deadline) -> Option<Received> {
+    pub(super) fn ask_aside<W: AsRef<[u8]>>(
+        &self,
+        connection: &mut Connection,
+        words: &[W],
+        until: Deadline,
+    ) -> Option<Received> {
         let frame = frame_of(words);
         if connection.send(frame.bytes(), 1) != Ok(frame.bytes().len()) {
             return None;

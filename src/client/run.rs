@@ -17,6 +17,8 @@ impl Client {
     ///
     /// # Errors
     /// What became of the command, with everything that an exception needs.
+    // A part of what calls it: each sort of sink is filled at one place.
+    #[inline(always)]
     pub fn run<S: Sink>(
         &mut self,
         desk: &mut Desk,
@@ -131,6 +133,11 @@ impl Client {
                         self.hear(desk, call);
                     }
                     return Ok(());
+                }
+                Ok(_) if desk.script.is_some() && self.spells_out(desk, call) => {
+                    self.put_back(desk);
+                    sink.reset();
+                    continue;
                 }
                 Ok(_) => {
                     self.after_error(desk, call)?;

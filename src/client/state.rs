@@ -172,6 +172,11 @@ impl Client {
         }
     }
 
+    /// Whether a transaction is open, so that commands are only queued.
+    pub fn is_queueing(&self) -> bool {
+        self.pins.multi
+    }
+
     /// The watch that lasts on the connection that is pinned. One that ended, for whatever reason, does not come again:
     /// the next has another number.
     pub fn watch(&self) -> Option<u64> {

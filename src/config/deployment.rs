@@ -2,6 +2,7 @@
 
 use super::address::{DeclaredRole, Endpoint};
 use super::allowed::AllowedNodes;
+use super::command_set::CommandSet;
 use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::node::NodeParameters;
@@ -40,7 +41,9 @@ pub struct Configuration {
     pub pool: PoolLimits,
     /// What a reply may cost.
     pub limits: ReplyLimits,
-    /// What the three before were made of.
+    /// What the user says about the names of commands.
+    pub commands: CommandSet,
+    /// What the policy and the limits were made of.
     pub(super) tuned: Defaults,
 }
 
@@ -64,6 +67,7 @@ pub fn configure(
     if let Some(asked) = options.cluster.as_ref().filter(|_| endpoints.len() > 1) {
         return Err(predis::cluster_of_many(asked));
     }
+    options.commands.allow(&options.prefix)?;
     let sentinel = SentinelSettings::of(nodes.first().map(|(_, node)| node), sentinels, &options);
     let reader = options.reader.as_ref().map(|value| reader(value, &options, &common)).transpose()?;
 
@@ -86,6 +90,7 @@ pub fn configure(
         policy: tuned.policy(),
         pool: tuned.pool(),
         limits: tuned.limits(),
+        commands: options.commands.clone(),
         tuned,
     })
 }

@@ -1,6 +1,7 @@
 //! The constructor's second argument: every option is honoured, known to mean nothing here, or refused.
 
 use super::allowed::AllowedNodes;
+use super::command_set::CommandSet;
 use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::names::{self, IGNORED_OPTIONS, IGNORED_PARAMETERS, LATER, PARAMETERS, PROMOTED};
@@ -24,6 +25,8 @@ pub(super) struct Options {
     pub reader: Option<Setting>,
     /// Option `allowed_nodes`.
     pub allowed_nodes: Option<AllowedNodes>,
+    /// Option `commands` or `profile`.
+    pub commands: CommandSet,
     /// Option `cluster`, if it asks for one.
     pub cluster: Option<Setting>,
     /// Option `replication`.
@@ -45,6 +48,7 @@ impl Options {
             tuned: *defaults,
             has_command_timeout: false,
             reader: None,
+            commands: CommandSet::default(),
             allowed_nodes: None,
             cluster: None,
             replication: Replication::Unsaid,
@@ -97,7 +101,7 @@ impl Options {
             "service" => self.service = Some(predis::service(value)?),
             "update_sentinels" => self.update_sentinels = predis::update_sentinels(value)?,
             "autodiscovery" => predis::autodiscovery(value)?,
-            "commands" | "profile" => predis::commands(name, value)?,
+            "commands" | "profile" => self.commands = CommandSet::read(name, value)?,
             "prefix" => self.prefix = predis::prefix(value)?,
             "aggregate" => return Err(predis::not_available(name, value)),
             "reader" => self.reader = Some(value.clone()),

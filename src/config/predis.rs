@@ -87,26 +87,6 @@ pub(super) fn exceptions(value: &Setting) -> Result<bool, ConfigurationError> {
     numbers::truth(value).ok_or_else(|| ConfigurationError::about("exceptions", value, "true or false"))
 }
 
-/// `commands` and the older `profile`: every command is known here.
-pub(super) fn commands(option: &str, value: &Setting) -> Result<(), ConfigurationError> {
-    let version = |text: &str| {
-        text.split('.').count() <= 3
-            && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let fine = match value {
-        Setting::Text(word) => matches!(word.as_str(), "default" | "predis" | "dev") || version(word),
-        Setting::Int(number) => *number >= 0,
-        Setting::Float(number) => number.is_finite() && *number >= 0.0,
-        Setting::List(items) => items.is_empty(),
-        _ => false,
-    };
-    if fine {
-        return Ok(());
-    }
-    let accepted = "'default', 'predis', or a version such as '3.2' (own command classes are not supported)";
-    Err(ConfigurationError::about(option, value, accepted))
-}
-
 /// Any option that this version does not have: refused, because ignoring it would change what the program does.
 pub(super) fn not_available(option: &str, value: &Setting) -> ConfigurationError {
     ConfigurationError::new(option, value.kind(), "null; not available in this version")
@@ -147,16 +127,6 @@ mod tests {
             assert_eq!(replication(&text(word)), Ok(Replication::Sentinel));
         }
         assert!(replication(&text("master")).unwrap_err().accepted().contains("'redis-sentinel'"));
-    }
-
-    #[test]
-    fn command_sets_are_accepted_by_name_and_version_only() {
-        for value in [text("default"), text("3.2"), Setting::Int(5), Setting::Float(2.8), Setting::List(vec![])] {
-            assert!(commands("profile", &value).is_ok(), "{}", value.describe());
-        }
-        for value in [text("raw"), text("3."), Setting::Other("closure".into()), Setting::Bool(true)] {
-            assert_eq!(commands("profile", &value).unwrap_err().option(), "profile");
-        }
     }
 
     #[test]

@@ -85,6 +85,11 @@ impl Method {
         }
     }
 
+    /// The method, left to the classes that extend this one.
+    pub fn left_open(self) -> Method {
+        Method { flags: MethodFlags::Public | MethodFlags::Abstract, ..self }
+    }
+
     /// The method, static.
     pub fn on_class(self) -> Method {
         Method { flags: MethodFlags::Public | MethodFlags::Static, ..self }
@@ -97,6 +102,17 @@ pub struct ClientObject {
     pub client: Option<Box<Client>>,
     /// What `onEvent` was given; undefined if nothing.
     pub listener: Value,
+    /// Whether names of commands have to be looked up in what the user has said. (The client knows it, too; here it is at
+    /// hand for each command.)
+    pub names_commands: bool,
+}
+
+impl ClientObject {
+    /// Gives the object its client.
+    pub fn receive(&mut self, client: Box<Client>) {
+        self.names_commands = client.configuration().commands.says_more;
+        self.client = Some(client);
+    }
 }
 
 static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
@@ -105,7 +121,7 @@ impl Part for ClientObject {
     type Held = [Value; 1];
 
     fn fresh(_: *mut zend_class_entry) -> ClientObject {
-        ClientObject { client: None, listener: zend::null() }
+        ClientObject { client: None, listener: zend::null(), names_commands: false }
     }
 
     /// The listener, which may hold the client itself.
@@ -147,8 +163,22 @@ pub unsafe fn is_client(object: *mut zend_object) -> bool {
 }
 
 /// Methods whose arguments may hold passwords: traces must not show them (P13).
-const SECRETIVE: &[&str] =
-    &["__construct", "__call", "executeraw", "withoptions", "auth", "acl", "config", "hello", "migrate"];
+const SECRETIVE: &[&str] = &[
+    "__construct",
+    "__call",
+    "executeraw",
+    "executecommand",
+    "createcommand",
+    "create",
+    "setarguments",
+    "setrawarguments",
+    "withoptions",
+    "auth",
+    "acl",
+    "config",
+    "hello",
+    "migrate",
+];
 
 /// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
 const PERSISTENT: u32 = 1;
@@ -293,7 +323,7 @@ pub unsafe fn copy(object: *mut zend_object, client: *mut Client) -> Value {
     unsafe {
         let made = native::create::<ClientObject>((*object).ce);
         let ours = of(made);
-        ours.client = Some(Box::from_raw(client));
+        ours.receive(Box::from_raw(client));
         ours.listener = zend::hold(&of(object).listener);
         zend::zend_objects_clone_members(made, object);
         zend::owned_object(made)

@@ -15,8 +15,9 @@ use super::elements::Elements;
 use super::process::hands;
 use super::replies::{self, PhpSink};
 use super::signatures::SIGNATURES;
+use super::values::{Copies, upper};
 use super::zend::{self, Value};
-use super::{called, events, exceptions, monitor, response};
+use super::{called, custom, events, exceptions, monitor, objects, response};
 
 const _: () = assert!(SIGNATURES.len() == command::COMMANDS.len());
 
@@ -57,12 +58,15 @@ extern "C" fn handle<const INDEX: usize>(call: *mut zend_execute_data, return_va
 unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &mut [Value], return_value: *mut zval) {
     // SAFETY: by the caller. No PHP code runs between the two.
     unsafe {
-        let client = zend::this(call);
-        if !write_row(row, words, || prefix_of(client)) {
+        let object = zend::this(call);
+        if custom::has_a_say(object) && custom::call_in_place_of(object, row, words, return_value) {
+            return;
+        }
+        if !write_row(row, words, || prefix_of(object)) {
         } else if has_settled_shape(row) {
-            run_settled(client, Some(row), row.reply, return_value);
+            run_settled(object, Some(row), row.reply, return_value, None);
         } else {
-            run(client, Some(row), shape_of(row, words), return_value);
+            run(object, Some(row), shape_of(row, words), return_value);
         }
     }
 }
@@ -143,7 +147,7 @@ pub unsafe fn run(object: *mut zend_object, row: Option<&'static Command>, shape
     // SAFETY: by the caller. Events may run PHP code; nobody but us has the return value yet.
     unsafe {
         let shape = shape.under(speaks_resp3(object));
-        run_settled(object, row, shape, return_value);
+        run_settled(object, row, shape, return_value, None);
         if shape.is_made_over() {
             replies::make_over(shape, &mut *return_value.cast::<Value>());
         }
@@ -160,12 +164,36 @@ pub unsafe fn speaks_resp3(object: *mut zend_object) -> bool {
     client.is_some_and(|client| client.configuration().protocol == Protocol::Resp3)
 }
 
-/// Runs the command that stands in this thread's frame. Its reply is built as it is read, and then complete.
+/// What is unusual about a run.
+enum Unusual<'a> {
+    /// The frame calls a script by its digest, and this is its text.
+    Script(&'a [u8]),
+    /// An error of the server is returned as its text, and said here.
+    Raw(&'a mut bool),
+}
+
+/// Runs the script that stands in this thread's frame by its digest, and whose text this is.
+///
+/// # Safety
+/// As for [`run`]; the text stays as it is meanwhile.
+pub unsafe fn run_script(object: *mut zend_object, text: &[u8], return_value: *mut zval) {
+    // SAFETY: by the caller.
+    unsafe { run_settled(object, None, Shape::Plain, return_value, Some(&mut Unusual::Script(text))) };
+}
+
+/// Runs the command that stands in this thread's frame. Its reply is built as it is read, and then complete. (All ways
+/// lead through here: what is called from one place only can be a part of it.)
 ///
 /// # Safety
 /// As for [`run`].
-#[inline]
-unsafe fn run_settled(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
+#[inline(never)]
+unsafe fn run_settled(
+    object: *mut zend_object,
+    mut row: Option<&'static Command>,
+    shape: Shape,
+    return_value: *mut zval,
+    unusual: Option<&mut Unusual<'_>>,
+) {
     // SAFETY: by the caller. PHP code does not run before the events.
     unsafe {
         let Some(client) = class::of(object).client.as_deref_mut() else {
@@ -173,12 +201,22 @@ unsafe fn run_settled(object: *mut zend_object, row: Option<&'static Command>, s
             return;
         };
         let hands = hands();
+        if let Some(Unusual::Script(text)) = &unusual {
+            row = client.take_script(&mut hands.desk, text);
+        }
         let mut sink = PhpSink::new(&mut hands.building, return_value.cast::<Value>(), shape);
         let result = client.run(&mut hands.desk, row, &mut sink);
+        if unusual.is_some() {
+            hands.desk.forget_script();
+        }
         if let Err(failure) = result {
             crate::resp::Sink::reset(&mut sink);
-            match failure.kind {
-                Kind::Server(_) if !client.configuration().throws() => {
+            match (&failure.kind, unusual) {
+                (Kind::Server(_), Some(Unusual::Raw(refused))) => {
+                    return_value.cast::<Value>().write(zend::string(failure.message.as_bytes()));
+                    **refused = true;
+                }
+                (Kind::Server(_), _) if !client.configuration().throws() => {
                     return_value.cast::<Value>().write(response::error(failure.message.as_bytes()));
                 }
                 _ => exceptions::throw(&failure),
@@ -202,7 +240,7 @@ fn shape_of(row: &Command, arguments: &[Value]) -> Shape {
 }
 
 /// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
-const LATER: [&str; 4] = ["push", "getCommandFactory", "createCommand", "executeCommand"];
+const LATER: [&str; 1] = ["push"];
 
 /// Whether this is a method of Predis that comes later; then that is thrown.
 pub fn is_later(name: &[u8]) -> bool {
@@ -223,36 +261,42 @@ pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
             if is_later(name) {
                 return;
             }
-            let name = name.to_ascii_uppercase();
-            let arguments: Vec<Value> = Elements::of(list).map(|(_, value)| *value).collect();
             let client = zend::this(call);
-            if let Some(row) = write_words(&name, arguments, prefix_of(client)) {
+            if custom::has_a_say(client) && custom::call_by_name(client, name, list, return_value) {
+                return;
+            }
+            let name = upper(name);
+            let words = Elements::of(list).map(|(_, value)| value);
+            let written = write_words(zend::bytes_of(&name), words, prefix_of(client));
+            zend::release(name);
+            if let Some(row) = written {
                 run(client, row, Shape::Plain, return_value);
             }
         }
     });
 }
 
-/// `executeRaw`: a list of words, sent as they are.
+/// `executeRaw(array $words, &$error = null)`: a list of words, sent as they are. An error of the server is returned as
+/// text, and said by `$error`.
 pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| {
         // SAFETY: Zend calls a method with its frame.
         unsafe {
-            let words: Vec<Value> = match zend::arguments(call) {
-                [list] if zend::type_of(list) == zend::IS_ARRAY => {
-                    Elements::of(list).map(|(_, value)| *value).collect()
-                }
-                _ => Vec::new(),
-            };
-            let Some((first, rest)) = words.split_first().filter(|(first, _)| zend::type_of(first) == zend::IS_STRING)
-            else {
+            let arguments = zend::arguments(call);
+            let list = arguments.first().map(zend::deref).filter(|list| zend::type_of(list) == zend::IS_ARRAY);
+            let first = list.and_then(|list| Some((list, Elements::of(list).next()?.1)));
+            let Some((list, name)) = first.filter(|(_, name)| zend::type_of(name) == zend::IS_STRING) else {
                 let text = "executeRaw takes one list of words, of which the first is the command's name";
                 exceptions::throw_misuse("executeRaw", text);
                 return;
             };
-            let name = zend::bytes_of(first).to_owned();
-            if let Some(row) = write_words(&name, rest.to_vec(), b"") {
-                run(zend::this(call), row, Shape::Plain, return_value);
+            let words = Elements::of(list).skip(1).map(|(_, word)| word);
+            let Some(row) = write_words(zend::bytes_of(name), words, b"") else { return };
+            let mut is_refused = false;
+            let unusual = Some(&mut Unusual::Raw(&mut is_refused));
+            run_settled(zend::this(call), row, Shape::Plain, return_value, unusual);
+            if let Some(error) = arguments.get(1).filter(|_| !zend::has_exception()) {
+                objects::assign(error, is_refused);
             }
         }
     });
@@ -262,16 +306,19 @@ pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut z
 /// its row in the table, or throws.
 ///
 /// # Safety
-/// The values are kept alive by the arguments of the call that we are in.
-pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>, prefix: &[u8]) -> Option<Option<&'static Command>> {
+/// The name and the words are kept alive by the arguments of the call that we are in. PHP code may run before they are
+/// written.
+pub unsafe fn write_words<'a>(
+    name: &[u8],
+    words: impl Iterator<Item = &'a Value> + Clone,
+    prefix: &[u8],
+) -> Option<Option<&'static Command>> {
     // SAFETY: by the caller. `settle` replaces objects by strings and gives up the reference that it replaces, so
-    // each copy gets one of its own first. A jump out of here costs the memory of a few words.
+    // each copy has one of its own.
     unsafe {
-        for word in &mut words {
-            *word = zend::hold(word);
-        }
+        let mut words = Copies::of(words);
         let row = command::find(name);
-        let settled = arguments::settle(&mut words);
+        let settled = arguments::settle(words.get());
         let encoded = settled.and_then(|_| {
             let frame = &mut hands().desk.frame;
             frame.begin();
@@ -281,15 +328,14 @@ pub unsafe fn write_words(name: &[u8], mut words: Vec<Value>, prefix: &[u8]) -> 
                 Some(Arguments::Pairs) => Arguments::Pairs,
                 _ => Arguments::Words,
             };
-            arguments::encode(frame, &words, arguments)?;
+            arguments::encode(frame, words.get(), arguments)?;
             frame.end();
             if let Some(row) = row.filter(|_| !prefix.is_empty()) {
                 arguments::put_prefix(frame, row, prefix);
             }
             Ok(())
         });
-        words.drain(..).for_each(|word| zend::release(word));
-        drop(words);
+        words.release();
         match encoded {
             Ok(()) => Some(row),
             Err(unfit) => {

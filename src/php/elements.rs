@@ -7,6 +7,7 @@ pub use crate::command::Key;
 use super::zend::{IS_STRING, Value, deref, null, string_bytes, type_of};
 
 /// The elements of an array with their keys: an integer, or the bytes of a string.
+#[derive(Clone)]
 pub struct Elements {
     array: *mut HashTable,
     position: u32,

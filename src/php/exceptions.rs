@@ -179,16 +179,21 @@ pub fn throw(failure: &Failure) {
     }
 }
 
-/// Throws what a batch failed with. `replies` is an array of the known replies, which stays the caller's, and `earlier`
-/// how many commands had been sent before this batch.
-pub fn throw_of_batch(failure: &Failure, replies: &Value, earlier: usize) {
-    if let Some(made) = made_of(failure) {
-        if let Some(index) = failure.index {
-            made.number(&EXCEPTION, "index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
-        }
-        made.value(&EXCEPTION, "replies", *replies);
+/// Throws what a batch failed with. `replies` gives an array of the known replies, and may run PHP code: by then nothing
+/// of the failure is left on the stack. `earlier` is how many commands had been sent before this batch.
+pub fn throw_of_batch(failure: Failure, earlier: usize, replies: impl FnOnce() -> Value) {
+    let made = made_of(&failure);
+    if let (Some(made), Some(index)) = (&made, failure.index) {
+        made.number(&EXCEPTION, "index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
+    }
+    drop(failure);
+    let replies = replies();
+    if let Some(made) = made {
+        made.value(&EXCEPTION, "replies", replies);
         made.throw();
     }
+    // SAFETY: they are ours, and the exception has a reference of its own.
+    unsafe { zend::release(replies) };
 }
 
 /// Throws what a transaction failed with: one that came to nothing says which it was.

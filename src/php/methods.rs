@@ -10,15 +10,17 @@ use crate::pool::Deployment;
 use crate::telemetry::COUNTERS;
 use crate::topology::Mode;
 
+use super::asked::Asked;
 use super::class::{self, Method, optional, required, variadic};
 use super::commands::{self, guarded, unconstructed};
 use super::elements::{Elements, Key};
-use super::prefix::{self, Prefix};
 use super::process::{hands, world};
 use super::signature::{ARRAY, BOOL, CALLABLE, INT, NULL, OBJECT, STATIC, STRING, VOID};
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
-use super::{events, exceptions, ini, nodes, pubsub, queue_options, settings, told, units};
+use super::{
+    command_object, custom, events, exceptions, ini, nodes, prefix, pubsub, queue_options, settings, told, units,
+};
 
 /// The methods.
 pub fn table() -> Vec<Method> {
@@ -29,7 +31,19 @@ pub fn table() -> Vec<Method> {
             commands::call,
             const { &[required(c"name").of(STRING), required(c"arguments").of(ARRAY)] },
         ),
-        Method::new("executeRaw", commands::execute_raw, const { &[required(c"words").of(ARRAY)] }),
+        Method::new(
+            "executeRaw",
+            commands::execute_raw,
+            const { &[required(c"words").of(ARRAY), optional(c"error").by_reference()] },
+        ),
+        Method::new("executeCommand", command_object::execute_command, const { &[required(c"command").of(OBJECT)] }),
+        Method::new(
+            "createCommand",
+            custom::create_command,
+            const { &[required(c"name").of(STRING), optional(c"arguments").of(ARRAY).or(c"[]")] },
+        )
+        .returning(OBJECT),
+        Method::new("getCommandFactory", custom::get_factory, &[]).returning(OBJECT),
         Method::new("pipeline", queue_options::open_pipeline, const { &[variadic(c"arguments")] }),
         Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
         Method::new("pubSubLoop", pubsub::open, const { &[variadic(c"arguments")] }),
@@ -63,20 +77,25 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
                 return;
             }
             let arguments = zend::arguments(call);
-            let prefix = arguments.get(1).and_then(|options| Some((options, find(options, b"prefix")?)));
-            let prefix = match prefix {
-                Some((options, prefix)) => prefix::ask(zend::deref(options), zend::deref(prefix)),
-                None => Prefix::Stands,
+            let ask = |option: &[u8], ask: unsafe fn(&Value, &Value) -> Asked| {
+                let options = arguments.get(1);
+                let value =
+                    options.and_then(|options| Some((zend::deref(options), zend::deref(find(options, option)?))));
+                value.map_or(Asked::Stands, |(options, value)| ask(options, value))
             };
-            if matches!(prefix, Prefix::Thrown) {
+            let commands = ask(b"commands", custom::ask);
+            if matches!(commands, Asked::Thrown) {
+                return;
+            }
+            let prefix = ask(b"prefix", prefix::ask);
+            if matches!(prefix, Asked::Thrown) {
+                commands.give_up();
                 return;
             }
             let setting = |index: usize| arguments.get(index).map_or(Setting::Null, settings::read);
             let (parameters, mut options) = (setting(0), setting(1));
-            if let Prefix::Given(given) = prefix {
-                prefix::put(&mut options, &given);
-                zend::release(given);
-            }
+            commands.put(&mut options, "commands");
+            prefix.put(&mut options, "prefix");
             let listener = arguments.get(1).and_then(|options| find(options, b"on_event"));
             let listener = match listener {
                 Some(listener) if !is_callable(listener) => {
@@ -93,7 +112,7 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
                 Ok(_) if is_constructed(call) => {}
                 Ok(configuration) => {
                     let object = class::of(zend::this(call));
-                    object.client = Some(Box::new(Client::new(world().clone(), configuration)));
+                    object.receive(Box::new(Client::new(world().clone(), configuration)));
                     if let Some(listener) = listener {
                         let former = std::mem::replace(&mut object.listener, zend::hold(&listener));
                         zend::release(former);

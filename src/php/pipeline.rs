@@ -13,7 +13,7 @@ use super::queue;
 use super::replies::PhpSink;
 use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC};
 use super::zend::{self, Value};
-use super::{events, exceptions, response};
+use super::{events, exceptions, readers, response};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -77,8 +77,9 @@ unsafe fn give_up(object: *mut zend_object) {
     unsafe {
         let queue = queue::of(object);
         queue.batch.clear();
-        let replies = queue.take_replies();
-        zend::release(replies);
+        for value in [queue.take_replies(), queue.take_readers()] {
+            zend::release(value);
+        }
     }
 }
 
@@ -89,7 +90,10 @@ extern "C" fn flush_method(call: *mut zend_execute_data, return_value: *mut zval
         let object = zend::this(call);
         let send = zend::arguments(call).first().map(zend::deref);
         if queue::of(object).is_open() && send.is_some_and(|send| zend::type_of(send) == zend::IS_FALSE) {
-            queue::of(object).batch.clear();
+            let queue = queue::of(object);
+            queue.batch.clear();
+            let readers = queue.take_readers();
+            zend::release(readers);
         } else if !flush(object) {
             return;
         }
@@ -138,25 +142,65 @@ unsafe fn flush_plain(object: *mut zend_object) {
         let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
         sink.close_batch();
         queue.end_exchange();
-        match result {
-            Ok(()) => {
-                let looked_for = has_errors && kept && queue.options.throws;
-                match looked_for.then(|| first_error(&*root, earlier)).flatten() {
-                    None => queue.batch.clear(),
-                    Some((index, text)) => {
-                        let mut failure = server_error(&text);
-                        failure.command = queue.batch.name(index);
-                        failure.index = u32::try_from(index).ok();
-                        exceptions::throw_of_batch(&failure, &*root, earlier);
-                        give_up(object);
-                    }
-                }
-            }
-            Err(failure) => {
-                let known = if kept { *root } else { zend::null() };
-                exceptions::throw_of_batch(&failure, &known, earlier);
+        let looked_for = has_errors && kept && queue.options.throws;
+        let failure = match result {
+            Ok(()) => looked_for.then(|| first_error(&*root, earlier)).flatten().map(|(index, text)| Failure {
+                command: queue.batch.name(index),
+                index: u32::try_from(index).ok(),
+                ..server_error(&text)
+            }),
+            Err(failure) => Some(*failure),
+        };
+        queue.batch.clear();
+        match failure {
+            None => read_replies(object, earlier),
+            Some(failure) => {
+                let known = queue.take_replies();
+                throw_with_replies(object, failure, known, earlier);
                 give_up(object);
             }
+        }
+    }
+}
+
+/// Throws what a batch failed with, and with it the known replies, which are taken over, as their readers see them. What
+/// one of those throws is the previous exception.
+///
+/// # Safety
+/// The object is one of ours, and stays alive. PHP code runs.
+pub unsafe fn throw_with_replies(object: *mut zend_object, failure: Failure, known: Value, earlier: usize) {
+    exceptions::throw_of_batch(failure, earlier, || {
+        if zend::type_of(&known) == zend::IS_ARRAY {
+            // SAFETY: by the caller; the replies are ours alone.
+            unsafe { readers::read_replies(object, &known, earlier) };
+        }
+        known
+    });
+}
+
+/// Hands the replies to the command objects that look at them. Those may use the pipeline meanwhile: what comes by that
+/// stands behind what has come.
+unsafe fn read_replies(object: *mut zend_object, earlier: usize) {
+    // SAFETY: as in `flush`. The replies are ours while PHP code runs.
+    unsafe {
+        let queue = queue::of(object);
+        if !queue.has_readers() {
+            return;
+        }
+        if queue.options.forget {
+            let readers = queue.take_readers();
+            zend::release(readers);
+            return;
+        }
+        let list = queue.take_replies();
+        if !readers::read_replies(object, &list, earlier) {
+            zend::release(list);
+            give_up(object);
+            return;
+        }
+        let later = std::mem::replace(queue::of(object).replies(), list);
+        if zend::type_of(&later) == zend::IS_ARRAY {
+            readers::append(&list, later);
         }
     }
 }
@@ -166,20 +210,8 @@ unsafe fn flush_atomic(object: *mut zend_object) {
     unsafe {
         let executed = match execute_block(object) {
             Block::Executed(executed) => executed,
-            Block::Aborted => {
-                exceptions::throw(&aborted("the transaction has been aborted by the server"));
-                give_up(object);
-                return;
-            }
-            Block::Refused(text) => {
-                exceptions::throw(&server_error(&text));
-                give_up(object);
-                return;
-            }
-            Block::Failed(failure) => {
-                if !zend::has_exception() {
-                    exceptions::throw(&failure);
-                }
+            block => {
+                throw_block(block);
                 give_up(object);
                 return;
             }
@@ -189,23 +221,34 @@ unsafe fn flush_atomic(object: *mut zend_object) {
             && !queue.options.forget
             && let Some((index, text)) = first_error(&executed, 0)
         {
-            let mut failure = server_error(&text);
-            failure.index = u32::try_from(index).ok();
-            exceptions::throw_of_batch(&failure, &executed, 0);
+            let failure = Failure { index: u32::try_from(index).ok(), ..server_error(&text) };
+            drop(text);
+            throw_with_replies(object, failure, executed, 0);
+            give_up(object);
+            return;
+        }
+        if queue.has_readers() && !readers::read_replies(object, &executed, 0) {
             zend::release(executed);
             give_up(object);
             return;
         }
-        let replies = queue.replies();
-        if zend::type_of(replies) != zend::IS_ARRAY {
+        let replies = queue::of(object).replies();
+        if zend::type_of(replies) == zend::IS_ARRAY {
+            readers::append(replies, executed);
+        } else {
             *replies = executed;
-            return;
         }
-        for (_, value) in Elements::of(&executed) {
-            let mut value = zend::hold(value);
-            ext_php_rs::ffi::zend_hash_next_index_insert(replies.value.arr, value.as_zval());
-        }
-        zend::release(executed);
+    }
+}
+
+/// Throws how a MULTI with its EXEC failed.
+fn throw_block(block: Block) {
+    match block {
+        Block::Executed(_) => {}
+        Block::Aborted => exceptions::throw(&aborted("the transaction has been aborted by the server")),
+        Block::Refused(text) => exceptions::throw(&server_error(&text)),
+        Block::Failed(failure) if zend::has_exception() => drop(failure),
+        Block::Failed(failure) => exceptions::throw(&failure),
     }
 }
 

@@ -21,8 +21,9 @@ use super::{exceptions, pipeline, queue_commands, transaction, units};
 
 /// An object that collects commands.
 pub struct Queue {
-    /// The client's object, and the replies that have come so far. Side by side, for the garbage collector.
-    held: [Value; 2],
+    /// The client's object, the replies that have come so far, and the command objects that their replies are handed to,
+    /// by place. Side by side, for the garbage collector.
+    held: [Value; 3],
     /// The commands.
     pub batch: Batch,
     /// How it was made.
@@ -65,12 +66,12 @@ static PIPELINE: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 static TRANSACTION: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 
 impl Part for Queue {
-    type Held = [Value; 2];
+    type Held = [Value; 3];
 
     fn fresh(class: *mut zend_class_entry) -> Queue {
         let is_transaction = ptr::eq(class, TRANSACTION.load(Ordering::Relaxed));
         Queue {
-            held: [zend::null(), zend::null()],
+            held: [zend::null(); 3],
             batch: Batch::default(),
             options: Options::default(),
             phase: Phase::Fresh,
@@ -83,7 +84,7 @@ impl Part for Queue {
         }
     }
 
-    fn held(&mut self) -> &mut [Value; 2] {
+    fn held(&mut self) -> &mut [Value; 3] {
         &mut self.held
     }
 
@@ -245,7 +246,19 @@ impl Queue {
             self.exchanging = false;
             self.batch.clear();
             self.held[1] = zend::null();
+            self.held[2] = zend::null();
         }
+    }
+
+    /// The command objects that look at replies, by place: an array, or null.
+    pub fn readers(&mut self) -> &mut Value {
+        &mut self.held[2]
+    }
+
+    /// Whether its commands run at once.
+    #[inline]
+    pub fn runs_at_once(&self) -> bool {
+        self.phase == Phase::CheckAndSet && self.sort == Sort::Transaction
     }
 
     /// Whether its commands are sent between MULTI and EXEC.

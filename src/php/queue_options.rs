@@ -183,14 +183,17 @@ fn boolean(name: &str, setting: &Setting) -> Result<bool, ConfigurationError> {
 unsafe fn watch(value: &Value, client: *mut zend_object) -> Result<Option<Vec<u8>>, Wrong> {
     // SAFETY: the client is the caller's; `write_words` takes values that the call's arguments keep alive.
     unsafe {
-        let words: Vec<Value> = match zend::type_of(value) {
-            zend::IS_ARRAY => Elements::of(value).map(|(_, key)| *key).collect(),
-            _ => vec![*value],
+        let prefix = commands::prefix_of(client);
+        let written = if zend::type_of(value) == zend::IS_ARRAY {
+            let keys = Elements::of(value).map(|(_, key)| key);
+            if keys.clone().next().is_none() {
+                return Ok(None);
+            }
+            commands::write_words(b"WATCH", keys, prefix)
+        } else {
+            commands::write_words(b"WATCH", std::iter::once(value), prefix)
         };
-        if words.is_empty() {
-            return Ok(None);
-        }
-        commands::write_words(b"WATCH", words, commands::prefix_of(client)).ok_or(Wrong::Thrown)?;
+        written.ok_or(Wrong::Thrown)?;
         Ok(Some(hands().desk.frame.bytes().to_vec()))
     }
 }

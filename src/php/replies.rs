@@ -20,10 +20,12 @@ use super::{memory, response, zend};
 
 mod batch;
 mod made_over;
+mod reshaped;
 mod text;
 
 use batch::{Course, ONE_REPLY};
 pub use made_over::make_over;
+pub use reshaped::reshaped;
 
 /// Room is made for no more elements than this before they come.
 const MOST_FORESEEN: usize = 64 * 1024;
@@ -345,7 +347,8 @@ impl Sink for PhpSink<'_> {
         self.put_string(text);
     }
 
-    #[inline]
+    // A part of each of the two callers: most of what is read are strings.
+    #[inline(always)]
     fn bulk(&mut self, bytes: &[u8]) {
         if self.may_be_table()
             && let Some(table) = self.table_of(bytes)

@@ -4,7 +4,9 @@
 use std::ffi::CStr;
 use std::ptr;
 
-use ext_php_rs::ffi::{_ZEND_IS_VARIADIC_BIT, MAY_BE_ANY, MAY_BE_BOOL, zend_internal_arg_info, zend_type};
+use ext_php_rs::ffi::{
+    _ZEND_IS_VARIADIC_BIT, _ZEND_SEND_MODE_SHIFT, MAY_BE_ANY, MAY_BE_BOOL, zend_internal_arg_info, zend_type,
+};
 
 use super::zend;
 
@@ -75,6 +77,12 @@ impl Parameter {
     /// The parameter, with this PHP expression as its default.
     pub const fn or(mut self, default: &'static CStr) -> Parameter {
         self.0.default_value = default.as_ptr();
+        self
+    }
+
+    /// The parameter, given by reference.
+    pub const fn by_reference(mut self) -> Parameter {
+        self.0.type_.type_mask |= 1 << _ZEND_SEND_MODE_SHIFT;
         self
     }
 

@@ -12,12 +12,12 @@ use crate::resp::ValueSink;
 use super::class::{Method, optional, variadic};
 use super::commands::{self, guarded};
 use super::methods::is_callable;
-use super::pipeline::{Block, aborted, execute_block, first_error, server_error};
+use super::pipeline::{Block, aborted, execute_block, first_error, server_error, throw_with_replies};
 use super::process::hands;
 use super::queue::{self, Phase, Queue, Sort};
 use super::signature::{ARRAY, CALLABLE, INT, NULL, STATIC, STRING};
 use super::zend::{self, Value};
-use super::{called, class, events, exceptions, response};
+use super::{called, class, events, exceptions, readers, response};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -83,12 +83,14 @@ unsafe fn watch_now(object: *mut zend_object) -> bool {
 
 /// Forgets what was collected and ends the watch. An exception that is pending stays.
 unsafe fn give_up(object: *mut zend_object) {
-    // SAFETY: by the callers, whose object is a transaction. No PHP code runs.
+    // SAFETY: by the callers, whose object is a transaction. PHP code runs at the end at most.
     unsafe {
         let queue = queue::of(object);
         queue.batch.clear();
         queue.phase = Phase::Fresh;
         end_watch(queue);
+        let readers = queue.take_readers();
+        zend::release(readers);
     }
 }
 
@@ -197,19 +199,31 @@ unsafe fn attempt(
         // EXEC ends every watch, and so does the loss of the connection; what was never sent does not.
         end_watch(queue);
         let throws = queue.options.throws;
-        match block {
-            Block::Executed(replies) => {
-                match first_error(&replies, 0).filter(|_| throws) {
-                    None => return_value.cast::<Value>().write(replies),
-                    Some((index, text)) => {
-                        let mut failure = server_error(&text);
-                        failure.index = u32::try_from(index).ok();
-                        exceptions::throw_of_batch(&failure, &replies, 0);
-                        zend::release(replies);
-                    }
+        if let Block::Executed(replies) = block {
+            match first_error(&replies, 0).filter(|_| throws) {
+                None if readers::read_replies(object, &replies, 0) => return_value.cast::<Value>().write(replies),
+                None => zend::release(replies),
+                Some((index, text)) => {
+                    let failure = Failure { index: u32::try_from(index).ok(), ..server_error(&text) };
+                    drop(text);
+                    throw_with_replies(object, failure, replies, 0);
                 }
-                Attempt::Over
             }
+            return Attempt::Over;
+        }
+        let readers = queue.take_readers();
+        let attempt = failed(object, block, may_repeat);
+        zend::release(readers);
+        attempt
+    }
+}
+
+/// What follows from a MULTI with its EXEC that came to nothing.
+unsafe fn failed(object: *mut zend_object, block: Block, may_repeat: bool) -> Attempt {
+    // SAFETY: as in `attempt`. No PHP code runs.
+    unsafe {
+        match block {
+            Block::Executed(_) => Attempt::Over,
             Block::Aborted if may_repeat => Attempt::Again,
             Block::Aborted => {
                 let text = "the transaction has been aborted by the server: a watched key has changed";
@@ -308,11 +322,12 @@ extern "C" fn unwatch(call: *mut zend_execute_data, return_value: *mut zval) {
         if !queue.is_open() {
             return;
         }
-        let (phase, batch) = (queue.phase, std::mem::take(&mut queue.batch));
+        let (phase, batch, readers) = (queue.phase, std::mem::take(&mut queue.batch), queue.take_readers());
         give_up(object);
         let queue = queue::of(object);
         queue.phase = phase;
         queue.batch = batch;
+        *queue.readers() = readers;
         return_value.cast::<Value>().write(zend::reference_to(object));
     });
 }

@@ -45,6 +45,63 @@ impl ArrayBuilder {
     }
 }
 
+/// Copies of values, each with a reference of its own, in PHP's memory: so a jump out of PHP code costs nothing.
+pub struct Copies {
+    memory: Value,
+    count: usize,
+}
+
+impl Copies {
+    /// Copies of these values.
+    ///
+    /// # Safety
+    /// They are live, and as many each time they are walked over.
+    pub unsafe fn of<'a>(values: impl Iterator<Item = &'a Value> + Clone) -> Copies {
+        let count = values.clone().count();
+        let string = zend::allocate_string(count * size_of::<Value>());
+        let mut copies = Copies { memory: zend::owned_string(string), count };
+        for (slot, value) in (0..).zip(values) {
+            // SAFETY: the string has room for so many, and its bytes begin where a value may stand.
+            unsafe { copies.slots().add(slot).write(zend::hold(value)) };
+        }
+        copies
+    }
+
+    fn slots(&mut self) -> *mut Value {
+        // SAFETY: the string is ours alone.
+        unsafe { zend::string_start(self.memory.value.str_) }.cast::<Value>()
+    }
+
+    /// The copies.
+    pub fn get(&mut self) -> &mut [Value] {
+        // SAFETY: so many were written.
+        unsafe { std::slice::from_raw_parts_mut(self.slots(), self.count) }
+    }
+
+    /// Gives all of them up.
+    ///
+    /// # Safety
+    /// No PHP object is among them whose end PHP code could see, or nothing of ours is borrowed.
+    pub unsafe fn release(mut self) {
+        // SAFETY: by the caller; the references are ours.
+        unsafe {
+            self.get().iter().for_each(|value| zend::release(*value));
+            zend::release(self.memory);
+        }
+    }
+}
+
+/// A string in upper case.
+pub fn upper(bytes: &[u8]) -> Value {
+    let string = zend::allocate_string(bytes.len());
+    // SAFETY: the allocation is new, and has room for exactly these bytes.
+    unsafe {
+        let value = zend::filled_string(string, bytes);
+        std::slice::from_raw_parts_mut(zend::string_start(string), bytes.len()).make_ascii_uppercase();
+        value
+    }
+}
+
 /// A string, or null.
 pub fn optional(text: Option<&str>) -> Value {
     text.map_or_else(zend::null, |text| zend::string(text.as_bytes()))

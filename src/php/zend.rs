@@ -3,8 +3,8 @@
 use std::ffi::{c_char, c_double, c_int, c_void};
 
 use ext_php_rs::ffi::{
-    HashTable, zend_class_entry, zend_execute_data, zend_long, zend_object, zend_refcounted_h, zend_string, zend_value,
-    zval,
+    HashTable, zend_class_entry, zend_execute_data, zend_long, zend_object, zend_refcounted_h, zend_reference,
+    zend_string, zend_value, zval,
 };
 
 pub use ext_php_rs::ffi::{
@@ -88,6 +88,8 @@ unsafe extern "C" {
     pub fn display_ini_entries(module: *mut c_void);
     pub fn zend_clear_exception();
     pub fn zend_timeout();
+    /// Assigns to a reference that is a typed property, too.
+    pub fn zend_try_assign_typed_ref_bool(reference: *mut zend_reference, value: bool) -> c_int;
     pub fn zend_error(kind: c_int, format: *const c_char, ...);
     pub fn zend_is_unwind_exit(exception: *const zend_object) -> bool;
     pub fn zend_is_graceful_exit(exception: *const zend_object) -> bool;

@@ -148,7 +148,14 @@ impl Frame {
 
     /// The words again, the command's name first. Costs a walk over the frame: for the cold paths.
     pub fn words(&self) -> Vec<&[u8]> {
-        words_behind(&self.bytes[HEADER..self.bytes.len() - self.riding], self.words)
+        let mut words = Vec::with_capacity(self.words);
+        words.extend(self.each_word());
+        words
+    }
+
+    /// The words again, one after the other.
+    pub fn each_word(&self) -> impl Iterator<Item = &[u8]> {
+        words_behind(&self.bytes[HEADER..self.bytes.len() - self.riding])
     }
 
     /// Makes this the frame of a command that was encoded before.
@@ -162,22 +169,21 @@ impl Frame {
 /// The words of one encoded command, its name first.
 pub fn words_of(command: &[u8]) -> Vec<&[u8]> {
     let header = memchr::memchr(b'\n', command).map_or(command.len(), |end| end + 1);
-    words_behind(&command[header..], 8)
+    words_behind(&command[header..]).collect()
 }
 
-/// The words in the body of a command, of which there are about so many.
-fn words_behind(body: &[u8], count: usize) -> Vec<&[u8]> {
-    let mut words = Vec::with_capacity(count);
-    let mut rest = body;
-    while let Some(end) = memchr::memchr(b'\n', rest) {
+/// The words in the body of a command.
+fn words_behind(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', rest)?;
         let length: usize = std::str::from_utf8(&rest[1..end - 1])
             .ok()
             .and_then(|digits| digits.parse().ok())
             .expect("the frame holds only what `word` wrote");
-        words.push(&rest[end + 1..end + 1 + length]);
+        let word = &rest[end + 1..end + 1 + length];
         rest = &rest[end + length + 3..];
-    }
-    words
+        Some(word)
+    })
 }
 
 /// A complete frame of `words`: for the commands that the house itself sends.

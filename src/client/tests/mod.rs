@@ -14,6 +14,7 @@ mod names;
 mod outcomes;
 mod pooling;
 mod reads;
+mod scripts;
 mod searches;
 mod sentinels;
 mod sharing;
