@@ -161,6 +161,29 @@ final class PoolTest extends RedisTestCase
         self::assertSame('v', $redis->get('k'));
     }
 
+    public function test_what_is_in_use_at_a_reset_is_counted_and_closes_when_it_is_done(): void
+    {
+        foreach ([0, 3] as $database) {
+            $redis = self::client();
+            $redis->multi();
+            ResilientRedis::resetPools();
+            self::assertSame(1, $redis->stats()['connections']['leased'], self::seen($redis->stats()));
+            $redis->ping();
+            self::assertSame(['PONG'], $redis->exec(), 'its holder goes on');
+            self::assertSame([0, 0], [$redis->stats()['connections']['leased'], $redis->stats()['connections']['idle']]);
+            Wait::until('the server has no client left', static fn (): bool => self::shared()->clients() === []);
+            // In the middle of a command of its own, too.
+            $redis->watch('k');
+            ResilientRedis::resetPools();
+            $redis->select($database);
+            $redis->unwatch();
+            Wait::until('the server has no client left', static fn (): bool => self::shared()->clients() === []);
+            self::assertSame('PONG', $redis->ping());
+            self::assertCount(1, self::shared()->clients(), 'and then connections are kept again');
+            ResilientRedis::resetPools();
+        }
+    }
+
     public function test_the_statistics_count(): void
     {
         $redis = self::client();

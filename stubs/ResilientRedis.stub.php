@@ -104,7 +104,7 @@ class ResilientRedis implements \IteratorAggregate
     /** Gives what is known of the servers. */
     public function topology(): array {}
 
-    /** Closes the connections of this process that nobody uses. */
+    /** Closes the connections of this process that nobody uses, and the others when they are done; forgets what was learned of servers. */
     public static function resetPools(): void {}
 
     /** Begins a unit of work of a process that runs for long: a job, a message, a request of its own. docs/workers.md. */

@@ -33,6 +33,8 @@ struct Shelf {
     leased: usize,
     /// As whoever used the pool last asked for it.
     max_idle_time: Duration,
+    /// How often it was emptied for good: what was leased before is not taken back.
+    era: u64,
 }
 
 /// A connection in use, or waiting on its pool's shelf for the next.
@@ -44,6 +46,7 @@ pub struct Lease {
     /// The wall clock's lead when somebody last looked.
     lead: Lead,
     generation: u64,
+    era: u64,
     /// Whether it is on the shelf: then it does not count as leased.
     shelved: bool,
 }
@@ -116,19 +119,19 @@ impl NodePool {
         let mut shelf = self.shelf();
         shelf.max_idle_time = limits.max_idle_time;
         shelf.leased += 1;
-        let generation = shelf.generation;
+        let (generation, era) = (shelf.generation, shelf.era);
         let (home, lead) = (self.clone(), clock.lead());
-        Lease { connection, home, idle_since: Instant::default(), lead, generation, shelved: false }
+        Lease { connection, home, idle_since: Instant::default(), lead, generation, era, shelved: false }
     }
 
-    /// Takes a lease back. Only a clean connection is kept; any other is closed.
+    /// Takes a lease back. Only a clean connection is kept, and none from before a reset; any other is closed.
     pub fn check_in(&self, mut lease: Lease, now: Instant) {
         let clean = lease.connection.is_clean();
         let mut shelf = self.shelf();
         if lease.generation != shelf.generation {
             return;
         }
-        if clean {
+        if clean && lease.era == shelf.era {
             shelf.leased -= 1;
             lease.shelved = true;
             lease.idle_since = now;
@@ -150,6 +153,14 @@ impl NodePool {
     /// Closes what is idle. What is leased stays with its holder.
     pub fn clear(&self) {
         self.shelf().idle.clear();
+    }
+
+    /// Closes what is idle, and what is leased as soon as it comes back. True if nothing is leased.
+    pub(super) fn retire(&self) -> bool {
+        let mut shelf = self.shelf();
+        shelf.idle.clear();
+        shelf.era += 1;
+        shelf.leased == 0
     }
 
     /// The numbers of this moment.
@@ -213,13 +224,15 @@ impl Lease {
     /// Moves the lease to another pool, after the connection's identity was changed on the server.
     pub fn move_to(&mut self, home: &Arc<NodePool>) {
         if self.is_ours() {
-            let max_idle_time = {
+            let (max_idle_time, age) = {
                 let mut former = self.home.shelf();
                 former.leased = former.leased.saturating_sub(1);
-                former.max_idle_time
+                (former.max_idle_time, former.era.wrapping_sub(self.era))
             };
             let mut shelf = home.shelf();
             shelf.leased += 1;
+            // From before a reset there, from before a reset here.
+            self.era = shelf.era.wrapping_sub(age);
             shelf.max_idle_time = shelf.max_idle_time.max(max_idle_time);
         }
         self.home = home.clone();

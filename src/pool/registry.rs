@@ -63,12 +63,10 @@ impl Registry {
     }
 
     /// Closes all idle connections and forgets all that was learned, as if the process had just started. Leases stay
-    /// with their holders and close when they are done.
+    /// with their holders, are counted, and close when they are done.
     pub fn reset(&self) {
         self.deployments.lock().clear();
-        for (_, pool) in self.pools.lock().drain() {
-            pool.clear();
-        }
+        self.pools.lock().retain(|_, pool| !pool.retire());
     }
 
     /// The numbers of all pools, in the order of their nodes.

@@ -20,6 +20,21 @@ fn a_second_object_with_the_same_configuration_costs_no_round_trip() {
 }
 
 #[test]
+fn a_connection_that_was_in_use_at_a_reset_is_counted_and_serves_nobody_after_its_holder() {
+    let mut bench = Bench::of(vec![Server::primary(&[])]);
+    bench.run("MULTI").unwrap();
+    let world = bench.client.world.clone();
+    world.registry.reset();
+    let leased = || world.registry.status().iter().map(|pool| (pool.idle, pool.leased)).collect::<Vec<_>>();
+    assert_eq!(leased(), [(0, 1)]);
+    bench.run("SET k v").unwrap();
+    bench.run("EXEC").unwrap();
+    assert_eq!(leased(), [(0, 0)]);
+    bench.run("GET k").unwrap();
+    assert_eq!((bench.network.dialed(1), leased()), (2, vec![(1, 0)]));
+}
+
+#[test]
 fn a_connection_closed_while_idle_is_noticed_before_it_is_used() {
     let mut bench = Bench::of(vec![Server::primary(&[])]);
     bench.run("SET k v").unwrap();
