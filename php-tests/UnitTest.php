@@ -8,6 +8,7 @@ use ResilientRedis;
 use ResilientRedis\ClientException;
 use ResilientRedis\SessionHandler;
 use Tests\Support\Extension;
+use Tests\Support\FpmMaster;
 use Tests\Support\Process;
 use Tests\Support\RedisTestCase;
 
@@ -320,6 +321,20 @@ final class UnitTest extends RedisTestCase
         $command = array_slice(Extension::php('', []), 0, -1);
         $process = Process::run([...$command, '-r', $code, self::shared()->endpoint()], seconds: 30.0);
         self::assertSame('nothing', $process->output(), $process->errors());
+    }
+
+    public function test_the_end_of_a_request_ends_a_unit_that_it_has_left_open(): void
+    {
+        $fpm = $this->stoppedAtTheEnd(FpmMaster::start(__DIR__ . '/Fixtures/requests'));
+        $workers = [];
+        for ($request = 1; $request <= 3; $request++) {
+            $said = $fpm->request('units.php', ['endpoint' => self::shared()->endpoint()])->json();
+            self::assertSame(['db=0', 'db=0'], $said['seen']);
+            self::assertSame((string) (2 * $request), self::shared()->command('GET', 'units'));
+            $workers[] = $said['worker'];
+        }
+        self::assertCount(1, array_unique($workers));
+        self::assertSame('', $fpm->crashes());
     }
 
     /** @return array<string, string> */
