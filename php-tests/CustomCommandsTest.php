@@ -11,6 +11,7 @@ use ResilientRedis\Command\RawCommand;
 use ResilientRedis\ConfigurationException;
 use ResilientRedis\ConnectionException;
 use ResilientRedis\Pipeline;
+use ResilientRedis\ServerException;
 use ResilientRedis\Transaction;
 use Tests\Fixtures\Demanding;
 use Tests\Fixtures\Exploding;
@@ -246,6 +247,9 @@ final class CustomCommandsTest extends RedisTestCase
         $typed = new class { public ?bool $said = null; };
         $redis->executeRaw(['BANANAS'], $typed->said);
         self::assertTrue($typed->said);
+        $empty = (new \ReflectionClass(ResilientRedis::class))->newInstanceWithoutConstructor();
+        self::thrown(ClientException::class, static fn () => $empty->executeRaw(['PING']));
+        self::thrown(ServerException::class, static fn () => $redis->lpush('k', 'x'));
         $nobody = new ResilientRedis('127.0.0.1:1', ['command_timeout' => 0.2]);
         self::thrown(ConnectionException::class, static fn () => $nobody->executeRaw(['PING'], $error));
     }

@@ -26,20 +26,53 @@ pub struct Desk {
     pub(super) turn: Option<Turn>,
     /// How far the batch on its way has come.
     pub(super) course: Course,
-    /// The text of the script that is being called by its digest.
-    pub(super) script: Option<Box<[u8]>>,
+    /// What is unusual about the command that is run.
+    pub(super) manner: Manner,
     /// The digests of scripts.
     pub digests: Digests,
     /// What the request has spent of its budget.
     pub budget: Budget,
 }
 
+/// What is unusual about a command.
+#[derive(Debug, Default)]
+pub(super) enum Manner {
+    /// Nothing.
+    #[default]
+    Usual,
+    /// It calls a script by its digest, and this is its text.
+    Script(Box<[u8]>),
+    /// An error of the server is its reply.
+    Raw,
+}
+
 impl Desk {
+    /// Has an error of the server be the reply to the command that is run next. What is run after that has to be
+    /// another's: [`Desk::end_manner`].
+    pub fn take_raw(&mut self) {
+        if self.is_littered() {
+            self.sweep();
+        }
+        self.manner = Manner::Raw;
+    }
+
+    /// Whether something is unusual about the command that has run.
+    #[inline]
+    pub fn has_manner(&self) -> bool {
+        !matches!(self.manner, Manner::Usual)
+    }
+
+    /// The next command is a usual one again. True if an error of the server is the reply to this one.
+    #[cold]
+    pub fn end_manner(&mut self) -> bool {
+        matches!(std::mem::take(&mut self.manner), Manner::Raw)
+    }
+
     /// Closes what was left behind. Touches no memory of PHP's.
     pub fn sweep(&mut self) {
         self.lease = None;
         self.search = None;
-        self.script = None;
+        self.manner = Manner::Usual;
         self.turn = None;
     }
 

@@ -103,7 +103,7 @@ impl Client {
             // A jump out of PHP's memory limit, or a fork, took it away.
             None => Err(Lost::before(Phase::Lease, crate::failover::Cause::Closed)),
         };
-        if matches!(result, Ok(Received::Error)) && desk.script.is_some() && self.spells_out(desk, call) {
+        if matches!(result, Ok(Received::Error)) && desk.has_manner() && self.spells_out(desk, call) {
             sink.reset();
             result = self.exchange(desk, call, sink);
         }

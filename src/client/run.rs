@@ -134,7 +134,7 @@ impl Client {
                     }
                     return Ok(());
                 }
-                Ok(_) if desk.script.is_some() && self.spells_out(desk, call) => {
+                Ok(_) if desk.has_manner() && self.spells_out(desk, call) => {
                     self.put_back(desk);
                     sink.reset();
                     continue;

@@ -13,7 +13,7 @@ use crate::time::Deadline;
 
 use super::batch::Batch;
 use super::call::Call;
-use super::desk::Desk;
+use super::desk::{Desk, Manner};
 use super::failure::Failure;
 use super::state::Client;
 
@@ -94,16 +94,9 @@ fn spell_out(frame: &mut Frame, text: &[u8]) {
     frame.end();
 }
 
-impl Desk {
-    /// Forgets the text of a script that has run.
-    pub fn forget_script(&mut self) {
-        self.script = None;
-    }
-}
-
 impl Client {
     /// Takes the text of the script that stands in the desk's frame by its digest, and that is run next. Gives the row of
-    /// the command. What is run after that has to be another's: [`Desk::forget_script`].
+    /// the command. What is run after that has to be another's: [`Desk::end_manner`].
     #[cold]
     pub fn take_script(&mut self, desk: &mut Desk, text: &[u8]) -> Option<&'static Command> {
         if desk.is_littered() {
@@ -113,7 +106,7 @@ impl Client {
             // What is queued cannot be asked for a second time.
             spell_out(&mut desk.frame, text);
         } else {
-            desk.script = Some(text.into());
+            desk.manner = Manner::Script(text.into());
         }
         command::find(desk.frame.words()[0])
     }
@@ -123,7 +116,12 @@ impl Client {
     #[cold]
     pub(super) fn spells_out(&mut self, desk: &mut Desk, call: &mut Call) -> bool {
         let unknown = desk.lease.as_ref().is_some_and(|lease| lease.connection.error_text().starts_with(b"NOSCRIPT"));
-        let Some(text) = desk.script.take_if(|_| unknown) else { return false };
+        let Manner::Script(text) = &mut desk.manner else { return false };
+        if !unknown {
+            return false;
+        }
+        let text = std::mem::take(text);
+        desk.manner = Manner::Usual;
         let waits = call.riders.waits();
         if call.riders.any() {
             self.hear(desk, call);

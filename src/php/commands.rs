@@ -64,7 +64,7 @@ unsafe fn dispatch(call: *mut zend_execute_data, row: &'static Command, words: &
         }
         if !write_row(row, words, || prefix_of(object)) {
         } else if has_settled_shape(row) {
-            run_settled(object, Some(row), row.reply, return_value, None);
+            run_settled(object, Some(row), row.reply, return_value);
         } else {
             run(object, Some(row), shape_of(row, words), return_value);
         }
@@ -147,7 +147,7 @@ pub unsafe fn run(object: *mut zend_object, row: Option<&'static Command>, shape
     // SAFETY: by the caller. Events may run PHP code; nobody but us has the return value yet.
     unsafe {
         let shape = shape.under(speaks_resp3(object));
-        run_settled(object, row, shape, return_value, None);
+        run_settled(object, row, shape, return_value);
         if shape.is_made_over() {
             replies::make_over(shape, &mut *return_value.cast::<Value>());
         }
@@ -164,21 +164,19 @@ pub unsafe fn speaks_resp3(object: *mut zend_object) -> bool {
     client.is_some_and(|client| client.configuration().protocol == Protocol::Resp3)
 }
 
-/// What is unusual about a run.
-enum Unusual<'a> {
-    /// The frame calls a script by its digest, and this is its text.
-    Script(&'a [u8]),
-    /// An error of the server is returned as its text, and said here.
-    Raw(&'a mut bool),
-}
-
 /// Runs the script that stands in this thread's frame by its digest, and whose text this is.
 ///
 /// # Safety
 /// As for [`run`]; the text stays as it is meanwhile.
 pub unsafe fn run_script(object: *mut zend_object, text: &[u8], return_value: *mut zval) {
-    // SAFETY: by the caller.
-    unsafe { run_settled(object, None, Shape::Plain, return_value, Some(&mut Unusual::Script(text))) };
+    // SAFETY: by the caller; no PHP code runs between the two.
+    unsafe {
+        let row = match class::of(object).client.as_deref_mut() {
+            Some(client) => client.take_script(&mut hands().desk, text),
+            None => None,
+        };
+        run_settled(object, row, Shape::Plain, return_value);
+    }
 }
 
 /// Runs the command that stands in this thread's frame. Its reply is built as it is read, and then complete. (All ways
@@ -187,13 +185,7 @@ pub unsafe fn run_script(object: *mut zend_object, text: &[u8], return_value: *m
 /// # Safety
 /// As for [`run`].
 #[inline(never)]
-unsafe fn run_settled(
-    object: *mut zend_object,
-    mut row: Option<&'static Command>,
-    shape: Shape,
-    return_value: *mut zval,
-    unusual: Option<&mut Unusual<'_>>,
-) {
+unsafe fn run_settled(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
     // SAFETY: by the caller. PHP code does not run before the events.
     unsafe {
         let Some(client) = class::of(object).client.as_deref_mut() else {
@@ -201,22 +193,13 @@ unsafe fn run_settled(
             return;
         };
         let hands = hands();
-        if let Some(Unusual::Script(text)) = &unusual {
-            row = client.take_script(&mut hands.desk, text);
-        }
         let mut sink = PhpSink::new(&mut hands.building, return_value.cast::<Value>(), shape);
         let result = client.run(&mut hands.desk, row, &mut sink);
-        if unusual.is_some() {
-            hands.desk.forget_script();
-        }
+        let is_raw = hands.desk.has_manner() && hands.desk.end_manner();
         if let Err(failure) = result {
             crate::resp::Sink::reset(&mut sink);
-            match (&failure.kind, unusual) {
-                (Kind::Server(_), Some(Unusual::Raw(refused))) => {
-                    return_value.cast::<Value>().write(zend::string(failure.message.as_bytes()));
-                    **refused = true;
-                }
-                (Kind::Server(_), _) if !client.configuration().throws() => {
+            match failure.kind {
+                Kind::Server(_) if is_raw || !client.configuration().throws() => {
                     return_value.cast::<Value>().write(response::error(failure.message.as_bytes()));
                 }
                 _ => exceptions::throw(&failure),
@@ -292,9 +275,18 @@ pub extern "C" fn execute_raw(call: *mut zend_execute_data, return_value: *mut z
             };
             let words = Elements::of(list).skip(1).map(|(_, word)| word);
             let Some(row) = write_words(zend::bytes_of(name), words, b"") else { return };
-            let mut is_refused = false;
-            let unusual = Some(&mut Unusual::Raw(&mut is_refused));
-            run_settled(zend::this(call), row, Shape::Plain, return_value, unusual);
+            if class::of(zend::this(call)).client.is_some() {
+                hands().desk.take_raw();
+            }
+            run_settled(zend::this(call), row, Shape::Plain, return_value);
+            let reply = &mut *return_value.cast::<Value>();
+            let is_refused = zend::type_of(reply) == zend::IS_OBJECT;
+            if is_refused {
+                let text = response::text_of(reply.value.obj);
+                let error = std::mem::replace(reply, zend::string(text.as_bytes()));
+                drop(text);
+                zend::release(error);
+            }
             if let Some(error) = arguments.get(1).filter(|_| !zend::has_exception()) {
                 objects::assign(error, is_refused);
             }

@@ -19,7 +19,7 @@ fn run_script(bench: &mut Bench, line: &str) -> Result<Value, String> {
     let mut sink = ValueSink::default();
     let command = bench.client.take_script(&mut bench.desk, TEXT);
     let result = bench.client.run(&mut bench.desk, command, &mut sink);
-    bench.desk.forget_script();
+    bench.desk.end_manner();
     result.map_err(|failure| failure.message.clone())?;
     Ok(sink.take().expect("a value"))
 }
