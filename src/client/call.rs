@@ -65,6 +65,8 @@ pub struct Call {
     /// How often what came was no RESP.
     pub garbled: u32,
     backoff: Option<Backoff>,
+    /// Whether nodes are spoken to under TLS, for messages.
+    secured: bool,
 }
 
 /// A reason to look for the primary.
@@ -137,6 +139,7 @@ impl Call {
             let_go_at: Cell::new(None),
             garbled: 0,
             backoff: None,
+            secured: policy.secured,
         }
     }
 
@@ -292,7 +295,7 @@ impl Call {
 
     /// Where it happened, as messages say it.
     fn place(&self) -> String {
-        self.node.as_ref().map_or_else(String::new, |node| format!(" [{}]", node.uri()))
+        self.node.as_ref().map_or_else(String::new, |node| format!(" [{}]", node.uri(self.secured)))
     }
 
     /// The failure of a command that was applied, and not acknowledged by as many replicas as it had to be.

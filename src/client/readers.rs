@@ -94,7 +94,7 @@ impl Client {
         loop {
             let now = self.world.clock.now();
             let readers = self.deployment.readers();
-            self.list.names.retain_mut(|name| match name.answer(now) {
+            self.list.names.retain_mut(|name| match name.answer(now, self.identity.tls.as_ref()) {
                 Some(nodes) => {
                     readers.resolved(name.address(), nodes);
                     false
@@ -246,7 +246,7 @@ impl Client {
                 DialProgress::Wait(interest) => interest,
             };
             let now = self.world.clock.now();
-            let late = Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout));
+            let late = dialing.late();
             if until.passed(now) {
                 return Err(late);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Configuration, ConfigurationError, NodeAddress, Protocol, Setting};
-use crate::connection::{Errand, Identity, Network, SocketOptions};
+use crate::connection::{Errand, Identity, Network, SocketOptions, check_certificates};
 use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
@@ -68,6 +68,17 @@ impl Pins {
 }
 
 impl Client {
+    /// A client for `configuration`, whose files are read.
+    ///
+    /// # Errors
+    /// A file that an option names cannot be used.
+    pub fn open(world: Arc<World>, configuration: Configuration) -> Result<Client, ConfigurationError> {
+        for tls in configuration.tls.iter().chain(&configuration.sentinel.tls) {
+            check_certificates(tls)?;
+        }
+        Ok(Client::new(world, configuration))
+    }
+
     /// A client for `configuration`. Nothing is opened before it is needed.
     pub fn new(world: Arc<World>, configuration: Configuration) -> Client {
         let deployment = world.registry.deployment(DeploymentKey::of(&configuration));
@@ -75,6 +86,7 @@ impl Client {
             credentials: configuration.credentials.clone(),
             database: configuration.database,
             protocol: configuration.protocol,
+            tls: configuration.tls.clone(),
         };
         Client::unused(world, configuration, deployment, identity)
     }

@@ -33,8 +33,9 @@ impl NodeAddress {
     }
 
     /// The address with its scheme, as messages of exceptions say it. It holds no name of a user and no password.
-    pub fn uri(&self) -> String {
+    pub fn uri(&self, secured: bool) -> String {
         match self {
+            NodeAddress::Tcp { .. } if secured => format!("tls://{self}"),
             NodeAddress::Tcp { .. } => format!("tcp://{self}"),
             NodeAddress::Unix { .. } => self.to_string(),
         }
@@ -86,9 +87,9 @@ mod tests {
     fn addresses_are_shown_as_they_can_be_written() {
         assert_eq!(NodeAddress::tcp("10.0.0.1", 6379).to_string(), "10.0.0.1:6379");
         assert_eq!(NodeAddress::tcp("::1", 6379).to_string(), "[::1]:6379");
-        assert_eq!(NodeAddress::tcp("10.0.0.1", 6379).uri(), "tcp://10.0.0.1:6379");
-        assert_eq!(NodeAddress::tcp("::1", 6379).uri(), "tcp://[::1]:6379");
-        assert_eq!(NodeAddress::unix("/run/redis.sock").uri(), "unix:/run/redis.sock");
+        assert_eq!(NodeAddress::tcp("10.0.0.1", 6379).uri(false), "tcp://10.0.0.1:6379");
+        assert_eq!(NodeAddress::tcp("::1", 6379).uri(true), "tls://[::1]:6379");
+        assert_eq!(NodeAddress::unix("/run/redis.sock").uri(true), "unix:/run/redis.sock");
         assert_eq!(NodeAddress::tcp("[::1]", 6379).to_string(), "[::1]:6379");
         assert_eq!(NodeAddress::unix("/run/redis.sock").to_string(), "unix:/run/redis.sock");
     }

@@ -52,6 +52,8 @@ pub struct Defaults {
     pub max_depth: usize,
     /// Whether error replies are thrown.
     pub exceptions: bool,
+    /// Whether nodes are spoken to under TLS: no default, but what goes with the others wherever they are changed.
+    pub secured: bool,
 }
 
 impl Default for Defaults {
@@ -81,6 +83,7 @@ impl Default for Defaults {
             max_reply_size: 512 << 20,
             max_depth: 64,
             exceptions: true,
+            secured: false,
         }
     }
 }
@@ -198,6 +201,7 @@ impl Defaults {
             read_from: self.read_from,
             max_replica_lag: self.max_replica_lag,
             min_replicas: self.min_replicas,
+            secured: self.secured,
         }
     }
 
@@ -284,6 +288,7 @@ mod tests {
             max_reply_size: 1 << 30,
             max_depth: 8,
             exceptions: true,
+            secured: false,
         };
         assert_eq!(defaults, expected);
         assert_eq!(values.len(), INI_NAMES.len());

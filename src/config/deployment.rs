@@ -12,6 +12,7 @@ use super::predis;
 use super::secret::Credentials;
 use super::sentinel::{self, SentinelSettings};
 use super::setting::Setting;
+use super::tls::{self, Tls, TlsOptions};
 use super::uri;
 
 /// Everything a client needs to know, with nothing left to interpret.
@@ -27,6 +28,8 @@ pub struct Configuration {
     pub sentinel: SentinelSettings,
     /// Who the client says it is, on every node that holds data.
     pub credentials: Credentials,
+    /// How connections to nodes that hold data are secured; none: not at all.
+    pub tls: Option<Tls>,
     /// The database to select.
     pub database: u32,
     /// The protocol to ask for.
@@ -63,15 +66,22 @@ pub fn configure(
     let options = Options::read(options, defaults)?;
     let nodes = nodes(parameters)?;
     let sentinels = sentinel::is_declared(&nodes, &options)?;
-    let (endpoints, common) = if sentinels { behind_sentinels(&nodes, &options) } else { plain(&nodes, &options) }?;
+    let (endpoints, common, secured) =
+        if sentinels { behind_sentinels(&nodes, &options) } else { plain(&nodes, &options) }?;
     if let Some(asked) = options.cluster.as_ref().filter(|_| endpoints.len() > 1) {
         return Err(predis::cluster_of_many(asked));
     }
     options.commands.allow(&options.prefix)?;
-    let sentinel = SentinelSettings::of(nodes.first().map(|(_, node)| node), sentinels, &options);
-    let reader = options.reader.as_ref().map(|value| reader(value, &options, &common)).transpose()?;
+    let reader = options.reader.as_ref().map(|value| reader(value, &options, &common, &secured)).transpose()?;
+    let hosts = tls::hosts(endpoints.iter().chain(&reader));
+    // What sentinels are called says nothing of the nodes behind them.
+    let of_nodes = if sentinels { tls::hosts(&reader) } else { hosts.clone() };
+    let tls = secured.nodes.map(|tls| Tls::new(tls, of_nodes));
+    let of_sentinels = secured.sentinels.map(|tls| Tls::new(tls, hosts));
+    let sentinel = SentinelSettings::of(nodes.first().map(|(_, node)| node), sentinels, of_sentinels, &options);
 
     let mut tuned = options.tuned;
+    tuned.secured = tls.is_some();
     tuned.timeout = common.timeout.unwrap_or(tuned.timeout);
     tuned.read_write_timeout = common.read_write_timeout.unwrap_or(tuned.read_write_timeout);
     if let Some(retry) = &common.retry {
@@ -83,6 +93,7 @@ pub fn configure(
         allowed_nodes: options.allowed_nodes.clone(),
         sentinel,
         credentials: Credentials { username: common.username, password: common.password },
+        tls,
         database: common.database.unwrap_or(0),
         protocol: common.protocol.unwrap_or_default(),
         prefix: options.prefix,
@@ -95,36 +106,55 @@ pub fn configure(
     })
 }
 
+/// The TLS options that hold for all nodes with data, and for sentinels.
+struct Secured {
+    nodes: Option<TlsOptions>,
+    sentinels: Option<TlsOptions>,
+}
+
+type Common = (Vec<Endpoint>, NodeParameters, Secured);
+
 /// The endpoints without duplicates, and what they have in common.
-fn plain(
-    nodes: &[(String, NodeParameters)],
-    options: &Options,
-) -> Result<(Vec<Endpoint>, NodeParameters), ConfigurationError> {
+fn plain(nodes: &[(String, NodeParameters)], options: &Options) -> Result<Common, ConfigurationError> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
-    let mut common: Option<NodeParameters> = None;
+    let mut common: Option<(NodeParameters, Option<TlsOptions>)> = None;
     for (place, own) in nodes {
         let (node, scheme) = options.complete(own);
         let endpoint = node.endpoint(place, scheme)?;
+        let secured = node.secured(place, scheme)?;
         match &common {
-            Some(first) => agree(place, first, &node)?,
-            None => common = Some(node),
+            Some((first, first_secured)) => {
+                agree(place, first, &node)?;
+                tls::agree(place, first_secured, &secured)?;
+            }
+            None => common = Some((node, secured)),
         }
         add(&mut endpoints, endpoint);
     }
-    Ok((endpoints, common.unwrap_or_default()))
+    let (common, secured) = common.unwrap_or_default();
+    // They may turn out to be sentinels.
+    Ok((endpoints, common, Secured { nodes: secured.clone(), sentinels: secured }))
 }
 
-/// The endpoints of sentinels, and what the nodes behind them have in common: nothing that is said of sentinels.
-fn behind_sentinels(
-    nodes: &[(String, NodeParameters)],
-    options: &Options,
-) -> Result<(Vec<Endpoint>, NodeParameters), ConfigurationError> {
+/// The endpoints of sentinels, and what the nodes behind them have in common: nothing that is said of sentinels, but that
+/// whoever speaks TLS with them and names no scheme for the nodes means TLS.
+fn behind_sentinels(nodes: &[(String, NodeParameters)], options: &Options) -> Result<Common, ConfigurationError> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut sentinels: Option<Option<TlsOptions>> = None;
     for (place, own) in nodes {
+        let (node, scheme) = options.complete(own);
+        let secured = node.secured(place, scheme)?;
+        tls::agree(place, sentinels.get_or_insert_with(|| secured.clone()), &secured)?;
         add(&mut endpoints, sentinel::endpoint(place, own, options)?);
     }
     sentinel::agree_among(nodes)?;
-    Ok((endpoints, options.complete(&NodeParameters::default()).0))
+    let sentinels = sentinels.flatten();
+    let (node, scheme) = options.complete(&NodeParameters::default());
+    let nodes = match &sentinels {
+        Some(sentinels) if node.scheme.is_none() => Some(node.ssl.clone().unwrap_or_else(|| sentinels.clone())),
+        _ => node.secured("parameters", scheme)?,
+    };
+    Ok((endpoints, node, Secured { nodes, sentinels }))
 }
 
 fn add(endpoints: &mut Vec<Endpoint>, endpoint: Endpoint) {
@@ -161,7 +191,12 @@ fn not_a_node(place: &str, value: &Setting) -> ConfigurationError {
 
 /// The endpoint of option `reader`. It belongs to the deployment, so what it does not say is as on the other nodes,
 /// but for the place, which it has to say itself.
-fn reader(value: &Setting, options: &Options, common: &NodeParameters) -> Result<Endpoint, ConfigurationError> {
+fn reader(
+    value: &Setting,
+    options: &Options,
+    common: &NodeParameters,
+    secured: &Secured,
+) -> Result<Endpoint, ConfigurationError> {
     if *value == Setting::Bool(false) || value.items().is_some() {
         return Err(ConfigurationError::about("reader", value, "one endpoint, as a URI or an array of parameters"));
     }
@@ -175,6 +210,9 @@ fn reader(value: &Setting, options: &Options, common: &NodeParameters) -> Result
     let (placed, scheme) = options.complete(&own);
     let endpoint = placed.endpoint("reader", scheme)?;
     agree("reader", common, &own.clone().or(common))?;
+    if own.scheme.is_some() || own.ssl.is_some() {
+        tls::agree("reader", &secured.nodes, &own.clone().or(common).secured("reader", scheme)?)?;
+    }
     Ok(Endpoint { role: Some(DeclaredRole::Replica), alias: own.alias, ..endpoint })
 }
 

@@ -169,3 +169,65 @@ fn defaults_hold_where_nothing_is_said() {
     assert_eq!(configuration.policy.command_timeout, Some(Duration::from_secs(5)));
     assert_eq!(configuration.limits.max_depth, 7);
 }
+
+fn names(tls: &Option<Tls>) -> Vec<String> {
+    tls.as_ref().unwrap_or_else(|| panic!("no TLS")).names().to_vec()
+}
+
+#[test]
+fn tls_holds_for_the_whole_deployment_and_knows_the_hosts_of_all_endpoints() {
+    let ssl = map(&[("cafile", text("/ca.pem"))]);
+    let node = map(&[("scheme", text("tls")), ("host", text("Master.Example")), ("ssl", ssl)]);
+    let options = map(&[("reader", text("replica.example:6380"))]);
+    let configuration = configured(node, options);
+    assert_eq!(names(&configuration.tls), ["master.example", "replica.example"]);
+    assert_eq!(configuration.tls.as_ref().unwrap().options().cafile.as_deref(), Some("/ca.pem"));
+    assert_eq!(configuration.tls, configuration.sentinel.tls, "the endpoint may turn out to be a sentinel");
+    let other = configuration.at_node(&NodeAddress::tcp("10.0.0.9", 6379), false);
+    assert_eq!(other.tls, configuration.tls, "a node that was found is verified by the configured names");
+    assert!(configuration.policy.secured && other.policy.secured);
+    assert!(configured(text("tcp://h"), Setting::Null).tls.is_none());
+}
+
+#[test]
+fn tls_options_stand_where_predis_has_them() {
+    let of = |parameters: Setting, options: Setting| configured(parameters, options).tls.unwrap().options().clone();
+    let ssl = |file: &str| map(&[("cafile", text(file))]);
+    assert_eq!(of(text("rediss://h?ssl[cafile]=/a"), Setting::Null).cafile.as_deref(), Some("/a"));
+    let shared = map(&[("parameters", map(&[("scheme", text("tls")), ("ssl", ssl("/b"))]))]);
+    assert_eq!(of(text("h:6379"), shared).cafile.as_deref(), Some("/b"));
+    let by_scheme = map(&[("connections", map(&[("tls", map(&[("ssl", ssl("/c"))]))]))]);
+    assert_eq!(of(text("rediss://h"), by_scheme).cafile.as_deref(), Some("/c"));
+    assert_eq!(of(text("tls://h"), map(&[("ssl", ssl("/d"))])).cafile.as_deref(), Some("/d"));
+    assert!(configured(text("tcp://h"), map(&[("ssl", ssl("/d"))])).tls.is_none(), "scheme tcp means tcp");
+}
+
+#[test]
+fn nobody_is_asked_in_the_clear_for_what_others_are_asked_for_under_tls() {
+    let error = refused(list(&["tls://a", "tcp://b"]), Setting::Null);
+    assert_eq!((error.option(), error.accepted()), ("parameters[1].scheme", "the same on all nodes of a deployment"));
+    let error = refused(list(&["tls://a?ssl[cafile]=/x", "tls://b"]), Setting::Null);
+    assert_eq!(error.option(), "parameters[1].ssl");
+    for reader in ["tcp://b", "tls://b?ssl[cafile]=/y"] {
+        let error = refused(text("tls://a?ssl[cafile]=/x"), map(&[("reader", text(reader))]));
+        assert!(error.option().starts_with("reader.s"), "{reader}: {error}");
+    }
+    assert!(refused(text("tcp://a"), map(&[("reader", text("tls://b"))])).option().starts_with("reader.s"));
+    configured(text("tls://a?ssl[cafile]=/x"), map(&[("reader", text("tls://b"))]));
+}
+
+#[test]
+fn who_speaks_tls_with_sentinels_means_tls_for_the_nodes_unless_a_scheme_says_otherwise() {
+    let by_sentinel = |parameters: Setting| {
+        map(&[("replication", text("sentinel")), ("service", text("m")), ("parameters", parameters)])
+    };
+    let sentinels = || list(&["tls://s1:26379?ssl[cafile]=/ca", "tls://s2:26379?ssl[cafile]=/ca"]);
+    let inherited = configured(sentinels(), by_sentinel(map(&[("password", text("x"))])));
+    assert_eq!(names(&inherited.sentinel.tls), ["s1", "s2"]);
+    assert!(names(&inherited.tls).is_empty(), "they are no names of the nodes");
+    assert_eq!(inherited.tls.as_ref().unwrap().options().cafile.as_deref(), Some("/ca"));
+    let plain = configured(sentinels(), by_sentinel(map(&[("scheme", text("tcp"))])));
+    assert!(plain.tls.is_none() && plain.sentinel.tls.is_some());
+    let nodes_only = configured(list(&["tcp://s1"]), by_sentinel(map(&[("scheme", text("tls"))])));
+    assert!(nodes_only.tls.is_some() && nodes_only.sentinel.tls.is_none());
+}

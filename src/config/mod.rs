@@ -32,6 +32,7 @@ mod secret;
 mod sentinel;
 mod session;
 mod setting;
+mod tls;
 mod uri;
 
 pub use address::{DeclaredRole, Endpoint, NodeAddress};
@@ -48,6 +49,7 @@ pub use secret::{Credentials, Secret};
 pub use sentinel::SentinelSettings;
 pub use session::{SavePath, SessionLocking, SessionSettings};
 pub use setting::Setting;
+pub use tls::{Tls, TlsOptions, TlsVersion};
 
 #[cfg(test)]
 mod document;

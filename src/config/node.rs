@@ -12,9 +12,9 @@ use super::policy::Protocol;
 use super::retry::RetryOption;
 use super::secret::Secret;
 use super::setting::Setting;
+use super::tls::{self, TlsOptions};
 
-const SCHEMES: &str = "tcp, redis, unix";
-const SCHEMES_BUT_TLS: &str = "tcp, redis, unix (TLS is not available in this version)";
+const SCHEMES: &str = "tcp, redis, tls, rediss, unix";
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 6379;
 
@@ -22,7 +22,26 @@ const DEFAULT_PORT: u16 = 6379;
 pub(super) enum Scheme {
     Tcp,
     Redis,
+    Tls,
+    Rediss,
     Unix,
+}
+
+impl Scheme {
+    pub(super) fn is_secure(self) -> bool {
+        matches!(self, Scheme::Tls | Scheme::Rediss)
+    }
+
+    /// Another word for the same: what is said for one holds for the other where that says nothing.
+    pub(super) fn synonym(self) -> Option<Scheme> {
+        match self {
+            Scheme::Tcp => Some(Scheme::Redis),
+            Scheme::Redis => Some(Scheme::Tcp),
+            Scheme::Tls => Some(Scheme::Rediss),
+            Scheme::Rediss => Some(Scheme::Tls),
+            Scheme::Unix => None,
+        }
+    }
 }
 
 /// What one place says about a connection. Each place is checked by itself, also where another overrules it.
@@ -41,6 +60,8 @@ pub(super) struct NodeParameters {
     pub role: Option<DeclaredRole>,
     pub protocol: Option<Protocol>,
     pub retry: Option<RetryOption>,
+    /// Used where the scheme says TLS.
+    pub ssl: Option<TlsOptions>,
 }
 
 impl NodeParameters {
@@ -65,7 +86,7 @@ impl NodeParameters {
                 "role" => node.role = Some(role(&path, value)?),
                 "protocol" => node.protocol = Some(protocol(&path, value)?),
                 "retry" => node.retry = Some(RetryOption::read(&path, value)?),
-                "ssl" => refuse_tls(&path, value)?,
+                "ssl" => node.ssl = tls::read(&path, value)?,
                 "weight" => {
                     numbers::whole_between(&path, value, 1, u32::MAX)?;
                 }
@@ -99,6 +120,7 @@ impl NodeParameters {
             role: self.role.or(fallback.role),
             protocol: self.protocol.or(fallback.protocol),
             retry: self.retry.or_else(|| fallback.retry.clone()),
+            ssl: self.ssl.or_else(|| fallback.ssl.clone()),
         }
     }
 
@@ -114,6 +136,16 @@ impl NodeParameters {
         }
         let names_tcp = self.host.is_some() || self.port.is_some();
         implied(shared).filter(|scheme| !(names_tcp && *scheme == Scheme::Unix)).unwrap_or(Scheme::Tcp)
+    }
+
+    /// The TLS options that complete parameters mean under this scheme; none means that it is not TLS. Under another
+    /// scheme they mean nothing, as in Predis; but who gives some and no scheme at all has not meant that.
+    pub(super) fn secured(&self, place: &str, scheme: Scheme) -> Result<Option<TlsOptions>, ConfigurationError> {
+        if scheme == Scheme::Tcp && self.scheme.is_none() && self.ssl.is_some() {
+            let accepted = "scheme tls beside them (or scheme tcp, to say that they are not meant)";
+            return Err(ConfigurationError::new(&format!("{place}.ssl"), "TLS options and no scheme", accepted));
+        }
+        Ok(scheme.is_secure().then(|| self.ssl.clone().unwrap_or_default()))
     }
 
     /// The endpoint that complete parameters say.
@@ -142,7 +174,8 @@ pub(super) fn scheme(option: &str, value: &Setting) -> Result<Scheme, Configurat
         "tcp" => Ok(Scheme::Tcp),
         "redis" => Ok(Scheme::Redis),
         "unix" => Ok(Scheme::Unix),
-        "tls" | "rediss" => Err(ConfigurationError::about(option, value, SCHEMES_BUT_TLS)),
+        "tls" => Ok(Scheme::Tls),
+        "rediss" => Ok(Scheme::Rediss),
         _ => Err(ConfigurationError::about(option, value, SCHEMES)),
     }
 }
@@ -216,14 +249,6 @@ fn protocol(option: &str, value: &Setting) -> Result<Protocol, ConfigurationErro
         Some(3) => Ok(Protocol::Resp3),
         _ => Err(ConfigurationError::about(option, value, "2 or 3")),
     }
-}
-
-fn refuse_tls(option: &str, value: &Setting) -> Result<(), ConfigurationError> {
-    let asks_for_nothing = value.entries().is_some_and(<[_]>::is_empty) || *value == Setting::Bool(false);
-    if asks_for_nothing {
-        return Ok(());
-    }
-    Err(ConfigurationError::about(option, value, "null or an empty array (TLS is not available in this version)"))
 }
 
 fn check_slots(option: &str, value: &Setting) -> Result<(), ConfigurationError> {

@@ -110,19 +110,30 @@ fn a_password_of_a_wrong_type_is_not_shown() {
 }
 
 #[test]
-fn tls_is_refused_in_words() {
-    for scheme in ["tls", "rediss"] {
-        assert_eq!(
-            refused("scheme", text(scheme)).accepted(),
-            "tcp, redis, unix (TLS is not available in this version)"
-        );
-    }
+fn an_unknown_scheme_is_answered_with_those_that_there_are() {
     for scheme in ["http", "tcp6"] {
-        assert_eq!(refused("scheme", text(scheme)).accepted(), "tcp, redis, unix", "it is no matter of TLS");
+        assert_eq!(refused("scheme", text(scheme)).accepted(), "tcp, redis, tls, rediss, unix");
     }
-    let ssl = Setting::Map(vec![("verify_peer".into(), Setting::Bool(false))]);
-    assert!(refused("ssl", ssl).accepted().contains("TLS is not available"));
-    assert!(read(&[("ssl", Setting::List(vec![]))]).is_ok());
+}
+
+#[test]
+fn tls_options_count_where_the_scheme_says_tls_and_are_none_without_a_scheme() {
+    let ssl = || ("ssl", Setting::Map(vec![("verify_peer".into(), Setting::Bool(false))]));
+    let secured = |entries: &[(&str, Setting)]| {
+        let node = read(entries).unwrap();
+        let scheme = node.scheme_over(&NodeParameters::default());
+        node.secured("parameters", scheme)
+    };
+    let lax = TlsOptions { verify_peer: false, ..TlsOptions::default() };
+    for scheme in ["tls", "RedisS"] {
+        assert_eq!(secured(&[("scheme", text(scheme)), ssl()]), Ok(Some(lax.clone())));
+        assert_eq!(secured(&[("scheme", text(scheme))]), Ok(Some(TlsOptions::default())));
+    }
+    assert_eq!(secured(&[("scheme", text("tcp")), ssl()]), Ok(None));
+    assert_eq!(secured(&[("path", text("/run/r")), ssl()]), Ok(None));
+    let error = secured(&[("host", text("h")), ssl()]).unwrap_err();
+    assert!(error.option() == "parameters.ssl" && error.accepted().starts_with("scheme tls"), "{error}");
+    assert_eq!(secured(&[("ssl", Setting::List(vec![]))]), Ok(None));
 }
 
 #[test]

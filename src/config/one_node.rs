@@ -17,15 +17,18 @@ impl Configuration {
         configuration.fixed = true;
         configuration.tuned.read_from = ReadFrom::Primary;
         configuration.tuned.min_replicas = None;
-        configuration.policy = configuration.tuned.policy();
         if is_sentinel {
             configuration.credentials = self.sentinel.credentials.clone();
+            configuration.tls = self.sentinel.tls.clone();
+            configuration.tuned.secured = configuration.tls.is_some();
             configuration.database = 0;
         }
+        configuration.policy = configuration.tuned.policy();
         configuration.sentinel = SentinelSettings {
             declared: false,
             service: None,
             credentials: Credentials::default(),
+            tls: None,
             learn: false,
             timeout: None,
         };

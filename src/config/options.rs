@@ -78,13 +78,7 @@ impl Options {
     pub(super) fn complete(&self, own: &NodeParameters) -> (NodeParameters, Scheme) {
         let scheme = own.scheme_over(&self.shared);
         let mut complete = own.clone().or(&self.shared);
-        // `redis` is another word for `tcp`, so what is said for one holds for the other where that says nothing.
-        let synonym = match scheme {
-            Scheme::Tcp => Some(Scheme::Redis),
-            Scheme::Redis => Some(Scheme::Tcp),
-            Scheme::Unix => None,
-        };
-        for wanted in [Some(scheme), synonym].into_iter().flatten() {
+        for wanted in [Some(scheme), scheme.synonym()].into_iter().flatten() {
             for (_, layer) in self.by_scheme.iter().filter(|(known, _)| *known == wanted) {
                 complete = complete.or(layer);
             }
@@ -141,10 +135,7 @@ fn connections(value: &Setting) -> Result<Vec<(Scheme, NodeParameters)>, Configu
         let path = format!("connections.{scheme}");
         let entries = layer.entries().ok_or_else(|| ConfigurationError::about(&path, layer, CLASSES))?;
         let parameters = NodeParameters::read(&path, entries)?;
-        // Sections for TLS may stand beside the others in shared configuration files; no node can use them yet.
-        if !matches!(scheme.as_str(), "tls" | "rediss") {
-            layers.push((node::scheme(&path, &Setting::Text(scheme.clone()))?, parameters));
-        }
+        layers.push((node::scheme(&path, &Setting::Text(scheme.clone()))?, parameters));
     }
     Ok(layers)
 }

@@ -61,6 +61,8 @@ fn connection_classes_are_refused_in_words() {
     assert_eq!(refused("connections", map(&[("http", map(&[]))])).option(), "connections.http");
     read(&[("connections", text("default"))]);
     read(&[("connections", map(&[("tls", map(&[("timeout", Setting::Int(1))]))]))]);
+    let secure = map(&[("rediss", map(&[("timeout", Setting::Int(7))]))]);
+    assert_eq!(timeout_of(&read(&[("connections", secure)]), &[("scheme", text("tls"))]), Some(7));
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct Policy {
     pub max_replica_lag: Duration,
     /// How many replicas have to acknowledge a write; none means that nobody waits for them.
     pub min_replicas: Option<Quorum>,
+    /// Whether nodes are spoken to under TLS, as messages say.
+    pub secured: bool,
 }
 
 /// What a command does while a deployment is known to be down.

@@ -13,6 +13,7 @@ use super::options::Options;
 use super::policy::Protocol;
 use super::predis::Replication;
 use super::secret::Credentials;
+use super::tls::Tls;
 
 /// How sentinels are asked: those that the user names, or those that endpoints turn out to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +24,8 @@ pub struct SentinelSettings {
     pub service: Option<String>,
     /// Who the client says it is to them: what the first argument says, and nothing else.
     pub credentials: Credentials,
+    /// How connections to them are secured.
+    pub tls: Option<Tls>,
     /// Whether the sentinels that they know of are asked, too.
     pub learn: bool,
     /// How long one of them may take to answer; none: as long as a node may.
@@ -56,12 +59,18 @@ pub(super) fn is_declared(nodes: &[(String, NodeParameters)], options: &Options)
 
 impl SentinelSettings {
     /// What the first argument says of its endpoints, should they be sentinels.
-    pub(super) fn of(first: Option<&NodeParameters>, declared: bool, options: &Options) -> SentinelSettings {
+    pub(super) fn of(
+        first: Option<&NodeParameters>,
+        declared: bool,
+        tls: Option<Tls>,
+        options: &Options,
+    ) -> SentinelSettings {
         let own = first.cloned().unwrap_or_default();
         SentinelSettings {
             declared,
             service: options.service.clone(),
             credentials: Credentials { username: own.username, password: own.password },
+            tls,
             learn: options.update_sentinels,
             timeout: own.timeout.into_iter().chain(own.read_write_timeout.flatten()).min().filter(|_| declared),
         }

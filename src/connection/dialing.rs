@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::config::NodeAddress;
-use crate::failover::{Cause, Lost, Phase};
+use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::{Limits, ProtocolError, ValueSink};
 use crate::telemetry::COUNTERS;
 
 use super::exchange::cause_of;
 use super::greeting::{Answer, Errand, Opening, Verdict, is_hello};
+use super::tls::{TlsTransport, words};
 use super::{Connection, Greeting, Interest, Network, Patience, Pollable, Received, SocketOptions, Transport};
 
 /// A connection on its way to being usable.
@@ -22,6 +23,7 @@ pub struct Dialing {
 
 enum State {
     Connecting(Box<dyn Transport>),
+    Securing(Box<TlsTransport>),
     Asking(Box<Asking>),
     /// Only between two states, and after the end.
     Over,
@@ -64,6 +66,7 @@ impl Dialing {
     pub fn pollable(&self) -> Option<&dyn Pollable> {
         match &self.state {
             State::Connecting(transport) => Some(&**transport),
+            State::Securing(transport) => Some(&**transport),
             State::Asking(asking) => Some(asking.connection.pollable()),
             State::Over => None,
         }
@@ -73,7 +76,18 @@ impl Dialing {
     pub fn phase(&self) -> Phase {
         match &self.state {
             State::Connecting(_) | State::Over => Phase::Dial,
+            State::Securing(_) => Phase::Tls,
             State::Asking(_) => Phase::Auth,
+        }
+    }
+
+    /// What the opening failed with if no time is left for it.
+    pub fn late(&self) -> Lost {
+        match &self.state {
+            State::Securing(transport) if !transport.is_heard() => {
+                Lost::before(Phase::Tls, Cause::Io(words::SILENT.to_owned()))
+            }
+            _ => Lost::before(self.phase(), Cause::TimedOut(Limit::Timeout)),
         }
     }
 
@@ -82,19 +96,26 @@ impl Dialing {
         loop {
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Connecting(mut transport) => match transport.finish_connect() {
-                    Ok(()) => {
-                        COUNTERS.opened.increment();
-                        let limits =
-                            Limits { max_reply_size: self.limits.max_reply_size.min(LARGEST_ANSWER), ..self.limits };
-                        let connection = Connection::new(transport, self.node.clone(), limits, self.brief);
-                        let asking = Asking::new(Box::new(connection), Opening::new(&self.errand));
-                        self.state = State::Asking(Box::new(asking));
-                    }
+                    Ok(()) => match self.errand.tls() {
+                        Some(tls) => match TlsTransport::begin(tls, &self.node, transport) {
+                            Ok(transport) => self.state = State::Securing(Box::new(transport)),
+                            Err(error) => return Progress::Failed(unsecured(&error)),
+                        },
+                        None => self.greet(transport),
+                    },
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         self.state = State::Connecting(transport);
                         return Progress::Wait(Interest::Write);
                     }
                     Err(error) => return Progress::Failed(undialled(&error)),
+                },
+                State::Securing(mut transport) => match transport.step() {
+                    Ok(None) => self.greet(transport),
+                    Ok(Some(interest)) => {
+                        self.state = State::Securing(transport);
+                        return Progress::Wait(interest);
+                    }
+                    Err(error) => return Progress::Failed(unsecured(&error)),
                 },
                 State::Asking(mut asking) => match asking.step() {
                     Asked::Wait(interest) => {
@@ -115,6 +136,21 @@ impl Dialing {
             }
         }
     }
+}
+
+impl Dialing {
+    fn greet(&mut self, transport: Box<dyn Transport>) {
+        COUNTERS.opened.increment();
+        let limits = Limits { max_reply_size: self.limits.max_reply_size.min(LARGEST_ANSWER), ..self.limits };
+        let connection = Connection::new(transport, self.node.clone(), limits, self.brief);
+        let asking = Asking::new(Box::new(connection), Opening::new(&self.errand));
+        self.state = State::Asking(Box::new(asking));
+    }
+}
+
+/// What TLS failed with.
+fn unsecured(error: &std::io::Error) -> Lost {
+    Lost::before(Phase::Tls, cause_of(error)).with_errno(error)
 }
 
 /// What a dial failed with.
@@ -178,7 +214,7 @@ impl Asking {
                 Ok(Received::Error) => Err(String::from_utf8_lossy(self.connection.error_text()).into_owned()),
                 Ok(Received::More) => continue,
                 Ok(Received::Nothing) => return Asked::Wait(Interest::Read),
-                Err(lost) => return Asked::Failed(Lost { phase: Phase::Auth, sent: false, ..lost }),
+                Err(lost) => return Asked::Failed(self.unanswered(lost)),
             };
             if let Some(end) = self.take(answer) {
                 return end;
@@ -206,14 +242,32 @@ impl Asking {
         }
     }
 
+    /// What ends the questions where an answer was to come.
+    fn unanswered(&self, lost: Lost) -> Lost {
+        let lost = Lost { phase: Phase::Auth, sent: false, ..lost };
+        match lost.cause {
+            // A server finds fault with our certificate when we have found none with its own: with TLS 1.3, now.
+            Cause::Denied(_) => Lost { phase: Phase::Tls, ..lost },
+            Cause::Protocol(_) if self.connection.is_answered_with_tls() => {
+                Lost { cause: Cause::Denied(words::SECURED.to_owned()), ..lost }
+            }
+            // A Redis server that speaks TLS closes without a word when it is greeted in the clear.
+            Cause::Closed | Cause::Io(_) if self.opening.expects_hello() && !self.opening.is_secured() => {
+                Lost { cause: Cause::Io(format!("{} {}", lost.cause, words::UNHEARD)), ..lost }
+            }
+            _ => lost,
+        }
+    }
+
     fn last_word(&mut self, lost: Lost) -> Asked {
         match self.connection.receive(&mut self.sink, Patience::None) {
+            Err(said) if matches!(said.cause, Cause::Denied(_)) => Asked::Failed(self.unanswered(said)),
             // Nothing was asked, so the reply breaks the count; but its text is there.
             Err(_) if !self.connection.error_text().is_empty() => {
                 let text = String::from_utf8_lossy(self.connection.error_text()).into_owned();
                 Asked::Failed(Lost::before(Phase::Auth, Cause::Refused(text)))
             }
-            _ => Asked::Failed(lost),
+            _ => Asked::Failed(self.unanswered(lost)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::{Decoder, Limits, Progress, ProtocolError, ReadBuffer, Scalar, Sink, Space, Unfit};
 use crate::telemetry::COUNTERS;
 
+use super::tls::Fault;
 use super::{Greeting, Patience, Pollable, Quiet, Transport};
 
 /// An open connection and everything that was read from it.
@@ -222,6 +223,11 @@ impl Connection {
         }
     }
 
+    /// Whether what came is a record of TLS, where none was agreed upon: an alert, or what a handshake begins with.
+    pub fn is_answered_with_tls(&self) -> bool {
+        matches!(self.input.unread(), [21 | 22, 3, ..])
+    }
+
     /// The text of the error reply that [`Received::Error`] spoke of.
     pub fn error_text(&self) -> &[u8] {
         self.decoder.error_text()
@@ -291,6 +297,11 @@ impl Drop for Connection {
 
 /// The words of the operating system, or that the peer has gone.
 pub(super) fn cause_of(error: &std::io::Error) -> Cause {
+    match Fault::of(error) {
+        Some(Fault { text, lasting: true }) => return Cause::Denied(text.clone()),
+        Some(Fault { text, lasting: false }) => return Cause::Io(text.clone()),
+        None => {}
+    }
     match error.kind() {
         ErrorKind::UnexpectedEof => Cause::Closed,
         ErrorKind::TimedOut if error.raw_os_error().is_none() => Cause::TimedOut(Limit::Timeout),

@@ -2,7 +2,7 @@
 
 use redis::{FromRedisValue, Value};
 
-use crate::config::{Credentials, Protocol};
+use crate::config::{Credentials, Protocol, Tls};
 use crate::failover::{Cause, Refusal, Remedy, judge};
 use crate::resp::{Frame, frame_of};
 use crate::topology::{Mode, Report};
@@ -19,6 +19,8 @@ pub struct Identity {
     pub database: u32,
     /// The version of RESP.
     pub protocol: Protocol,
+    /// How the connection is secured; none: not at all.
+    pub tls: Option<Tls>,
 }
 
 /// What a node said when a connection to it was opened.
@@ -38,14 +40,14 @@ pub enum Errand {
     /// Commands of this identity, on a node that holds data.
     Commands(Identity),
     /// These questions, to a node that holds no data: there is no database to select.
-    Questions(Credentials, Vec<Vec<String>>),
+    Questions(Credentials, Option<Tls>, Vec<Vec<String>>),
 }
 
 impl Errand {
     fn credentials(&self) -> &Credentials {
         match self {
             Errand::Commands(identity) => &identity.credentials,
-            Errand::Questions(credentials, _) => credentials,
+            Errand::Questions(credentials, ..) => credentials,
         }
     }
 
@@ -53,6 +55,14 @@ impl Errand {
         match self {
             Errand::Commands(identity) => identity.protocol,
             Errand::Questions(..) => Protocol::Resp2,
+        }
+    }
+
+    /// How the connection is secured.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Errand::Commands(identity) => identity.tls.as_ref(),
+            Errand::Questions(_, tls, _) => tls.as_ref(),
         }
     }
 }
@@ -147,7 +157,7 @@ impl Opening {
         opening.ask(Question::Hello, &frame_of(&["HELLO"]));
         match errand {
             Errand::Commands(_) => opening.ask(Question::Info, &frame_of(&["INFO", "replication"])),
-            Errand::Questions(_, questions) => opening.ask_all(questions),
+            Errand::Questions(_, _, questions) => opening.ask_all(questions),
         }
         opening
     }
@@ -165,7 +175,7 @@ impl Opening {
                 }
                 self.ask(Question::Info, &frame_of(&["INFO", "replication"]));
             }
-            Errand::Questions(_, questions) => self.ask_all(&questions),
+            Errand::Questions(_, _, questions) => self.ask_all(&questions),
         }
         self
     }
@@ -195,6 +205,11 @@ impl Opening {
     /// Whether the next answer is the one to HELLO.
     pub fn expects_hello(&self) -> bool {
         self.questions.get(self.answers.len()) == Some(&Question::Hello)
+    }
+
+    /// Whether it is asked where nobody else hears it.
+    pub fn is_secured(&self) -> bool {
+        self.errand.tls().is_some()
     }
 
     /// Takes the next answer. Gives the verdict once it is clear: with the last answer, or with one that ends it.
@@ -280,7 +295,7 @@ mod tests {
 
     fn commands(database: u32, password: Option<&str>, protocol: Protocol) -> Errand {
         let credentials = Credentials { username: None, password: password.map(Secret::new) };
-        Errand::Commands(Identity { credentials, database, protocol })
+        Errand::Commands(Identity { credentials, database, protocol, tls: None })
     }
 
     fn hello() -> Answer {
@@ -366,7 +381,7 @@ mod tests {
     fn an_errand_of_questions_selects_no_database_and_brings_the_answers() {
         let questions = vec![vec!["SENTINEL".to_owned(), "MASTERS".to_owned()]];
         let credentials = Credentials { username: None, password: Some(Secret::new("pw")) };
-        let mut opening = Opening::new(&Errand::Questions(credentials, questions));
+        let mut opening = Opening::new(&Errand::Questions(credentials, None, questions));
         let text = sent(&opening);
         assert!(text.contains("$2 pw") && text.ends_with("*2 $8 SENTINEL $7 MASTERS "), "{text}");
         for answer in [hello(), Err("ERR".into()), Err("ERR".into())] {

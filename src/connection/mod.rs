@@ -13,6 +13,7 @@ mod greeting;
 #[cfg(test)]
 pub mod scripted;
 mod sockets;
+mod tls;
 mod transport;
 
 pub use dialing::{Asked, Asking, Dialing, Progress as DialProgress};
@@ -20,4 +21,5 @@ pub use exchange::{Connection, Received};
 pub use generation::{current_generation, forked};
 pub use greeting::{Answer, Errand, Greeting, Identity};
 pub use sockets::{SystemNetwork, Unacknowledged};
+pub use tls::{announce as announce_name, check as check_certificates};
 pub use transport::{Interest, Lookup, Network, Patience, Pollable, Quiet, SocketOptions, Transport, Waiter};

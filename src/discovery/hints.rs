@@ -23,7 +23,7 @@ impl Search {
                 name.ask(network, self.started, now);
             }
             let most = if name.is_configured() { MOST_WITH_NAMED } else { MOST_TARGETS };
-            found.extend(name.answer(now).map(|nodes| (nodes, most)));
+            found.extend(name.answer(now, self.settings.errand.tls()).map(|nodes| (nodes, most)));
         }
         for (nodes, most) in found {
             for node in nodes {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::config::NodeAddress;
-use crate::connection::{Lookup, Network};
+use crate::config::{NodeAddress, Tls};
+use crate::connection::{Lookup, Network, announce_name};
 use crate::failover::{Cause, Lost, Phase};
 use crate::time::Instant;
 
@@ -87,13 +87,17 @@ impl Name {
         self.asked_at.map(|at| at + pace(at))
     }
 
-    /// The nodes that it leads to, once the answer is there.
-    pub fn answer(&mut self, now: Instant) -> Option<Vec<NodeAddress>> {
+    /// The nodes that it leads to, once the answer is there. Under TLS their certificates may be for a name that was
+    /// announced: whoever announced it was verified.
+    pub fn answer(&mut self, now: Instant, tls: Option<&Tls>) -> Option<Vec<NodeAddress>> {
         let answer = self.lookup.as_mut()?.step(now)?;
         self.lookup = None;
         match answer {
             Ok(addresses) => {
                 self.failure = None;
+                if let Some(tls) = tls.filter(|_| !self.is_configured) {
+                    announce_name(tls, &self.host, &addresses);
+                }
                 self.current = addresses.iter().map(|ip| NodeAddress::tcp(&ip.to_string(), self.port)).collect();
                 Some(self.current.clone())
             }

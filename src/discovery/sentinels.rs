@@ -60,7 +60,7 @@ impl Sentinels {
     ) -> Sentinels {
         let timeout = settings.timeout.unwrap_or(probe.timeout);
         let credentials = if settings.declared { settings.credentials.clone() } else { Credentials::default() };
-        let errand = Errand::Questions(credentials, Vec::new());
+        let errand = Errand::Questions(credentials, settings.tls.clone(), Vec::new());
         let mut sentinels = Sentinels {
             settings: settings.clone(),
             allowed: allowed.cloned(),
@@ -133,7 +133,7 @@ impl Sentinels {
                 all[..if who_else { 4 } else { 2 }].iter().map(|question| about(question, service)).collect()
             }
         };
-        if let Errand::Questions(_, questions) = &mut self.probe.errand {
+        if let Errand::Questions(_, _, questions) = &mut self.probe.errand {
             *questions = asked;
         }
     }
@@ -159,7 +159,9 @@ impl Sentinels {
         for name in self.names.iter_mut().filter(|name| lost || name.next_at(started).is_none()) {
             name.ask(network, started, now);
         }
-        let found: Vec<NodeAddress> = self.names.iter_mut().filter_map(|name| name.answer(now)).flatten().collect();
+        let tls = self.probe.errand.tls();
+        let found: Vec<NodeAddress> =
+            self.names.iter_mut().filter_map(|name| name.answer(now, tls)).flatten().collect();
         let known = self.watchers.len();
         found.iter().for_each(|node| self.add(node));
         self.set_questions(true);

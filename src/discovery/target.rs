@@ -116,9 +116,7 @@ impl Target {
     pub fn step(&mut self, settings: &ProbeSettings, now: Instant) {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
             // Looked at first: a peer that talks without end would never let the step come to a wait.
-            State::Opening { dialing, until, .. } if until.passed(now) => {
-                State::Failed(Lost::before(dialing.phase(), Cause::TimedOut(Limit::Timeout)), now)
-            }
+            State::Opening { dialing, until, .. } if until.passed(now) => State::Failed(dialing.late(), now),
             State::Asking { until, .. } if until.passed(now) => {
                 State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)), now)
             }

@@ -12,6 +12,8 @@ pub enum Phase {
     Resolve,
     /// A connection was being opened.
     Dial,
+    /// TLS was being agreed upon.
+    Tls,
     /// The server was asked to let us in: HELLO, AUTH, SELECT.
     Auth,
     /// A connection was wanted from the pool.
@@ -28,6 +30,7 @@ impl Phase {
         match self {
             Phase::Resolve => "resolve",
             Phase::Dial => "dial",
+            Phase::Tls => "tls",
             Phase::Auth => "auth",
             Phase::Lease => "lease",
             Phase::Write => "write",

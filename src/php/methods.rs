@@ -106,13 +106,15 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
                 }
                 other => other.copied(),
             };
-            let configured = ini::defaults().and_then(|defaults| configure(&parameters, &options, &defaults));
+            let configured = ini::defaults()
+                .and_then(|defaults| configure(&parameters, &options, &defaults))
+                .and_then(|configuration| Client::open(world().clone(), configuration));
             match configured {
                 // PHP code has run since: of two fibers both may come here, and a client that is there may be in use.
                 Ok(_) if is_constructed(call) => {}
-                Ok(configuration) => {
+                Ok(client) => {
                     let object = class::of(zend::this(call));
-                    object.receive(Box::new(Client::new(world().clone(), configuration)));
+                    object.receive(Box::new(client));
                     if let Some(listener) = listener {
                         let former = std::mem::replace(&mut object.listener, zend::hold(&listener));
                         zend::release(former);

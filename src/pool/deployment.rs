@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::board::Place;
-use crate::config::{AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings};
+use crate::config::{AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings, Tls};
 use crate::telemetry::Toll;
 use crate::time::Instant;
 use crate::topology::{Knowledge, Watched};
@@ -28,6 +28,8 @@ pub struct DeploymentKey {
     pub credentials: Credentials,
     /// The version of RESP.
     pub protocol: Protocol,
+    /// How connections are secured.
+    pub tls: Option<Tls>,
     /// Whether the endpoint is the only node to talk to, whatever its role.
     pub fixed: bool,
 }
@@ -68,6 +70,7 @@ impl DeploymentKey {
             sentinel: configuration.sentinel.clone(),
             credentials: configuration.credentials.clone(),
             protocol: configuration.protocol,
+            tls: configuration.tls.clone(),
             fixed: configuration.fixed,
         }
     }

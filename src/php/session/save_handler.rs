@@ -112,7 +112,7 @@ fn store_of(path: &str) -> Result<Store, ConfigurationError> {
     // A session that was just written has to be there.
     options.retain(|(name, _)| name != "read_from");
     let configuration = configure(&read.parameters, &Setting::Map(options), &ini::defaults()?)?;
-    Ok(Store::new(Client::new(world().clone(), configuration), read.session))
+    Ok(Store::new(Client::open(world().clone(), configuration)?, read.session))
 }
 
 unsafe extern "C" fn close(data: *mut *mut c_void) -> c_int {
