@@ -32,18 +32,32 @@ final class Certificates
      * A certificate of the authority.
      *
      * @param string $names as in `DNS:localhost,IP:127.0.0.1`
-     * @param int $days how long it is valid; a negative number: since when it is not any more
      * @return array{string, string} the files of the certificate and of its key
      */
-    public function issue(string $names, int $days = 2): array
+    public function issue(string $names): array
     {
         $base = $this->path('c' . ++$this->number);
         self::openssl('req', '-new', ...self::newKey("$base.key"), ...['-out', "$base.csr", '-subj', '/CN=a server']);
         file_put_contents("$base.ext", "subjectAltName=$names\n");
         $authority = ['-CA', $this->authority(), '-CAkey', $this->path('ca.key'), '-CAcreateserial'];
-        self::openssl('x509', '-req', '-in', "$base.csr", ...$authority, ...['-days', (string) $days, '-extfile', "$base.ext", '-out', "$base.crt"]);
+        self::openssl('x509', '-req', '-in', "$base.csr", ...$authority, ...['-days', '2', '-extfile', "$base.ext", '-out', "$base.crt"]);
 
         return ["$base.crt", "$base.key"];
+    }
+
+    /** @return array{string, string} the files of a certificate that was valid in the year 2021, and of its key */
+    public function expired(string $names): array
+    {
+        $key = $this->issue($names)[1];
+        $base = substr($key, 0, -4);
+        touch("$base.db");
+        $policy = "commonName=supplied\n[extensions]\nsubjectAltName=$names\n";
+        file_put_contents("$base.cnf", "[ca]\ndefault_ca=own\n[own]\ndatabase=$base.db\nnew_certs_dir=$this->folder\nrand_serial=yes\npolicy=policy\n[policy]\n$policy");
+        $authority = ['-cert', $this->authority(), '-keyfile', $this->path('ca.key'), '-config', "$base.cnf"];
+        $dates = ['-startdate', '20210101000000Z', '-enddate', '20211231235900Z', '-md', 'sha256', '-extensions', 'extensions'];
+        self::openssl('ca', '-batch', '-notext', ...$authority, ...$dates, ...['-in', "$base.csr", '-out', "$base.crt"]);
+
+        return ["$base.crt", $key];
     }
 
     /** @return array{string, string} the files of a certificate that has signed itself, as `openssl req -x509` makes it, and of its key */

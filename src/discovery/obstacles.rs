@@ -24,24 +24,23 @@ impl Search {
             // A primary that is silent is what stands in the way, not the replicas that answer.
             .or_else(|| {
                 let silent = self.targets.iter().find(|target| self.known.as_ref() == Some(&target.node))?;
-                Some((Some(silent.node.clone()), Lost::before(silent.phase()?, Cause::TimedOut(Limit::Timeout))))
+                Some((Some(silent.node.clone()), silent.late()?))
             })
             .or_else(|| {
                 let node = replicas.map(|target| target.node.clone()).next();
                 node.map(|node| (Some(node), Lost::before(Phase::Dial, Cause::NotPrimary)))
             })
             .unwrap_or_else(|| {
-                let awaited = self.targets.iter().find_map(|target| Some((target, target.phase()?)));
+                let awaited = self.targets.iter().find_map(|target| Some((target, target.late()?)));
                 let name = self.names.iter().chain(&self.other_names).find(|name| name.awaited().is_some());
-                let (node, phase, cause) = match (awaited, name) {
+                match (awaited, name) {
                     (None, Some(name)) => {
                         let text = format!("{} is still being resolved", name.host());
-                        (None, Phase::Resolve, Cause::Io(text))
+                        (None, Lost::before(Phase::Resolve, Cause::Io(text)))
                     }
-                    (Some((target, phase)), _) => (Some(target.node.clone()), phase, Cause::TimedOut(Limit::Timeout)),
-                    (None, None) => (None, Phase::Dial, Cause::TimedOut(Limit::Timeout)),
-                };
-                (node, Lost::before(phase, cause))
+                    (Some((target, late)), _) => (Some(target.node.clone()), late),
+                    (None, None) => (None, Lost::before(Phase::Dial, Cause::TimedOut(Limit::Timeout))),
+                }
             })
     }
 

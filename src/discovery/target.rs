@@ -143,11 +143,11 @@ impl Target {
         matches!(self.state, State::Opening { .. } | State::Asking { .. })
     }
 
-    /// Where the answer that is awaited stands.
-    pub fn phase(&self) -> Option<Phase> {
+    /// What the answer that is awaited fails with if no time is left for it.
+    pub fn late(&self) -> Option<Lost> {
         match &self.state {
-            State::Opening { dialing, .. } => Some(dialing.phase()),
-            State::Asking { .. } => Some(Phase::Auth),
+            State::Opening { dialing, .. } => Some(dialing.late()),
+            State::Asking { .. } => Some(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout))),
             _ => None,
         }
     }

@@ -37,8 +37,7 @@ pub fn plain_answer(start: &[u8]) -> Fault {
 pub const CLOSED: &str = "the server closed the connection in the TLS handshake: does it speak TLS on this port?";
 
 /// Nothing came within the time for a handshake.
-pub const SILENT: &str =
-    "timeout ran out in the TLS handshake: a server that speaks no TLS on this port does not answer it";
+pub const SILENT: &str = "no answer to the TLS handshake (a server that speaks no TLS on this port is as silent)";
 
 /// The answer of a server to a greeting in the clear.
 pub const SECURED: &str = "the server answers with TLS: use scheme tls";
@@ -66,6 +65,7 @@ fn certificate(why: &CertificateError, names: &[String]) -> String {
             date(not_after.as_secs()),
             lasting(time.as_secs().saturating_sub(not_after.as_secs()))
         ),
+        CertificateError::Expired => "the server's certificate has expired, or was never valid".to_owned(),
         CertificateError::NotValidYetContext { time, not_before } => format!(
             "the server's certificate is not valid before {} (in {}); is the clock of this machine right?",
             date(not_before.as_secs()),
