@@ -67,7 +67,7 @@ final class PredisParametersTest extends RedisTestCase
     public static function mistakes(): iterable
     {
         yield 'a port too large' => ['h:65536', null, '`parameters.port`', '65535'];
-        yield 'a scheme that is none' => ['http://h', null, '`parameters.scheme`', 'tcp, redis, unix'];
+        yield 'a scheme that is none' => ['http://h', null, '`parameters.scheme`', 'tcp, redis, tls, rediss, unix'];
         yield 'a socket without a path' => [['scheme' => 'unix'], null, '`parameters.path`', 'path'];
         yield 'a number' => [5, null, '`parameters`', 'URI'];
         yield 'a callable' => [static fn () => null, null, '`parameters`', 'URI'];

@@ -16,6 +16,7 @@ mod pooling;
 mod reads;
 mod scripts;
 mod searches;
+mod secured;
 mod sentinels;
 mod sharing;
 mod split_brain;

@@ -7,6 +7,7 @@
 mod ledger;
 mod material;
 mod policies;
+mod room;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use rustls::Error;
 use rustls::client::UnbufferedClientConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError};
 
 use super::super::{Interest, Patience, Pollable, Quiet, Transport};
 use super::ledger::Ledger;
 use super::policies::{self, Secured};
+use super::room::{Room, grow};
 use super::{Fault, words};
 use crate::config::{NodeAddress, Tls};
 use crate::resp::Space;
@@ -315,12 +316,12 @@ impl Transport for TlsTransport {
 
     /// `Nothing` is only said when no whole record is left here: a poll, which comes next, sees the socket alone.
     fn receive(&mut self, space: Space<'_>, patience: Patience) -> io::Result<usize> {
-        let mut room = Room { space, filled: 0 };
+        let mut room = Room::in_space(space);
         self.hand_over(&mut room);
         for _ in 0..MOST_PULLS {
             self.open(&mut room)?;
-            if room.filled > 0 {
-                return Ok(room.filled);
+            if room.filled() > 0 {
+                return Ok(room.filled());
             }
             if self.notified {
                 // What it has closed with it, if that is here already.
@@ -366,69 +367,6 @@ impl Transport for TlsTransport {
         // A record that began, and has not ended: whatever it will be, nobody asked for it.
         if self.start < self.end || !self.opened.is_empty() { Quiet::Bytes } else { Quiet::Yes }
     }
-}
-
-/// Where opened bytes are wanted.
-struct Room<'a> {
-    space: Space<'a>,
-    filled: usize,
-}
-
-impl Room<'_> {
-    fn none() -> Room<'static> {
-        Room { space: Space::Used(&mut []), filled: 0 }
-    }
-
-    fn whole(&self) -> usize {
-        self.space.len()
-    }
-
-    fn is_full(&self) -> bool {
-        self.filled == self.whole()
-    }
-
-    /// Takes as many of the bytes as there is room for.
-    fn put(&mut self, bytes: &[u8]) -> usize {
-        let count = match &mut self.space {
-            Space::Used(room) => {
-                let room = &mut room[self.filled..];
-                let count = room.len().min(bytes.len());
-                room[..count].copy_from_slice(&bytes[..count]);
-                count
-            }
-            Space::Fresh(room) => {
-                let room = &mut room[self.filled..];
-                let count = room.len().min(bytes.len());
-                room[..count].write_copy_of_slice(&bytes[..count]);
-                count
-            }
-        };
-        self.filled += count;
-        count
-    }
-}
-
-/// Lets `write` write at the end of `buffer`, where it finds at least `room` bytes, or as many as it says that it needs.
-fn grow(
-    buffer: &mut Vec<u8>,
-    room: usize,
-    mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<InsufficientSizeError>>,
-) -> Result<usize, Error> {
-    let before = buffer.len();
-    let mut needed = room;
-    for _ in 0..2 {
-        buffer.resize(before + needed, 0);
-        match write(&mut buffer[before..]) {
-            Ok(written) => {
-                buffer.truncate(before + written);
-                return Ok(written);
-            }
-            Err(Some(short)) => needed = short.required_size,
-            Err(None) => break,
-        }
-    }
-    buffer.truncate(before);
-    Err(Error::General("a record could not be sealed".to_owned()))
 }
 
 /// Whether an answer begins as one of TLS: a handshake, or an alert.
