@@ -122,6 +122,13 @@ valgrind: ## the PHPUnit suite under memcheck (ONLY=ClassTest,ClassTest)
 	$(CARGO) rustc --lib --crate-type cdylib
 	@$(PYTHON) platforms/valgrind/run.py $(TARGET_DIR)/debug/lib$(NAME).so $(subst $(COMMA), ,$(ONLY))
 
+# SERVERS: redis-server or valkey-server instead of both.
+.PHONY: test-trixie
+test-trixie: ## the suite on Debian 13: PHP 8.4 with Redis 8.0, and with Valkey 8.1 (needs root or sudo)
+	@.ci/setup trixie
+	@platforms/trixie/make-root build/trixie
+	@FILTER='$(FILTER)' SERVERS='$(SERVERS)' platforms/trixie/run build/trixie
+
 .PHONY: bench-calls
 bench-calls: setup build ## measure what a call costs beside an empty method in C
 	@$(with_extension) benches/calls.php
@@ -174,4 +181,5 @@ endif
 .PHONY: clean
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -rf build
+	@# What is Debian 13 in there belongs to root.
+	rm -rf build 2>/dev/null || $(AS_ROOT) rm -rf build

@@ -165,12 +165,12 @@ for ($i = 0; $i < (int) $units; $i++) {
         $redis->get("token:$token") === $token,
         $redis->transaction(static fn ($transaction) => $transaction->set('token', $token)->ping()),
         $redis->ping(),
-        array_intersect_key($connection, array_flip(['db', 'user', 'multi', 'sub', 'psub', 'resp'])),
+        array_intersect_key($connection, array_flip(['db', 'user', 'sub', 'psub', 'resp'])),
         in_array($connection['name'], ['', 'resilient_redis'], true),
         $connection['flags'],
         $redis->keys('*:lock'),
     ];
-    $expected = [true, ['OK', 'PONG'], 'PONG', ['db' => '0', 'sub' => '0', 'psub' => '0', 'multi' => '-1', 'user' => 'default', 'resp' => '2'], true, 'N', []];
+    $expected = [true, ['OK', 'PONG'], 'PONG', ['db' => '0', 'sub' => '0', 'psub' => '0', 'user' => 'default', 'resp' => '2'], true, 'N', []];
     if ($looks != $expected) {
         $wrong[] = [$state, $ending, $looks];
     }
