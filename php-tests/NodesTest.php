@@ -127,10 +127,11 @@ final class NodesTest extends RedisTestCase
             $error = self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy($selector, $value));
             self::assertStringContainsString($text, $error->getMessage());
         }
-        foreach (['key' => 'k', 'slot' => 7, 'command' => 'get'] as $selector => $value) {
+        foreach (['key' => 'k', 'slot' => 7] as $selector => $value) {
             $error = self::thrown(NotSupportedException::class, static fn () => $redis->getClientBy($selector, $value));
             self::assertStringContainsString('needs a cluster', $error->getMessage());
         }
+        self::thrown(NotSupportedException::class, static fn () => $redis->getClientBy('command', 'get'));
         $bare = new class extends ResilientRedis {
             public function __construct()
             {

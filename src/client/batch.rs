@@ -51,6 +51,8 @@ struct Blocking {
 
 /// Takes the replies to a batch, in its order.
 pub trait Replies: Sink {
+    /// There will be so many replies, and they may come in another order.
+    fn prepare(&mut self, _count: usize) {}
     /// What comes next is the reply to this item. A reply that was given for it before is void.
     fn expect(&mut self, index: usize);
     /// The reply to this item is an error of the server. It replaces what was given for the item before.
@@ -103,6 +105,30 @@ impl Batch {
         self.bytes.extend_from_slice(frame.bytes());
         self.items.push(Item { command, end: self.bytes.len(), shape, effect });
         Ok(())
+    }
+
+    /// Adds a command of another batch; of a transaction all commands, one after the other.
+    pub(super) fn take_over(&mut self, other: &Batch, index: usize) {
+        if !other.scripts.is_empty() && self.take_over_script(other, index) {
+            return;
+        }
+        let item = other.items[index];
+        let place = self.items.len();
+        match item.effect {
+            Effect::Multi => self.open = Some(place),
+            Effect::Exec | Effect::Discard => {
+                if let Some(first) = self.open.take() {
+                    self.blocks.push(Block { first, last: place });
+                }
+            }
+            _ => {}
+        }
+        // It is no longer for one of the parts that it was for the whole.
+        self.blocking = other.blocking;
+        self.has_effects |= item.effect != Effect::None;
+        self.made_over |= item.shape.is_made_over();
+        self.bytes.extend_from_slice(other.encoded(index));
+        self.items.push(Item { end: self.bytes.len(), ..item });
     }
 
     /// Adds a MULTI: what follows is one transaction, until [`Batch::close`].

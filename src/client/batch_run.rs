@@ -10,7 +10,7 @@ use super::batch_loss::worst_unknown;
 use super::call::{Call, Recovery};
 use super::course::Help;
 use super::desk::Desk;
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::run::{is_final, overdue};
 use super::state::Client;
 
@@ -29,16 +29,43 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Box<Failure>> {
-        COUNTERS.commands.add(batch.len() as u64);
+        if self.cluster.is_none() {
+            match self.run_batch_alone(desk, batch, replies) {
+                Err(failure) if failure.kind == Kind::Cluster => {}
+                result => return result,
+            }
+        }
+        self.run_batch_in_cluster(desk, batch, replies)
+    }
+
+    /// Runs a batch at the primary.
+    pub(super) fn run_batch_alone<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
         if desk.is_littered() {
             desk.sweep();
         }
         desk.course.begin();
+        self.go_on_with_batch(desk, batch, replies)
+    }
+
+    /// Runs a batch at the primary, that the connection on the desk may have been sent already.
+    pub(super) fn go_on_with_batch<R: Replies>(
+        &mut self,
+        desk: &mut Desk,
+        batch: &Batch,
+        replies: &mut R,
+    ) -> Result<(), Box<Failure>> {
+        COUNTERS.commands.add(batch.len() as u64);
         self.admit_batch(batch)?;
         if batch.is_empty() {
             return Ok(());
         }
         let mut call = Call::of_batch(batch, &self.configuration.policy, self.world.clock.coarse());
+        call.deadline = call.deadline.min(self.bound);
         let Some(budget) = self.configuration.policy.request_budget else {
             return self.run_batch_call(desk, &mut call, batch, replies);
         };
@@ -115,7 +142,9 @@ impl Client {
         let waits = call.riders.waits();
         loop {
             call.retry.begin();
-            if let Err(lost) = self.acquire(desk, call) {
+            if desk.course.ahead.is_none()
+                && let Err(lost) = self.acquire(desk, call)
+            {
                 if self.without_connection(desk, call, batch, &lost, replies)? {
                     return Ok(());
                 }

@@ -32,6 +32,8 @@ pub struct Course {
     pub doubted: Vec<usize>,
     /// Whether the batch runs on a pinned connection, which is never replaced.
     pub pinned: bool,
+    /// If the connection on the desk has been sent the batch already: how many bytes of it the kernel has taken.
+    pub ahead: Option<usize>,
 }
 
 /// An item that was refused because of the server's state.
@@ -88,7 +90,7 @@ impl Course {
     /// A connection is at hand: what is not settled is sent on it from its start.
     pub fn set_out(&mut self, batch: &Batch) {
         self.next = self.done;
-        self.sent = batch.start_of(self.done);
+        self.sent = self.ahead.unwrap_or_else(|| batch.start_of(self.done));
         self.refused.clear();
         self.overtaken = false;
         self.moves.clear();

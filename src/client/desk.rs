@@ -30,6 +30,8 @@ pub struct Desk {
     pub(super) manner: Manner,
     /// The digests of scripts.
     pub digests: Digests,
+    /// Parts of a batch that other shards of a cluster have been sent already.
+    pub(super) ahead: Vec<Ahead>,
     /// What the request has spent of its budget.
     pub budget: Budget,
 }
@@ -44,6 +46,16 @@ pub(super) enum Manner {
     Script(Box<[u8]>),
     /// An error of the server is its reply.
     Raw,
+}
+
+/// A connection that has been sent a batch, whose replies nobody waits for yet.
+pub struct Ahead {
+    /// The place of the shard.
+    pub(super) place: usize,
+    /// The connection.
+    pub(super) lease: Lease,
+    /// How many bytes the kernel has taken.
+    pub(super) sent: usize,
 }
 
 impl Desk {
@@ -74,6 +86,7 @@ impl Desk {
         self.search = None;
         self.manner = Manner::Usual;
         self.turn = None;
+        self.ahead.clear();
     }
 
     /// Whether something was left behind.

@@ -32,6 +32,8 @@ pub enum Kind {
     Client,
     /// Impossible here.
     NotSupported,
+    /// The deployment is a cluster: the command has to be routed.
+    Cluster,
     /// A watched transaction that lost its connection, and so its watch.
     AbortedTransaction,
     /// PHP has no memory left for the reply, and reports that itself.
@@ -96,6 +98,7 @@ pub fn kind_of(lost: &Lost, unknown: bool) -> Kind {
         (Cause::TimedOut(limit), false) => Kind::Timeout(*limit),
         (Cause::Overdue(limit, _), false) => Kind::Timeout(*limit),
         (Cause::Protocol(_), false) => Kind::Protocol,
+        (Cause::Cluster, false) => Kind::Cluster,
         (Cause::NotSupported(_), false) => Kind::NotSupported,
         (Cause::CircuitOpen { .. }, false) => Kind::CircuitOpen,
         (_, false) => Kind::Connection,

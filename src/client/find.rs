@@ -217,6 +217,10 @@ impl Client {
             self.take_turns(desk, &mut search, looked, self.world.clock.now());
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
+                Step::Found(_) if self.configuration.ring => {
+                    let text = "the servers are no cluster, and sharding by the client (option cluster = 'predis' with several nodes) is not available yet";
+                    return Err(Lost::before(Phase::Auth, Cause::NotSupported(text.to_owned())));
+                }
                 Step::Found(found) => {
                     let roles = Roles { primary: found.node.clone(), replicas: found.replicas.clone() };
                     call.node = Some(found.node.clone());

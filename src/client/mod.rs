@@ -16,6 +16,7 @@ mod batch_run;
 mod breaker;
 mod budget;
 mod call;
+mod cluster;
 mod course;
 mod desk;
 mod doubt;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::NodeAddress;
-use crate::connection::{Connection, DialProgress, Dialing, Received, Waiter};
+use crate::connection::{Connection, DialProgress, Dialing, Errand, Received, Waiter};
 use crate::discovery::Name;
 use crate::failover::{Cause, Limit, Lost};
 use crate::pool::{Answer, Lease, Leased, NodePool, Reader};
@@ -128,7 +128,7 @@ impl Client {
         let lease = match pool.lease(call.started, &self.configuration.pool, clock) {
             Leased::Ready(lease) | Leased::Doubtful(lease) => Some(lease),
             Leased::Empty => {
-                self.open_at(primary, until).ok().map(|one| pool.adopt(one, &self.configuration.pool, clock))
+                self.open_at(&pool, until).ok().map(|one| pool.adopt(one, &self.configuration.pool, clock))
             }
             Leased::Exhausted => None,
         };
@@ -184,7 +184,7 @@ impl Client {
         let begun = self.world.clock.now();
         self.world.registry.tidy(begun);
         let until = Deadline::after(begun, Some(policy.timeout.min(policy.suspect_after))).min(deadline);
-        let opened = self.open_at(reader.node(), until);
+        let opened = self.open_at(pool, until);
         let now = self.world.clock.now();
         match opened {
             Ok(connection) => {
@@ -235,10 +235,11 @@ impl Client {
         }
     }
 
-    fn open_at(&self, node: &NodeAddress, until: Deadline) -> Result<Box<Connection>, Lost> {
+    fn open_at(&self, pool: &NodePool, until: Deadline) -> Result<Box<Connection>, Lost> {
         let settings = self.search_settings();
         let network = &*self.world.network;
-        let mut dialing = Dialing::begin(network, node, &settings.errand, settings.limits, settings.sockets)?;
+        let errand = Errand::Commands(pool.identity().clone());
+        let mut dialing = Dialing::begin(network, pool.node(), &errand, settings.limits, settings.sockets)?;
         loop {
             let interest = match dialing.step() {
                 DialProgress::Ready(connection) => return Ok(connection),

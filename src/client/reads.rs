@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::command::may_use_replica;
 use crate::config::ReadFrom;
-use crate::connection::Interest;
+use crate::connection::{Identity, Interest};
 use crate::discovery::Name;
 use crate::failover::{Cause, Limit, Lost, Phase, Verdict};
 use crate::pool::{Leased, NodePool, Reader};
@@ -172,10 +172,11 @@ impl Client {
     fn make_list(&mut self, call: &mut Call, made_from: (u64, u64)) {
         let primary = self.deployment.knowledge().primary().cloned();
         let nodes = self.deployment.readers().nodes();
-        let place = |reader: Arc<Reader>| Place {
-            pool: self.pool_of(reader.node()),
-            is_primary: primary.as_ref() == Some(reader.node()),
-            reader,
+        let of_replica = Identity { reads_replica: self.configuration.shard, ..self.identity.clone() };
+        let place = |reader: Arc<Reader>| {
+            let is_primary = primary.as_ref() == Some(reader.node());
+            let identity = if is_primary { &self.identity } else { &of_replica };
+            Place { pool: self.world.registry.pool(reader.node(), identity), is_primary, reader }
         };
         self.list.places = nodes.into_iter().take(MOST_PLACES).map(place).collect();
         self.list.made_from = made_from;

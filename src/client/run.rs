@@ -6,10 +6,11 @@ use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, judge};
 use crate::resp::{Scalar, Sink};
 use crate::telemetry::COUNTERS;
 use crate::time::Instant;
+use crate::topology::Redirect;
 
 use super::call::{Call, Recovery};
 use super::desk::Desk;
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::state::Client;
 
 impl Client {
@@ -25,12 +26,30 @@ impl Client {
         command: Option<&'static Command>,
         sink: &mut S,
     ) -> Result<(), Box<Failure>> {
+        if self.cluster.is_none() {
+            match self.run_alone(desk, command, sink) {
+                Err(failure) if failure.kind == Kind::Cluster => {}
+                result => return result,
+            }
+        }
+        self.run_in_cluster(desk, command, sink)
+    }
+
+    /// Runs the command at the primary.
+    #[inline(always)]
+    pub(super) fn run_alone<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        sink: &mut S,
+    ) -> Result<(), Box<Failure>> {
         COUNTERS.commands.increment();
         if desk.is_littered() {
             desk.sweep();
         }
         let now = self.world.clock.coarse();
         let mut call = Call::new(command, &desk.frame, &self.configuration.policy, now);
+        call.deadline = call.deadline.min(self.bound);
         let effect = match command {
             Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
             _ => effect(command, &desk.frame.words()[1..]),
@@ -83,6 +102,16 @@ impl Client {
     /// # Errors
     /// None can.
     pub fn connect(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+        if self.cluster.is_none() {
+            match self.connect_alone(desk) {
+                Err(failure) if failure.kind == Kind::Cluster => {}
+                result => return result,
+            }
+        }
+        self.connect_in_cluster(desk)
+    }
+
+    fn connect_alone(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
         desk.sweep();
         desk.frame.begin();
         desk.frame.end();
@@ -240,7 +269,26 @@ impl Client {
     /// What an error reply says. Who talks to one node and no other takes it at its word.
     pub(super) fn judge(&self, name: &str, text: &[u8]) -> Refusal {
         let refusal = judge(name, text);
-        if self.configuration.fixed { refusal.of_the_only_node() } else { refusal }
+        match (self.configuration.fixed, self.configuration.shard) {
+            (true, _) => refusal.of_the_only_node(),
+            (_, true) if refusal == Refusal::Final => self.within_shard(text).unwrap_or(Refusal::Final),
+            _ => refusal,
+        }
+    }
+
+    /// What a node means that points to another one of its shard: it is no primary any more; or to itself: another
+    /// connection leads to the right one.
+    #[cold]
+    fn within_shard(&self, text: &[u8]) -> Option<Refusal> {
+        let knowledge = self.deployment.knowledge();
+        let primary = knowledge.primary()?;
+        let redirect = Redirect::read(std::str::from_utf8(text).ok()?, primary).filter(|redirect| redirect.moved)?;
+        let is_ours = knowledge.replicas().contains(&redirect.to)
+            || self.configuration.endpoints.iter().any(|endpoint| endpoint.address == redirect.to);
+        match redirect.to == *primary {
+            true => Some(Refusal::NotApplied(Remedy::Reconnect)),
+            false => is_ours.then_some(Refusal::NotApplied(Remedy::Search)),
+        }
     }
 
     /// What follows from an error reply: another attempt, or the end.
@@ -382,6 +430,7 @@ pub(super) fn is_final(call: &mut Call, lost: &Lost) -> bool {
     match lost.cause {
         Cause::Denied(_)
         | Cause::NotSupported(_)
+        | Cause::Cluster
         | Cause::PoolExhausted(_)
         | Cause::Overdue(..)
         | Cause::CircuitOpen { .. } => true,

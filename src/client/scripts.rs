@@ -70,6 +70,27 @@ impl Batch {
         Ok(())
     }
 
+    /// Adds a call of a script that another batch has: with its text, if nothing in this one has brought it, since the
+    /// two may go to different servers. False if the item is none.
+    pub(super) fn take_over_script(&mut self, other: &Batch, index: usize) -> bool {
+        let words = words_of(other.encoded(index));
+        let brings = other.scripts.iter().find(|script| script.item == index);
+        let called = || {
+            let digest = *words.get(1).filter(|_| words[0].to_ascii_uppercase().starts_with(b"EVALSHA"))?;
+            other.scripts.iter().find(|script| *script.digest == *digest && script.item < index)
+        };
+        let Some(script) = brings.or_else(called) else { return false };
+        let Some(text) = words_of(other.encoded(script.item)).get(1).map(|text| text.to_vec()) else { return false };
+        let by_digest: &[u8] = if words[0].to_ascii_uppercase().ends_with(b"_RO") { b"EVALSHA_RO" } else { b"EVALSHA" };
+        let mut frame = Frame::default();
+        frame.begin();
+        frame.word(by_digest);
+        frame.word(&script.digest);
+        words.iter().skip(2).for_each(|word| frame.word(word));
+        frame.end();
+        self.push_script(&mut frame, &text, other.shape(index)).is_ok()
+    }
+
     /// The texts that the items before this one brought, for those behind it.
     fn brought_before(&self, index: usize) -> impl Iterator<Item = &[u8]> {
         let outside = self.scripts.iter().filter(move |script| script.within.is_none() && script.item < index);

@@ -8,8 +8,9 @@ use crate::discovery::SearchSettings;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
 use crate::telemetry::EventQueue;
-use crate::time::Clock;
+use crate::time::{Clock, Deadline};
 
+use super::cluster::Cluster;
 use super::desk::Desk;
 use super::reads::ReadList;
 
@@ -46,6 +47,10 @@ pub struct Client {
     pub(super) attached: bool,
     /// Whether others have trouble, so that a success of ours is worth telling.
     pub(super) vouches: bool,
+    /// What is known of the shards, if the deployment is a cluster.
+    pub(super) cluster: Option<Box<Cluster>>,
+    /// When a command has to be over that this client runs for another one.
+    pub(super) bound: Deadline,
     pub(super) events: EventQueue,
 }
 
@@ -87,6 +92,7 @@ impl Client {
             database: configuration.database,
             protocol: configuration.protocol,
             tls: configuration.tls.clone(),
+            reads_replica: false,
         };
         Client::unused(world, configuration, deployment, identity)
     }
@@ -97,10 +103,13 @@ impl Client {
         deployment: Arc<Deployment>,
         identity: Identity,
     ) -> Client {
+        let cluster = (deployment.slots().edition() > 0).then(Box::default);
         Client {
             world,
             configuration,
             deployment,
+            cluster,
+            bound: Deadline::NEVER,
             identity,
             primary: None,
             list: ReadList::default(),
@@ -172,7 +181,9 @@ impl Client {
         self.events = EventQueue::default();
     }
 
-    fn be_oneself(&mut self) {
+    /// Lets go of what is pinned and of another identity.
+    pub(super) fn be_oneself(&mut self) {
+        self.leave_cluster();
         self.pinned = None;
         self.pins = Pins::default();
         let (database, credentials) = (self.configuration.database, &self.configuration.credentials);
@@ -200,6 +211,7 @@ impl Client {
         if self.pins.watch || self.pins.multi {
             self.pinned = None;
             self.pins = Pins::default();
+            self.abandon_in_cluster();
         }
     }
 
@@ -224,6 +236,7 @@ impl Client {
             sockets: SocketOptions { brief },
             timeout: policy.timeout,
             any_role: self.configuration.fixed,
+            shard: self.configuration.shard,
         }
     }
 }

@@ -15,6 +15,7 @@ mod rank;
 mod row;
 mod rules;
 mod shape;
+mod slot;
 mod table;
 mod text;
 
@@ -29,6 +30,7 @@ pub use row::{
     Telltale,
 };
 pub use shape::{Held, SLOW_LOG, shape};
+pub use slot::{SLOTS, Slots, slot_of, slots_of};
 pub use table::COMMANDS;
 #[allow(unused_imports, reason = "asked for only where PHP is built in")]
 pub(crate) use table::with_command_indices;

@@ -38,6 +38,10 @@ pub struct Configuration {
     pub prefix: String,
     /// Whether the endpoint is the only node to talk to, whatever its role.
     pub fixed: bool,
+    /// Whether the endpoints are several that Predis would share keys among, unless they say that they are a cluster.
+    pub ring: bool,
+    /// Whether the endpoints are the nodes of one shard of a cluster.
+    pub shard: bool,
     /// How long to wait for what, and what to try again.
     pub policy: Policy,
     /// How many connections are kept, and for how long.
@@ -68,9 +72,7 @@ pub fn configure(
     let sentinels = sentinel::is_declared(&nodes, &options)?;
     let (endpoints, common, secured) =
         if sentinels { behind_sentinels(&nodes, &options) } else { plain(&nodes, &options) }?;
-    if let Some(asked) = options.cluster.as_ref().filter(|_| endpoints.len() > 1) {
-        return Err(predis::cluster_of_many(asked));
-    }
+    let ring = endpoints.len() > 1 && options.cluster.as_ref().is_some_and(predis::is_ring);
     options.commands.allow(&options.prefix)?;
     let reader = options.reader.as_ref().map(|value| reader(value, &options, &common, &secured)).transpose()?;
     let hosts = tls::hosts(endpoints.iter().chain(&reader));
@@ -98,6 +100,8 @@ pub fn configure(
         protocol: common.protocol.unwrap_or_default(),
         prefix: options.prefix,
         fixed: false,
+        ring,
+        shard: false,
         policy: tuned.policy(),
         pool: tuned.pool(),
         limits: tuned.limits(),

@@ -99,14 +99,19 @@ fn nodes_that_disagree_are_an_error_that_names_the_parameter() {
 }
 
 #[test]
-fn cluster_is_accepted_with_one_endpoint_only() {
-    let cluster = || map(&[("cluster", text("redis"))]);
-    assert_eq!(configured(text("h"), cluster()).endpoints.len(), 1);
-    assert_eq!(configured(list(&["h", "h:6379"]), cluster()).endpoints.len(), 1);
-    let error = refused(list(&["a", "b"]), cluster());
-    assert_eq!((error.option(), error.given()), ("cluster", "string 'redis' with several nodes"));
-    assert!(error.accepted().starts_with("not available yet: Redis Cluster and client-side sharding"));
-    assert_eq!(configured(list(&["a", "b"]), map(&[("cluster", Setting::Bool(false))])).endpoints.len(), 2);
+fn cluster_is_accepted_with_any_number_of_endpoints() {
+    let cluster = |word: &str| map(&[("cluster", text(word))]);
+    for word in ["redis", "redis-cluster", "predis"] {
+        assert_eq!(configured(text("h"), cluster(word)).endpoints.len(), 1);
+        assert_eq!(configured(list(&["h", "h:6379"]), cluster(word)).endpoints.len(), 1);
+        assert_eq!(configured(list(&["a", "b"]), cluster(word)).endpoints.len(), 2);
+    }
+    assert_eq!(configured(list(&["a", "b"]), map(&[("cluster", Setting::Bool(true))])).endpoints.len(), 2);
+    let ring = |nodes, word| configured(nodes, cluster(word)).ring;
+    assert_eq!(
+        [ring(list(&["a", "b"]), "predis"), ring(list(&["a"]), "predis"), ring(list(&["a", "b"]), "redis")],
+        [true, false, false]
+    );
 }
 
 #[test]

@@ -19,10 +19,9 @@ pub(super) fn cluster(value: &Setting) -> Result<bool, ConfigurationError> {
     }
 }
 
-/// The error for `cluster` with several nodes.
-pub(super) fn cluster_of_many(value: &Setting) -> ConfigurationError {
-    let accepted = "not available yet: Redis Cluster and client-side sharding; accepted with one endpoint";
-    ConfigurationError::new("cluster", format!("{} with several nodes", value.describe()), accepted)
+/// Whether option `cluster` asks for sharding by the client, where there are several nodes.
+pub(super) fn is_ring(value: &Setting) -> bool {
+    matches!(value, Setting::Text(word) if word.starts_with("predis"))
 }
 
 /// What `replication` says.

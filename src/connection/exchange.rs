@@ -117,6 +117,11 @@ impl Connection {
         self.transport.peek() == Quiet::Yes
     }
 
+    /// Whether the peer has closed and nothing more will come.
+    pub fn has_ended(&mut self) -> bool {
+        self.broken || self.transport.peek() == Quiet::Closed
+    }
+
     /// Sends what the kernel takes of `frame`, which is owed `replies` replies once its last byte is sent. Gives how
     /// many bytes went; 0 if the kernel takes none at the moment.
     ///

@@ -21,6 +21,8 @@ pub struct Identity {
     pub protocol: Protocol,
     /// How the connection is secured; none: not at all.
     pub tls: Option<Tls>,
+    /// Whether a replica of a cluster is to answer reads itself (`READONLY`).
+    pub reads_replica: bool,
 }
 
 /// What a node said when a connection to it was opened.
@@ -173,6 +175,10 @@ impl Opening {
                     let database = identity.database.to_string();
                     self.ask(Question::Select, &frame_of(&["SELECT", &database]));
                 }
+                if identity.reads_replica {
+                    // A node that does not grant it sends reads to its primary, by their own replies.
+                    self.ask(Question::Courtesy, &frame_of(&["READONLY"]));
+                }
                 self.ask(Question::Info, &frame_of(&["INFO", "replication"]));
             }
             Errand::Questions(_, _, questions) => self.ask_all(&questions),
@@ -295,7 +301,7 @@ mod tests {
 
     fn commands(database: u32, password: Option<&str>, protocol: Protocol) -> Errand {
         let credentials = Credentials { username: None, password: password.map(Secret::new) };
-        Errand::Commands(Identity { credentials, database, protocol, tls: None })
+        Errand::Commands(Identity { credentials, database, protocol, tls: None, reads_replica: false })
     }
 
     fn hello() -> Answer {

@@ -2,7 +2,7 @@
 
 use crate::config::NodeAddress;
 use crate::failover::{Cause, Limit, Lost, Phase};
-use crate::topology::Role;
+use crate::topology::{Mode, Role};
 
 use super::Search;
 use super::sentinels::Sentinels;
@@ -62,6 +62,11 @@ impl Search {
     /// Every node has answered, and time does not change what they say: all of them turned us away for good, or the
     /// primary did, as those that let us in name it.
     pub(super) fn hopeless(&self) -> Option<(NodeAddress, Lost)> {
+        // One node of a cluster is enough to know.
+        let in_cluster = |target: &&Target| target.report().is_some_and(|report| report.mode == Mode::Cluster);
+        if let Some(target) = self.targets.iter().find(in_cluster) {
+            return target.failure().map(|lost| (target.node.clone(), lost));
+        }
         if let Some(sentinels) = self.sentinels.as_ref().filter(|_| self.is_settled() && self.targets.is_empty()) {
             let failures = sentinels.all_failures()?;
             let final_one = failures.first().filter(|_| failures.iter().all(|(_, lost)| weight(&lost.cause) >= FINAL));

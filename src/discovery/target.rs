@@ -24,6 +24,8 @@ pub struct ProbeSettings {
     pub timeout: Duration,
     /// Whether the node is wanted whatever its role.
     pub any_role: bool,
+    /// Whether the nodes are those of one shard of a cluster: a primary and its replicas, as anywhere else.
+    pub shard: bool,
 }
 
 /// A node and how far its probe got.
@@ -66,6 +68,9 @@ impl State {
         if settings.any_role {
             // It takes the place of the primary; the others are none of our business.
             report = Report { lineage: report.lineage, version: report.version, ..Report::silent(Role::Primary) };
+        }
+        if settings.shard && report.mode == Mode::Cluster {
+            report.mode = Mode::Standalone;
         }
         State::Told(connection, report)
     }
@@ -190,12 +195,14 @@ impl Target {
         match &self.state {
             State::Failed(lost, _) => Some(lost.clone()),
             State::Told(_, report) => {
-                let text = match report.mode {
+                let cause = match report.mode {
                     Mode::Standalone => return None,
-                    Mode::Cluster => "the server runs in cluster mode, which this version does not support yet",
-                    Mode::Sentinel => "the server is a Sentinel, where a node with data was looked for",
+                    Mode::Cluster => Cause::Cluster,
+                    Mode::Sentinel => Cause::NotSupported(
+                        "the server is a Sentinel, where a node with data was looked for".to_owned(),
+                    ),
                 };
-                Some(Lost::before(Phase::Auth, Cause::NotSupported(text.to_owned())))
+                Some(Lost::before(Phase::Auth, cause))
             }
             _ => None,
         }

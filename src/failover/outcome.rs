@@ -91,6 +91,8 @@ pub enum Cause {
     PoolExhausted(usize),
     /// The server runs in a mode that this client cannot serve.
     NotSupported(String),
+    /// The server is a node of a cluster, which is reached in another way.
+    Cluster,
     /// The node was silent, and another one was seen to be primary meanwhile: this one.
     Superseded(String),
     /// The node still answers as a replica.
@@ -125,6 +127,7 @@ impl fmt::Display for Cause {
                 next.as_secs_f64()
             ),
             Cause::NoMemory => f.write_str("there is no memory left for the reply"),
+            Cause::Cluster => f.write_str("the server is a node of a cluster"),
             Cause::NotPrimary => f.write_str("the node is a replica"),
         }
     }

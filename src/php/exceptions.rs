@@ -228,7 +228,7 @@ fn made_of(failure: &Failure) -> Option<Made> {
         Kind::ReplyTimeout(_) => &REPLY_TIMEOUT,
         Kind::Server(_) => &SERVER,
         Kind::Client => &CLIENT,
-        Kind::NotSupported => &NOT_SUPPORTED,
+        Kind::NotSupported | Kind::Cluster => &NOT_SUPPORTED,
         Kind::AbortedTransaction => &ABORTED,
         Kind::Protocol => &PROTOCOL,
         // PHP's own fatal error follows as soon as we return.

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::config::{ConfigurationError, NodeAddress, Setting, configure};
 use crate::pool::Deployment;
 use crate::telemetry::COUNTERS;
-use crate::topology::Mode;
+use crate::topology::{Mode, Shard, SlotMap};
 
 use super::asked::Asked;
 use super::class::{self, Method, optional, required, variadic};
@@ -296,6 +296,8 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
             // The nodes behind sentinels say standalone of themselves; the deployment is more than one of them.
             let mode = watched.map_or_else(|| knowledge.mode(), |_| Mode::Sentinel).as_str();
             let mode = knowledge.primary().map(|_| mode);
+            let shards = client.shards();
+            let mode = if shards.is_empty() { mode } else { Some(Mode::Cluster.as_str()) };
             let sentinels: &[NodeAddress] = watched.map_or(&[], |watched| &watched.sentinels);
             let mut array = ArrayBuilder::new();
             array
@@ -308,6 +310,9 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
                 .set("readers", readers(client.deployment()))
                 .set("epoch", count(knowledge.epoch()))
                 .set("breaker", values::optional(Some(client.breaker())));
+            if let Some(map) = client.slot_map() {
+                array.set("shards", shards_of(&map, &shards));
+            }
             array.build()
         });
         if let Some(array) = built {
@@ -326,6 +331,19 @@ fn readers(deployment: &Deployment) -> Value {
             .set("lag", seconds(status.lag))
             .set("latency", seconds(status.latency))
             .set("why_not", values::optional(status.why_not.as_deref()));
+        list.push(one.build());
+    }
+    list.build()
+}
+
+/// The shards of a cluster, and how many slots each serves.
+fn shards_of(map: &SlotMap, shards: &[Shard]) -> Value {
+    let mut list = ArrayBuilder::new();
+    for (place, shard) in shards.iter().enumerate() {
+        let mut one = ArrayBuilder::new();
+        one.set("primary", values::optional(Some(&shard.primary.to_string())))
+            .set("replicas", values::list(&shard.replicas))
+            .set("slots", count(map.slots_of(place) as u64));
         list.push(one.build());
     }
     list.build()

@@ -3,6 +3,7 @@
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::client::Client;
+use crate::command::{SLOTS, slot_of};
 use crate::config::{ConfigurationError, DeclaredRole, NodeAddress};
 
 use super::class;
@@ -20,6 +21,7 @@ enum Wanted {
     Primary,
     Replica,
     Sentinel,
+    Slot(u16),
 }
 
 /// `getClientBy($selector, $value)`
@@ -35,6 +37,10 @@ pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut
             return;
         }
         let Some(client) = class::of(object).client.as_deref() else { return };
+        if matches!(wanted, Wanted::Slot(_)) && client.slot_map().is_none() {
+            exceptions::throw_not_supported(&format!("getClientBy('{selector}', ...) needs a cluster"));
+            return;
+        }
         let Some((node, is_sentinel)) = find(client, &wanted, &value) else {
             let known = known(client).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let accepted = format!("a node of this deployment, as far as it is known: {known}");
@@ -77,14 +83,20 @@ fn wanted(selector: &str, value: &str) -> Option<Wanted> {
                 None
             }
         },
-        "key" | "slot" | "command" => {
-            let text =
-                format!("getClientBy('{selector}', ...) needs a cluster, which this version does not support yet");
-            exceptions::throw_not_supported(&text);
+        "key" => Some(Wanted::Slot(slot_of(value.as_bytes()))),
+        "slot" => {
+            let slot = value.parse().ok().filter(|slot| usize::from(*slot) < SLOTS);
+            if slot.is_none() {
+                refuse("slot", value, "a whole number from 0 to 16383");
+            }
+            slot.map(Wanted::Slot)
+        }
+        "command" => {
+            exceptions::throw_not_supported("getClientBy('command', ...) is not supported: take 'key' or 'slot'");
             None
         }
         _ => {
-            refuse("selector", selector, "'id', 'role', 'alias' (and 'key', 'slot', 'command' with a cluster)");
+            refuse("selector", selector, "'id', 'role', 'alias', and 'key', 'slot' with a cluster");
             None
         }
     }
@@ -107,7 +119,7 @@ unsafe fn learn(object: *mut zend_object) -> bool {
             return false;
         };
         client.heed();
-        if client.deployment().epoch() != 0 {
+        if client.deployment().epoch() != 0 || client.slot_map().is_some() {
             return true;
         }
         if let Err(failure) = client.connect(&mut hands().desk) {
@@ -118,8 +130,13 @@ unsafe fn learn(object: *mut zend_object) -> bool {
     }
 }
 
-/// All nodes that hold data, as far as they are known: the primary first.
+/// All nodes that hold data, as far as they are known: the primary first, or the primaries of a cluster.
 fn known(client: &Client) -> Vec<NodeAddress> {
+    let shards = client.shards();
+    if !shards.is_empty() {
+        let replicas = shards.iter().flat_map(|shard| shard.replicas.iter().cloned());
+        return shards.iter().map(|shard| shard.primary.clone()).chain(replicas).collect();
+    }
     let knowledge = client.deployment().knowledge();
     knowledge.primary().into_iter().chain(knowledge.replicas()).cloned().collect()
 }
@@ -136,7 +153,16 @@ fn find(client: &Client, wanted: &Wanted, value: &str) -> Option<(NodeAddress, b
         found.chain(given).cloned()
     };
     let mut endpoints = configuration.endpoints.iter().chain(&configuration.reader);
+    let shards = client.shards();
     match wanted {
+        Wanted::Slot(slot) => {
+            let place = client.slot_map()?.shard_of(*slot)?;
+            shards.get(place).map(|shard| (shard.primary.clone(), false))
+        }
+        Wanted::Primary if !shards.is_empty() => Some((shards[0].primary.clone(), false)),
+        Wanted::Replica if !shards.is_empty() => {
+            shards.iter().flat_map(|shard| shard.replicas.first()).next().map(|node| (node.clone(), false))
+        }
         Wanted::Primary => knowledge.primary().cloned().map(|node| (node, false)),
         Wanted::Replica => {
             let declared = endpoints.filter(is_declared(DeclaredRole::Replica)).map(|endpoint| &endpoint.address);
@@ -161,8 +187,8 @@ fn find(client: &Client, wanted: &Wanted, value: &str) -> Option<(NodeAddress, b
     }
 }
 
-/// `getIterator()`: the nodes that hold a part of the data each. Without a cluster that is one, the client itself, which
-/// follows its primary; replicas hold the same data once more.
+/// `getIterator()`: the nodes that hold a part of the data each. Of a cluster these are the primaries, each as a client
+/// of that node. Otherwise it is one, the client itself, which follows its primary; replicas hold the same data once more.
 pub extern "C" fn get_iterator(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: Zend calls a method with its frame, which keeps the object alive. Nothing with a destructor is on the stack
     // where PHP code may run.
@@ -171,11 +197,18 @@ pub extern "C" fn get_iterator(call: *mut zend_execute_data, return_value: *mut 
         if !learn(object) {
             return;
         }
-        let id = class::of(object).client.as_deref().and_then(|client| known(client).first().map(ToString::to_string));
-        let Some(id) = id else { return };
+        let Some(client) = class::of(object).client.as_deref() else { return };
+        let shards = client.shards();
         let mut nodes = ArrayBuilder::new();
-        nodes.set(&id, zend::reference_to(object));
-        drop(id);
+        if shards.is_empty() {
+            let Some(id) = known(client).first().map(ToString::to_string) else { return };
+            nodes.set(&id, zend::reference_to(object));
+        }
+        for shard in &shards {
+            let made = Box::into_raw(Box::new(client.at_node(&shard.primary, false)));
+            nodes.set(&shard.primary.to_string(), class::copy(object, made));
+        }
+        drop(shards);
         let (mut iterator, name) = (zend::null(), zend::string(b"__construct"));
         zend::object_init_ex(iterator.as_zval(), zend::spl_ce_ArrayIterator);
         let nothing = zend::call(Some(&iterator), &name, &mut [nodes.build()]);

@@ -154,7 +154,7 @@ impl<'a> PhpSink<'a> {
     }
 
     /// A string where there is memory for it.
-    #[inline]
+    #[inline(always)]
     fn put_string(&mut self, bytes: &[u8]) {
         if self.refusal.is_some() {
             return;
@@ -308,6 +308,7 @@ unsafe fn insert(array: *mut HashTable, key: &mut Value, value: &mut Value) {
     }
 }
 
+// What matters is inlined by force: these are reached by a table besides, for clusters, so that the compiler would not.
 impl Sink for PhpSink<'_> {
     fn reset(&mut self) {
         self.refusal = None;
@@ -319,18 +320,18 @@ impl Sink for PhpSink<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn refusal(&self) -> Option<Unfit> {
         self.refusal
     }
 
-    #[inline]
+    #[inline(always)]
     fn nil(&mut self) {
         let none = self.shape_here() == (Shape::Streams, 0);
         self.put(if none { zend::empty_array() } else { zend::null() });
     }
 
-    #[inline]
+    #[inline(always)]
     fn integer(&mut self, value: i64) {
         self.put(zend::long(value));
     }
@@ -343,11 +344,11 @@ impl Sink for PhpSink<'_> {
         self.put(zend::boolean(value));
     }
 
+    #[inline(always)]
     fn status(&mut self, text: &[u8]) {
         self.put_string(text);
     }
 
-    // A part of each of the two callers: most of what is read are strings.
     #[inline(always)]
     fn bulk(&mut self, bytes: &[u8]) {
         if self.may_be_table()

@@ -8,10 +8,10 @@ use crate::board::Place;
 use crate::config::{AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings, Tls};
 use crate::telemetry::Toll;
 use crate::time::Instant;
-use crate::topology::{Knowledge, Watched};
+use crate::topology::{Knowledge, Report, Role, Watched};
 
 use super::readers::Readers;
-use super::{Allowed, Answer, Plan, Watch};
+use super::{Allowed, Answer, Plan, Slots, Watch};
 
 /// What makes two configurations speak of the same deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +32,8 @@ pub struct DeploymentKey {
     pub tls: Option<Tls>,
     /// Whether the endpoint is the only node to talk to, whatever its role.
     pub fixed: bool,
+    /// Whether the endpoints are the nodes of one shard of a cluster.
+    pub shard: bool,
 }
 
 /// A deployment and what is known of it.
@@ -49,6 +51,7 @@ pub struct Deployment {
     disturbance: Mutex<Disturbance>,
     pub(super) watch: Watch,
     readers: Readers,
+    slots: Slots,
 }
 
 /// What keeps the commands of this process from their primary. It ends when one is found.
@@ -72,6 +75,7 @@ impl DeploymentKey {
             protocol: configuration.protocol,
             tls: configuration.tls.clone(),
             fixed: configuration.fixed,
+            shard: configuration.shard,
         }
     }
 }
@@ -95,6 +99,7 @@ impl Deployment {
             disturbance: Mutex::default(),
             watch: Watch::default(),
             readers: Readers::default(),
+            slots: Slots::default(),
         }
     }
 
@@ -117,6 +122,22 @@ impl Deployment {
     /// What is known now.
     pub fn knowledge(&self) -> Knowledge {
         self.knowledge.lock().clone()
+    }
+
+    /// Supposes that these are its nodes, as another node has told, while nothing is known of it.
+    pub fn suppose(&self, primary: &NodeAddress, replicas: &[NodeAddress]) {
+        let mut knowledge = self.knowledge.lock();
+        if knowledge.epoch() == 0 {
+            let report = Report { replicas: replicas.to_vec(), ..Report::silent(Role::Primary) };
+            knowledge.learn_primary(primary, &report);
+            self.epoch.store(knowledge.epoch(), Ordering::Release);
+        }
+    }
+
+    /// Which shard serves which slot, if it is a cluster.
+    #[inline]
+    pub fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Learns who watches over it.

@@ -10,6 +10,7 @@ mod moves;
 mod node_pool;
 mod readers;
 mod registry;
+mod slots;
 mod watch;
 
 pub use deployment::{Deployment, DeploymentKey, Disturbance};
@@ -18,4 +19,5 @@ pub use moves::Move;
 pub use node_pool::{Lease, Leased, NodePool, PoolStatus};
 pub use readers::{Reader, ReaderStatus, Readers};
 pub use registry::Registry;
+pub use slots::Slots;
 pub use watch::{Allowed, Answer, Look, Plan, Question, Watch};

@@ -90,6 +90,11 @@ impl NodePool {
         NodePool { node, identity, shelf: Mutex::default() }
     }
 
+    /// Who all its connections speak for.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// The node that all its connections lead to.
     pub fn node(&self) -> &NodeAddress {
         &self.node

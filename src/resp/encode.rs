@@ -172,6 +172,12 @@ pub fn words_of(command: &[u8]) -> Vec<&[u8]> {
     words_behind(&command[header..]).collect()
 }
 
+/// One word of an encoded command, counted from its name; `None` if it has fewer. Walks no further than there.
+pub fn word_in(command: &[u8], place: usize) -> Option<&[u8]> {
+    let header = memchr::memchr(b'\n', command)? + 1;
+    words_behind(&command[header..]).nth(place)
+}
+
 /// The words in the body of a command.
 fn words_behind(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
@@ -218,6 +224,8 @@ mod tests {
     fn a_command_can_be_read_back_and_loaded_into_another_frame() {
         let frame = frame_of(&[&b"SET"[..], b"$1\r\n*2\r\n", b""]);
         assert_eq!(words_of(frame.bytes()), frame.words());
+        let one_by_one: Vec<_> = (0..4).map(|place| word_in(frame.bytes(), place)).collect();
+        assert_eq!(one_by_one, [Some(&b"SET"[..]), Some(b"$1\r\n*2\r\n"), Some(b""), None]);
         let mut other = frame_of(&["PING"]);
         other.load(frame.bytes());
         assert_eq!((other.bytes(), other.len()), (frame.bytes(), 3));

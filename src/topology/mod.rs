@@ -7,6 +7,7 @@ mod election;
 mod knowledge;
 mod notice;
 mod report;
+mod slots;
 mod standing;
 mod watch;
 
@@ -14,5 +15,6 @@ pub use election::{Claim, Witness, elect};
 pub use knowledge::{Change, Knowledge};
 pub use notice::{Evidence, Notice};
 pub use report::{Lineage, Mode, Report, Role};
+pub use slots::{Redirect, Shard, SlotMap};
 pub use standing::Standing;
 pub use watch::{Watch, Watched};

@@ -22,7 +22,7 @@ impl Standing {
     /// call INFO, the role is all that there is: the server's own MASTERDOWN or LOADING has to do.
     pub fn of(report: &Report, is_primary: bool) -> Standing {
         match report.role {
-            _ if report.mode != Mode::Standalone => Standing::Unfit("no server of this deployment"),
+            _ if report.mode == Mode::Sentinel => Standing::Unfit("no server of this deployment"),
             Role::Primary if is_primary => Standing::Behind(Duration::ZERO),
             // A former primary that does not know yet, or a stranger: what it has may be anything.
             Role::Primary => Standing::Unfit("no replica"),

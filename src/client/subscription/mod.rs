@@ -207,8 +207,16 @@ impl Subscription {
         self.call = Some(call);
         match sent {
             Ok(()) => Ok(true),
+            Err(lost) if lost.cause == Cause::Cluster => self.enter_cluster(desk).map(|()| false),
             Err(lost) => self.recover(desk, lost).map(|()| false),
         }
+    }
+
+    /// The deployment is a cluster: listens at the shard of what is subscribed to, or at any one.
+    fn enter_cluster(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+        let until = self.call.as_ref().map_or(Deadline::NEVER, |call| call.deadline);
+        self.client = self.client.listener(desk, self.wishes.slot(), until)?;
+        Ok(())
     }
 
     fn try_to_send(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Lost> {

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::command::slot_of;
+
 /// What a subscription names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -127,6 +129,11 @@ impl Wishes {
             }
         }
         set
+    }
+
+    /// The slot of what is subscribed to at a shard, if anything is.
+    pub fn slot(&self) -> Option<u16> {
+        self.foreseen(Sort::Shards).first().map(|channel| slot_of(channel))
     }
 
     /// The next request that is not sent yet; it counts as sent from now on.

@@ -5,6 +5,7 @@ mod batch_storms;
 mod batches;
 mod breakers;
 mod budget;
+mod cluster;
 mod deadlines;
 mod events;
 mod freezes;

@@ -6,7 +6,9 @@
 mod network;
 mod publishing;
 mod server;
+mod sharding;
 mod watching;
 
 pub use network::{ScriptedNetwork, State, node};
 pub use server::{Fault, Server};
+pub use sharding::Sharding;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::publishing;
+use super::sharding::Sharding;
 use super::watching::Service;
 use crate::config::NodeAddress;
 
@@ -43,6 +44,10 @@ pub struct Session {
     pub(super) channels: BTreeSet<String>,
     /// Whether it sees all commands.
     pub(super) monitors: bool,
+    /// Whether the command before was ASKING.
+    asking: bool,
+    /// Whether READONLY was said.
+    reads: bool,
 }
 
 /// One small server.
@@ -76,6 +81,8 @@ pub struct Server {
     pub sentinel: bool,
     /// What it watches.
     pub services: Vec<Service>,
+    /// Its address and what it knows of the others, if it is a node of a cluster.
+    pub cluster: Option<(NodeAddress, Sharding)>,
     /// The password that AUTH must give, if any.
     pub password: Option<String>,
     /// An error that every command but the opening gets, such as LOADING.
@@ -176,6 +183,10 @@ impl Server {
                 [format!("*{}\r\n", queued.len()).into_bytes(), replies].concat()
             }
             (_, Some(queue)) => {
+                if let Some(text) = self.refusal_of_slot(name, arguments, false) {
+                    session.spoilt = true;
+                    return text;
+                }
                 if let Some(text) = self.refusal(name) {
                     session.spoilt = true;
                     return error(&text);
@@ -183,8 +194,23 @@ impl Server {
                 queue.push(std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect());
                 b"+QUEUED\r\n".to_vec()
             }
-            _ => publishing::serve(session, name, arguments).unwrap_or_else(|| self.execute(name, arguments)),
+            _ => {
+                let asking = std::mem::replace(&mut session.asking, name == "ASKING");
+                session.reads |= name == "READONLY";
+                if session.reads && self.follows.is_some() && ["GET", "READONLY"].contains(&name) {
+                    return self.execute(name, arguments);
+                }
+                if let Some(text) = self.refusal_of_slot(name, arguments, asking) {
+                    return text;
+                }
+                publishing::serve(session, name, arguments).unwrap_or_else(|| self.execute(name, arguments))
+            }
         }
+    }
+
+    fn refusal_of_slot(&self, name: &str, arguments: &[String], asking: bool) -> Option<Vec<u8>> {
+        let (me, sharding) = self.cluster.as_ref()?;
+        sharding.refusal(me, name, arguments, asking, |key| self.data.contains_key(key))
     }
 
     fn wait(&mut self, arguments: &[String]) -> Reaction {
@@ -228,6 +254,12 @@ impl Server {
                 return b"+OK\r\n".to_vec();
             }
             "ROLE" => return self.role(),
+            "READONLY" => return b"+OK\r\n".to_vec(),
+            "CLUSTER" => {
+                self.executed.push(name.to_owned());
+                let none = || error("ERR This instance has cluster support disabled");
+                return self.cluster.as_ref().map_or_else(none, |(_, sharding)| sharding.slots());
+            }
             _ => {}
         }
         if let Some(text) = self.refusal(name) {
@@ -244,6 +276,15 @@ impl Server {
         let key = arguments.first().cloned().unwrap_or_default();
         match name {
             "PING" => b"+PONG\r\n".to_vec(),
+            "MGET" => {
+                let value = |key| self.data.get(key).map_or_else(|| b"$-1\r\n".to_vec(), |value| bulk(value));
+                array(&arguments.iter().map(value).collect::<Vec<_>>())
+            }
+            "DEL" => {
+                let gone = arguments.iter().filter(|key| self.data.remove(*key).is_some()).count();
+                format!(":{gone}\r\n").into_bytes()
+            }
+            "DBSIZE" => format!(":{}\r\n", self.data.len()).into_bytes(),
             "GET" => self.data.get(&key).map_or_else(|| b"$-1\r\n".to_vec(), |value| bulk(value)),
             "SET" if arguments.iter().any(|word| word == "NX") && self.data.contains_key(&key) => b"$-1\r\n".to_vec(),
             "SET" => {
@@ -270,7 +311,8 @@ impl Server {
             return [format!("*{}\r\n", fields.len()).into_bytes(), items].concat();
         }
         let role = if self.follows.is_some() { "replica" } else { "master" };
-        let fields = ["server", "redis", "version", "7.0.15", "mode", "standalone", "role", role];
+        let mode = if self.cluster.is_some() { "cluster" } else { "standalone" };
+        let fields = ["server", "redis", "version", "7.0.15", "mode", mode, "role", role];
         let items: Vec<u8> = fields.iter().flat_map(|field| bulk(field)).collect();
         [format!("*{}\r\n", fields.len()).into_bytes(), items].concat()
     }

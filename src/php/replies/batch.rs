@@ -2,11 +2,13 @@
 
 use std::ptr;
 
-use ext_php_rs::ffi::{_zend_new_array, zend_hash_index_del, zend_hash_index_find};
+use ext_php_rs::ffi::{_zend_new_array, zend_hash_index_del, zend_hash_index_find, zend_hash_next_index_insert};
 
 use crate::client::{Batch, Replies};
 use crate::command::Shape;
+use crate::resp::Unfit;
 
+use super::super::memory;
 use super::super::zend::{self, Value};
 use super::{Building, Filling, MOST_FORESEEN, Open, PhpSink, make_over};
 
@@ -125,6 +127,25 @@ impl<'a> PhpSink<'a> {
 }
 
 impl Replies for PhpSink<'_> {
+    fn prepare(&mut self, count: usize) {
+        if !self.course.kept {
+            return;
+        }
+        self.drop_open();
+        // Elements of a list stand in the order in which they came, so each has a place before the first one comes.
+        // SAFETY: the root holds the list that `of_batch` saw, which nobody else has.
+        unsafe {
+            let array = (*self.root).value.arr;
+            while (*array).nNextFreeElement.max(0).cast_unsigned() < (self.course.first + count) as u64 {
+                if self.refusal.is_some() || !memory::make_room(array) {
+                    self.refusal = self.refusal.or(Some(Unfit::NoMemory));
+                    return;
+                }
+                zend_hash_next_index_insert(array, zend::null().as_zval());
+            }
+        }
+    }
+
     #[inline]
     fn expect(&mut self, index: usize) {
         if self.building.open.len() != self.course.level || self.building.begun.is_some() {

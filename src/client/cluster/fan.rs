@@ -1,0 +1,235 @@
+//! Commands that concern several shards: sent to all of them, or split by the slots of their keys.
+
+use redis::Value;
+
+use crate::command::{Command, Shape};
+use crate::resp::{Aggregate, Sink, ValueSink};
+use crate::time::Deadline;
+
+use super::super::batch::Batch;
+use super::super::desk::Desk;
+use super::super::failure::Failure;
+use super::super::state::Client;
+use super::parts::Collected;
+use super::pieces::Pieces;
+
+/// What the replies of all shards come to. (The commands' tips on requests and replies, as `COMMAND` has them.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Their sum.
+    Sum,
+    /// The smallest.
+    Least,
+    /// One after the other in one list.
+    Joined,
+    /// True of each place where it is true of all.
+    All,
+    /// The first: they are alike.
+    First,
+    /// The first that is something.
+    Any,
+}
+
+impl Merge {
+    /// How a command without keys is sent to all shards; `None` if any one can answer it. `word` gives its second word in
+    /// capitals.
+    pub fn of(name: &str, word: impl Fn() -> Vec<u8>) -> Option<Merge> {
+        let by_word = |accepted: &[(&str, Merge)]| {
+            let word = word();
+            accepted.iter().find(|(name, _)| name.as_bytes() == word).map(|(_, merge)| *merge)
+        };
+        match name {
+            "DBSIZE" => Some(Merge::Sum),
+            "WAIT" => Some(Merge::Least),
+            "KEYS" => Some(Merge::Joined),
+            "FLUSHALL" | "FLUSHDB" => Some(Merge::First),
+            "RANDOMKEY" => Some(Merge::Any),
+            "SCRIPT" => by_word(&[("LOAD", Merge::First), ("FLUSH", Merge::First), ("EXISTS", Merge::All)]),
+            "FUNCTION" => by_word(&[
+                ("LOAD", Merge::First),
+                ("DELETE", Merge::First),
+                ("FLUSH", Merge::First),
+                ("RESTORE", Merge::First),
+            ]),
+            "CONFIG" => by_word(&[("SET", Merge::First), ("RESETSTAT", Merge::First), ("REWRITE", Merge::First)]),
+            _ => None,
+        }
+    }
+
+    fn of_replies(self, replies: Vec<Value>) -> Value {
+        let integers =
+            || replies.iter().filter_map(|reply| if let Value::Int(number) = reply { Some(*number) } else { None });
+        match self {
+            Merge::Sum => Value::Int(integers().sum()),
+            Merge::Least => Value::Int(integers().min().unwrap_or(0)),
+            Merge::Joined => Value::Array(replies.into_iter().flat_map(elements).collect()),
+            Merge::All => {
+                let mut lists = replies.into_iter().map(elements);
+                let first = lists.next().unwrap_or_default();
+                Value::Array(lists.fold(first, |all, list| {
+                    let both = |(one, other): (Value, Value)| if one == Value::Int(0) { one } else { other };
+                    all.into_iter().zip(list).map(both).collect()
+                }))
+            }
+            Merge::First => replies.into_iter().next().unwrap_or(Value::Nil),
+            Merge::Any => replies.into_iter().find(|reply| *reply != Value::Nil).unwrap_or(Value::Nil),
+        }
+    }
+}
+
+fn elements(reply: Value) -> Vec<Value> {
+    match reply {
+        Value::Array(elements) | Value::Set(elements) => elements,
+        _ => Vec::new(),
+    }
+}
+
+/// How a command with keys of several slots is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Each key has a reply of its own: `MGET`.
+    Values,
+    /// Keys and values alternate: `MSET`.
+    Pairs,
+    /// Each key counts: `DEL`, `UNLINK`, `EXISTS`, `TOUCH`.
+    Counts,
+}
+
+impl Split {
+    /// How this command is split; `None` if it cannot be.
+    pub fn of(name: &str) -> Option<Split> {
+        match name {
+            "MGET" => Some(Split::Values),
+            "MSET" => Some(Split::Pairs),
+            "DEL" | "UNLINK" | "EXISTS" | "TOUCH" => Some(Split::Counts),
+            _ => None,
+        }
+    }
+
+    /// The reply to the whole. `places` says where among the words the keys of the parts stand, one part after the other.
+    pub fn merge(self, replies: impl Iterator<Item = Value>, places: impl ExactSizeIterator<Item = usize>) -> Value {
+        match self {
+            Split::Counts => Merge::Sum.of_replies(replies.collect()),
+            Split::Pairs => Merge::First.of_replies(replies.collect()),
+            Split::Values => {
+                let mut placed = vec![Value::Nil; places.len()];
+                for (place, value) in places.zip(replies.flat_map(elements)) {
+                    placed[place] = value;
+                }
+                Value::Array(placed)
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Runs the command in the desk's frame on every shard.
+    pub(super) fn run_everywhere(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        merge: Merge,
+        sink: &mut dyn Sink,
+        until: Deadline,
+    ) -> Result<(), Box<Failure>> {
+        let mut replies = Vec::new();
+        for place in 0..self.map().map_or(0, |map| map.shards().len()) {
+            let mut reply = ValueSink::default();
+            let shard = self.shard(place);
+            shard.bound = until;
+            let result = shard.run_alone(desk, command, &mut reply);
+            self.adopt_from(place);
+            result?;
+            replies.extend(reply.take());
+        }
+        self.hand_out(merge.of_replies(replies), sink);
+        Ok(())
+    }
+
+    /// Runs the command in the desk's frame part by part, each at the shard of its keys.
+    pub(super) fn run_split(&mut self, desk: &mut Desk, split: Split, sink: &mut dyn Sink) -> Result<(), Box<Failure>> {
+        let mut batch = Batch::default();
+        let pieces = Pieces::of(split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
+        let mut collected = Collected::default();
+        let result = self.run_routed_batch(desk, &batch, &mut collected);
+        let replies = collected.into_values();
+        result?;
+        if let Some(text) = replies.iter().find_map(|reply| reply.as_ref().err()) {
+            return Err(Box::new(Failure::refused(&batch.name(0), &self.configuration.endpoints[0].address, text)));
+        }
+        self.hand_out(pieces.merge(replies.into_iter().filter_map(Result::ok)), sink);
+        Ok(())
+    }
+
+    /// Gives a reply that was put together to the caller. It stands in the object meanwhile, since the sink may leave by a
+    /// jump.
+    fn hand_out(&mut self, reply: Value, sink: &mut dyn Sink) {
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            let merged = cluster.work.merged.insert(reply);
+            pass(merged, sink);
+            cluster.work.merged = None;
+        }
+    }
+
+    /// `SCAN` over all shards as one iteration: a cursor that we hand out holds the shard's place beside its own cursor.
+    pub(super) fn run_scan(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        sink: &mut dyn Sink,
+        until: Deadline,
+    ) -> Result<(), Box<Failure>> {
+        let shards = self.map().map_or(1, |map| map.shards().len()) as u128;
+        let words: Vec<Vec<u8>> = desk.frame.words().into_iter().map(<[u8]>::to_vec).collect();
+        let given = words.get(1).and_then(|cursor| std::str::from_utf8(cursor).ok()?.parse::<u128>().ok());
+        let Some(given) = given else {
+            return Err(Box::new(Failure::misuse("SCAN", "SCAN takes a cursor: 0, or the one of the reply before")));
+        };
+        let (cursor, place) = (given / shards, given % shards);
+        desk.frame.begin();
+        desk.frame.word(&words[0]);
+        desk.frame.word(cursor.to_string().as_bytes());
+        words[2..].iter().for_each(|word| desk.frame.word(word));
+        desk.frame.end();
+        let mut reply = ValueSink::default();
+        let at = place as usize;
+        let shard = self.shard(at);
+        shard.bound = until;
+        let result = shard.run_alone(desk, command, &mut reply);
+        self.adopt_from(at);
+        result?;
+        let mut parts = elements(reply.take().unwrap_or(Value::Nil));
+        let next = match parts.first() {
+            Some(Value::BulkString(next)) => std::str::from_utf8(next).ok().and_then(|next| next.parse::<u128>().ok()),
+            _ => None,
+        };
+        let handed = match next.unwrap_or(0) {
+            0 if place + 1 < shards => place + 1,
+            0 => 0,
+            next => next * shards + place,
+        };
+        if let Some(first) = parts.first_mut() {
+            *first = Value::BulkString(handed.to_string().into_bytes());
+        }
+        self.hand_out(Value::Array(parts), sink);
+        Ok(())
+    }
+}
+
+/// Gives a finished value to a sink.
+pub fn pass(value: &Value, sink: &mut dyn Sink) {
+    match value {
+        Value::Int(number) => sink.integer(*number),
+        Value::BulkString(bytes) => sink.bulk(bytes),
+        Value::SimpleString(text) => sink.status(text.as_bytes()),
+        Value::Okay => sink.status(b"OK"),
+        Value::Array(elements) | Value::Set(elements) => {
+            sink.begin(Aggregate::Array, elements.len());
+            elements.iter().for_each(|element| pass(element, sink));
+            sink.end();
+        }
+        Value::Double(number) => sink.double(*number),
+        Value::Boolean(truth) => sink.boolean(*truth),
+        _ => sink.nil(),
+    }
+}

@@ -1,0 +1,184 @@
+//! Learning the map of the slots: from any node that answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::NodeAddress;
+use crate::failover::{Limit, Phase};
+use crate::pool::DeploymentKey;
+use crate::resp::ValueSink;
+use crate::time::{Backoff, Deadline};
+use crate::topology::{Shard, SlotMap};
+
+use super::super::desk::Desk;
+use super::super::failure::{Failure, Kind};
+use super::super::state::Client;
+use super::Detour;
+
+/// For how long a node that hangs may keep the question from the next one.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+impl Client {
+    /// Has the map at hand, asking for it if nobody in this process knows it yet.
+    pub(super) fn make_sure_of_map(&mut self, desk: &mut Desk, until: Deadline) -> Result<(), Box<Failure>> {
+        self.follow_map();
+        let mut backoff = Backoff::new(Duration::from_millis(10), self.configuration.policy.retry.cap);
+        while self.map().is_none() {
+            let Err(failure) = self.renew_map(desk, until, None) else { break };
+            if until.passed(self.now()) || !is_passing(&failure) {
+                return Err(failure);
+            }
+            self.rest(backoff.next_wait());
+        }
+        Ok(())
+    }
+
+    /// Follows what this process has learned of the slots since the last command. Shards that are as they were keep their
+    /// clients, and with them what is pinned.
+    pub(super) fn follow_map(&mut self) {
+        let edition = self.deployment.slots().edition();
+        let Some(cluster) = self.cluster.as_deref_mut().filter(|cluster| cluster.edition != edition) else { return };
+        let Some((map, edition)) = self.deployment.slots().map() else { return };
+        let mut former: Vec<Box<Client>> = std::mem::take(&mut cluster.shards).into_iter().flatten().collect();
+        let shards = map.shards().iter().map(|shard| {
+            let same = |client: &Client| match client.deployment.knowledge().primary() {
+                Some(primary) => shard.includes(primary),
+                None => client.configuration.endpoints.iter().any(|endpoint| shard.includes(&endpoint.address)),
+            };
+            former.iter().position(|client| same(client)).map(|place| former.swap_remove(place))
+        });
+        cluster.shards = shards.collect();
+        cluster.map = Some(map);
+        cluster.edition = edition;
+        self.note_pin();
+    }
+
+    /// Asks for the map: first the node that knows, then the known primaries, their replicas, and the endpoints.
+    fn renew_map(&mut self, desk: &mut Desk, until: Deadline, first: Option<&NodeAddress>) -> Result<(), Box<Failure>> {
+        let mut nodes: Vec<NodeAddress> = first.cloned().into_iter().collect();
+        if let Some(map) = self.map() {
+            nodes.extend(map.shards().iter().map(|shard| shard.primary.clone()));
+            nodes.extend(map.shards().iter().flat_map(|shard| shard.replicas.iter().cloned()));
+        }
+        nodes.extend(self.configuration.endpoints.iter().map(|endpoint| endpoint.address.clone()));
+        let mut last = None;
+        let mut asked: Vec<NodeAddress> = Vec::new();
+        for node in nodes {
+            if asked.contains(&node) || !self.deployment.key().admits(&node) {
+                continue;
+            }
+            match self.ask_for_map(desk, &node, until) {
+                Ok(map) => {
+                    self.deployment.slots().learn(map);
+                    self.follow_map();
+                    return Ok(());
+                }
+                Err(failure) => last = Some(failure),
+            }
+            if until.passed(self.now()) {
+                break;
+            }
+            asked.push(node);
+        }
+        Err(last.unwrap_or_else(|| Box::new(Failure::unserved(None, "no node of it may be asked"))))
+    }
+
+    fn ask_for_map(&mut self, desk: &mut Desk, node: &NodeAddress, until: Deadline) -> Result<SlotMap, Box<Failure>> {
+        let mut client = self.at_node(node, false);
+        client.bound = Deadline::after(self.now(), Some(PATIENCE)).min(until);
+        let Some(cluster) = self.cluster.as_deref_mut() else { return Err(Box::new(Failure::unserved(None, ""))) };
+        // The user's command waits aside: nothing here is left by a jump.
+        std::mem::swap(&mut cluster.aside, &mut desk.frame);
+        desk.frame.begin();
+        desk.frame.word(b"CLUSTER");
+        desk.frame.word(b"SLOTS");
+        desk.frame.end();
+        let mut sink = ValueSink::default();
+        let result = client.run_alone(desk, crate::command::find(b"CLUSTER"), &mut sink);
+        std::mem::swap(&mut cluster.aside, &mut desk.frame);
+        result?;
+        let key = self.deployment.key();
+        let map = sink.take().and_then(|reply| SlotMap::read(&reply, node, |node| key.admits(node)));
+        map.ok_or_else(|| Box::new(Failure::unserved(None, &format!("{node} knows no node that serves one"))))
+    }
+
+    /// A command could not be served where it was thought to belong: looks at the map anew and gives it time to change.
+    pub(super) fn wait_for_change(
+        &mut self,
+        desk: &mut Desk,
+        detour: &mut Detour,
+        until: Deadline,
+        asked: Option<&NodeAddress>,
+        failure: Box<Failure>,
+    ) -> Result<(), Box<Failure>> {
+        if until.passed(self.now()) {
+            return Err(self.out_of_time(failure));
+        }
+        if detour.count > 0 {
+            let cap = Duration::from_millis(50);
+            let wait = detour.backoff.get_or_insert_with(|| Backoff::new(Duration::from_millis(2), cap)).next_wait();
+            self.rest(until.remaining(self.now()).map_or(wait, |left| wait.min(left)));
+        }
+        // An old map is better than none.
+        let _ = self.renew_map(desk, until, asked);
+        detour.count += 1;
+        Ok(())
+    }
+
+    /// The failure of a command that was sent from node to node until its time was over.
+    pub(super) fn out_of_time(&self, failure: Box<Failure>) -> Box<Failure> {
+        if !matches!(failure.kind, Kind::Server(_) | Kind::NotSupported) {
+            return failure;
+        }
+        let message = format!("command_timeout ran out; the last obstacle: {}: it was not applied", failure.message);
+        let phase = Some(failure.phase.unwrap_or(Phase::Read));
+        Box::new(Failure { kind: Kind::Timeout(Limit::CommandTimeout), message, phase, ..*failure })
+    }
+
+    /// The map, for those who only look; `None` if the deployment is no cluster, or not known to be one yet.
+    pub fn slot_map(&self) -> Option<Arc<SlotMap>> {
+        self.deployment.slots().map().map(|(map, _)| map)
+    }
+
+    /// The shards as this process knows them: a primary that was promoted since the map was made is the primary.
+    pub fn shards(&self) -> Vec<Shard> {
+        let Some(map) = self.slot_map() else { return Vec::new() };
+        let known = |shard: &Shard| {
+            let key = DeploymentKey::of(&self.configuration.at_shard(&shard.nodes()));
+            let knowledge = self.world.registry.deployment(key).knowledge();
+            match knowledge.primary() {
+                Some(primary) => Shard { primary: primary.clone(), replicas: knowledge.replicas().to_vec() },
+                None => shard.clone(),
+            }
+        };
+        map.shards().iter().map(known).collect()
+    }
+}
+
+/// Whether time may mend it.
+fn is_passing(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Connection | Kind::Timeout(_) | Kind::NotSupported)
+        || matches!(&failure.kind, Kind::Server(kind) if kind == "CLUSTERDOWN" || kind == "LOADING")
+}
+
+impl Failure {
+    /// Nobody serves a slot.
+    pub(super) fn unserved(slot: Option<u16>, why: &str) -> Failure {
+        let what =
+            slot.map_or_else(|| "the cluster has no slots".to_owned(), |slot| format!("no node serves slot {slot}"));
+        let text = if why.is_empty() { what } else { format!("{what}: {why}") };
+        let mut failure = Failure::misuse("", text);
+        failure.kind = Kind::NotSupported;
+        failure
+    }
+
+    /// A node's error reply.
+    pub(super) fn refused(command: &str, node: &NodeAddress, text: &str) -> Failure {
+        let mut failure = Failure::misuse(command, text);
+        failure.kind = Kind::Server(text.split(' ').next().unwrap_or_default().to_owned());
+        failure.node = Some(node.to_string());
+        failure.phase = Some(Phase::Read);
+        failure.attempts = 1;
+        failure
+    }
+}

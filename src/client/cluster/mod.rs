@@ -1,0 +1,274 @@
+//! A deployment that is a cluster: each shard is a primary with replicas, and has a client of its own that knows how to
+//! keep to its primary. Here is decided which of them a command goes to.
+
+mod ahead;
+mod batch;
+mod fan;
+mod map;
+mod parts;
+mod pieces;
+mod redirect;
+mod route;
+
+use std::sync::Arc;
+
+use crate::command::{Command, Effect, effect};
+use crate::config::NodeAddress;
+use crate::resp::{Aggregate, Frame, Sink, Space, Unfit};
+use crate::telemetry::COUNTERS;
+use crate::time::{Backoff, Deadline, Instant};
+use crate::topology::SlotMap;
+
+use self::parts::Work;
+use self::redirect::pass_on;
+use self::route::Route;
+use super::desk::Desk;
+use super::failure::{Failure, Kind};
+use super::state::Client;
+
+/// What one client object has of a cluster.
+#[derive(Default)]
+pub struct Cluster {
+    map: Option<Arc<SlotMap>>,
+    edition: u64,
+    /// The shards' clients, in the map's order; made when they are needed.
+    shards: Vec<Option<Box<Client>>>,
+    /// The shard with a connection whose state belongs to this object.
+    pinned: Option<usize>,
+    /// The client of the node that the last `ASK` led to.
+    guest: Option<Box<Client>>,
+    /// The command of the user, while the desk's frame holds a question of ours.
+    aside: Frame,
+    work: Work,
+}
+
+impl Client {
+    /// Runs a command where its keys are.
+    #[cold]
+    pub(super) fn run_in_cluster(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Box<Failure>> {
+        self.cluster.get_or_insert_default();
+        let until = self.end_of_command();
+        self.make_sure_of_map(desk, until)?;
+        let effect = match command {
+            Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
+            _ => effect(command, &desk.frame.words()[1..]),
+        };
+        let slot = match self.route(desk, command, effect)? {
+            Route::Slot(slot) => Some(slot),
+            Route::Anywhere => None,
+            Route::Everywhere(merge) => return self.run_everywhere(desk, command, merge, sink, until),
+            Route::Split(split) => return self.run_split(desk, split, sink),
+            Route::Scan => return self.run_scan(desk, command, sink, until),
+            Route::Done => {
+                self.disconnect(desk);
+                sink.status(b"OK");
+                return Ok(());
+            }
+        };
+        let result = self.run_at(desk, command, slot, effect, sink, until);
+        if effect != Effect::None || self.is_pinned() {
+            self.note_pin();
+        }
+        result
+    }
+
+    /// Makes sure that the map is known, and that a node answers.
+    pub(super) fn connect_in_cluster(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+        self.cluster.get_or_insert_default();
+        let until = self.end_of_command();
+        self.make_sure_of_map(desk, until)?;
+        self.attached = true;
+        Ok(())
+    }
+
+    /// A client that listens: what is published at one shard is heard at all of them, but for what is published for a slot.
+    pub(super) fn listener(
+        &mut self,
+        desk: &mut Desk,
+        slot: Option<u16>,
+        until: Deadline,
+    ) -> Result<Client, Box<Failure>> {
+        self.cluster.get_or_insert_default();
+        self.make_sure_of_map(desk, until)?;
+        let protocol = self.identity.protocol;
+        let place = self.place_of(slot).ok_or_else(|| Box::new(Failure::unserved(slot, "")))?;
+        Ok(self.shard(place).companion(protocol))
+    }
+
+    /// Runs a command at the shard of its slot, and goes where the nodes say that it belongs.
+    fn run_at(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        slot: Option<u16>,
+        effect: Effect,
+        sink: &mut dyn Sink,
+        until: Deadline,
+    ) -> Result<(), Box<Failure>> {
+        let mut detour = Detour::default();
+        let mut place = self.place_of(slot);
+        loop {
+            let Some(at) = place else {
+                let failure = Failure::unserved(slot, "");
+                self.wait_for_change(desk, &mut detour, until, None, Box::new(failure))?;
+                place = self.place_of(slot);
+                continue;
+            };
+            let bound = detour.bound(self.now(), until);
+            let shard = self.shard(at);
+            shard.bound = bound;
+            let result = shard.run_alone(desk, command, &mut Passed { sink });
+            self.adopt_from(at);
+            let Err(failure) = result else { return Ok(()) };
+            let mut redirect = redirect::of(&failure, &self.address_of(at));
+            let asks = redirect.as_ref().filter(|redirect| !redirect.moved && effect == Effect::None);
+            let failure = match asks.map(|redirect| redirect.to.clone()) {
+                None => failure,
+                Some(node) => {
+                    let Err(failure) = self.run_as_guest(desk, command, &node, sink, until) else { return Ok(()) };
+                    redirect = redirect::of(&failure, &node);
+                    failure
+                }
+            };
+            if redirect.is_none() && !detour.may_have_moved(&failure, until) {
+                return Err(failure);
+            }
+            COUNTERS.retries.increment();
+            sink.reset();
+            let moved = redirect.filter(|redirect| redirect.moved);
+            let known = moved.as_ref().is_some_and(|to| self.deployment.slots().assign(to.slot, &to.to));
+            let asked = moved.as_ref().map(|redirect| redirect.to.clone());
+            if !known || detour.count > 0 {
+                self.wait_for_change(desk, &mut detour, until, asked.as_ref(), failure)?;
+            }
+            detour.count += 1;
+            self.follow_map();
+            // Where the server says, whatever we think of the command's keys.
+            let told = asked.and_then(|node| self.map()?.shard_with(&node));
+            place = told.or_else(|| self.place_of(slot));
+        }
+    }
+
+    /// When a command that begins now has to be over.
+    fn end_of_command(&self) -> Deadline {
+        Deadline::after(self.world.clock.coarse(), self.configuration.policy.command_timeout).min(self.bound)
+    }
+
+    /// The place of the shard that serves a slot; of any one if there is no key: one with a connection that is pinned, or
+    /// the one that was used last.
+    fn place_of(&self, slot: Option<u16>) -> Option<usize> {
+        let cluster = self.cluster.as_deref()?;
+        let map = cluster.map.as_ref()?;
+        match slot {
+            Some(slot) => map.shard_of(slot),
+            None => Some(cluster.pinned.unwrap_or(0)),
+        }
+    }
+
+    /// The client of a shard.
+    fn shard(&mut self, place: usize) -> &mut Client {
+        let cluster = self.cluster.get_or_insert_default();
+        let map = cluster.map.get_or_insert_with(|| unreachable!("a place comes from the map"));
+        let (configuration, world) = (&self.configuration, &self.world);
+        cluster.shards[place].get_or_insert_with(|| {
+            let shard = &map.shards()[place];
+            let client = Client::new(world.clone(), configuration.at_shard(&shard.nodes()));
+            client.deployment.suppose(&shard.primary, &shard.replicas);
+            Box::new(client)
+        })
+    }
+
+    /// Where the shard's primary is, as far as is known.
+    fn address_of(&self, place: usize) -> NodeAddress {
+        let cluster = self.cluster.as_deref();
+        let client = cluster.and_then(|cluster| cluster.shards.get(place)?.as_deref());
+        let known = client.and_then(|client| client.deployment.knowledge().primary().cloned());
+        known.unwrap_or_else(|| self.configuration.endpoints[0].address.clone())
+    }
+
+    fn map(&self) -> Option<&Arc<SlotMap>> {
+        self.cluster.as_deref()?.map.as_ref()
+    }
+
+    /// Takes over what a shard's client has to tell.
+    fn adopt_from(&mut self, place: usize) {
+        self.attached = true;
+        let Some(shard) = self.cluster.as_deref_mut().and_then(|cluster| cluster.shards[place].as_deref_mut()) else {
+            return;
+        };
+        while let Some(event) = shard.next_event() {
+            self.events.push(event);
+        }
+    }
+
+    /// Remembers which shard has a connection whose state belongs to this object.
+    fn note_pin(&mut self) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        let pinned = cluster.shards.iter().position(|shard| shard.as_ref().is_some_and(|shard| shard.pins.any()));
+        cluster.pinned = pinned;
+        let pins = pinned.and_then(|place| cluster.shards[place].as_ref()).map(|shard| shard.pins).unwrap_or_default();
+        self.watches += u64::from(pins.watch && !self.pins.watch);
+        self.pins = pins;
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.pinned.is_some())
+    }
+
+    /// Lets go of everything that the shards have pinned.
+    pub(super) fn leave_cluster(&mut self) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        cluster.pinned = None;
+        for shard in cluster.shards.iter_mut().flatten() {
+            shard.be_oneself();
+        }
+    }
+
+    /// Lets go of a transaction that nobody will finish.
+    pub(super) fn abandon_in_cluster(&mut self) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        for shard in cluster.shards.iter_mut().flatten() {
+            shard.abandon_transaction();
+        }
+        self.note_pin();
+    }
+}
+
+/// Passes a reply on. So all that is about clusters is compiled once, and not for each kind of sink: the way of those who
+/// have no cluster stays as short as it was.
+struct Passed<'a> {
+    sink: &'a mut dyn Sink,
+}
+
+pass_on!(Passed<'_>, sink; |_this| true);
+
+/// The way of a command that was not where it belongs at once.
+#[derive(Default)]
+struct Detour {
+    /// How often it was sent elsewhere.
+    count: u32,
+    /// Whether the map was looked at anew because nobody could be reached.
+    renewed: bool,
+    backoff: Option<Backoff>,
+}
+
+impl Detour {
+    /// For how long the shard that is known is tried before the map is looked at anew: all of its nodes may have been
+    /// replaced by others.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+    fn bound(&self, now: Instant, until: Deadline) -> Deadline {
+        if self.renewed { until } else { Deadline::after(now, Some(Self::PATIENCE)).min(until) }
+    }
+
+    /// Whether the command was surely not applied, because nobody could be reached where the map says.
+    fn may_have_moved(&mut self, failure: &Failure, until: Deadline) -> bool {
+        let out_of_reach = matches!(failure.kind, Kind::Connection | Kind::Timeout(_) | Kind::CircuitOpen);
+        out_of_reach && until != Deadline::NEVER && !std::mem::replace(&mut self.renewed, true)
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a command belongs: to the shard of its keys, to all shards, or anywhere.
+
+use crate::command::{Command, Effect, Slots, slots_of};
+use crate::resp::words_of;
+
+use super::super::desk::Desk;
+use super::super::failure::{Failure, Kind};
+use super::super::state::Client;
+use super::fan::{Merge, Split};
+
+/// Where a command goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To the shard that serves this slot.
+    Slot(u16),
+    /// To any shard, or the one that is pinned.
+    Anywhere,
+    /// To all shards.
+    Everywhere(Merge),
+    /// Part by part to the shards of its keys.
+    Split(Split),
+    /// From shard to shard.
+    Scan,
+    /// Nowhere: it ends what the client has.
+    Done,
+}
+
+impl Client {
+    /// Where the command in the desk's frame goes.
+    pub(super) fn route(
+        &self,
+        desk: &Desk,
+        command: Option<&'static Command>,
+        effect: Effect,
+    ) -> Result<Route, Box<Failure>> {
+        let name = command.map_or("", |row| row.name);
+        let slots = slots_of(command, desk.frame.bytes());
+        let refuse = |text: String| {
+            let mut failure = Failure::misuse(name, text);
+            failure.kind = Kind::NotSupported;
+            Err(Box::new(failure))
+        };
+        match effect {
+            Effect::Quit => return Ok(Route::Done),
+            Effect::Multi if !self.is_pinned() => {
+                return refuse(
+                    "MULTI on a cluster has no node to go to: use transaction(), or watch a key first".into(),
+                );
+            }
+            // The one database that there is.
+            Effect::Select if crate::resp::word_in(desk.frame.bytes(), 1) == Some(b"0") => {}
+            Effect::Select | Effect::Auth => {
+                return refuse(format!("{name} is not possible on a cluster: give the option to the constructor"));
+            }
+            Effect::Pin => {
+                return refuse(format!("{name} is not possible on a cluster: call it on one node (getClientBy)"));
+            }
+            _ => {}
+        }
+        if let (Slots::One(slot), true) = (slots, self.pins.any()) {
+            self.keeps_to_pinned(name, slot, effect)?;
+        }
+        Ok(match slots {
+            Slots::One(slot) => Route::Slot(slot),
+            Slots::Several(first, second) => match Split::of(name) {
+                Some(split) if !self.pins.multi => Route::Split(split),
+                _ => return Err(crossing(name, desk.frame.bytes(), first, second)),
+            },
+            Slots::None if name == "SCAN" => Route::Scan,
+            Slots::None => {
+                let word = || crate::resp::word_in(desk.frame.bytes(), 1).unwrap_or_default().to_ascii_uppercase();
+                match Merge::of(name, word) {
+                    Some(merge) if !self.pins.any() => Route::Everywhere(merge),
+                    _ => Route::Anywhere,
+                }
+            }
+        })
+    }
+
+    /// Inside of a transaction, and while keys are watched for one, all is at one shard.
+    fn keeps_to_pinned(&self, name: &str, slot: u16, effect: Effect) -> Result<(), Box<Failure>> {
+        let bound = self.pins.multi || effect == Effect::Watch;
+        if bound && self.place_of(Some(slot)) != self.place_of(None) {
+            let text =
+                format!("{name}: its key is in slot {slot}, which another node serves than the transaction's keys");
+            return Err(Box::new(Failure::misuse(name, text)));
+        }
+        Ok(())
+    }
+}
+
+/// The failure of a command with keys of several slots that is one for the server, too.
+pub fn crossing(name: &str, encoded: &[u8], first: usize, second: usize) -> Box<Failure> {
+    let words = words_of(encoded);
+    let shown = |place: usize| String::from_utf8_lossy(words[place]).chars().take(100).collect::<String>();
+    let text = format!(
+        "{name} cannot be split: its keys `{}` and `{}` are in different slots (CROSSSLOT); the same {{tag}} in both keeps them together",
+        shown(first),
+        shown(second)
+    );
+    Box::new(Failure::misuse(name, text))
+}
