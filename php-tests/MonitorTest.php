@@ -54,10 +54,15 @@ final class MonitorTest extends RedisTestCase
         $value = str_repeat('0123456789', 300_000);
         $redis->set('large', $value);
         $redis->set('small', 'x');
-        while (($seen = $monitor->current())->command !== 'SET') {
-        }
-        self::assertSame(strlen($value) + strlen('"large" ""'), strlen($seen->arguments));
-        self::assertSame('"small" "x"', $monitor->current()->arguments);
+        // Where a busy server was slow to take it, others are asked in between who is primary.
+        $next = static function () use ($monitor): string {
+            while (($seen = $monitor->current())->command !== 'SET') {
+            }
+
+            return $seen->arguments;
+        };
+        self::assertSame(strlen($value) + strlen('"large" ""'), strlen($next()));
+        self::assertSame('"small" "x"', $next());
     }
 
     public function test_it_goes_on_at_the_promoted_node(): void
