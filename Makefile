@@ -139,6 +139,12 @@ failover-lab: setup build ## measure failovers; writes docs/failover-results.md 
 	@$(if $(PEERS),.ci/setup peers)
 	@$(with_extension) php-tests/failover/lab.php $(if $(RUNS),--runs=$(RUNS)) $(if $(ONLY),--only=$(ONLY),--page=docs/failover-results.md) $(if $(PEERS),--peers)
 
+# PHP and ARCH say what the layer is for: 8.2 or 8.4, x86_64 or arm64.
+.PHONY: bref-layer
+bref-layer: ## build a layer of AWS Lambda for Bref, and check it (PHP=8.2 ARCH=x86_64)
+	@.ci/setup layer
+	@bref/build-layer $(if $(filter file,$(origin PHP)),8.2,$(PHP)) $(or $(ARCH),x86_64)
+
 .PHONY: table
 table: setup ## generate the command table, the stub and docs/commands.md again
 	$(PYTHON) src/command/generate.py

@@ -135,6 +135,14 @@ final class LambdaTest extends RedisTestCase
         self::assertSame(0, $server->counters()->since($before)->connections);
     }
 
+    /** What serverless.yml gives to the function. */
+    private static function loopMax(): string
+    {
+        preg_match('/^ +BREF_LOOP_MAX: (\d+)$/m', (string) file_get_contents(self::APPLICATION . '/serverless.yml'), $found);
+
+        return $found[1] ?? throw new \RuntimeException('serverless.yml sets no BREF_LOOP_MAX');
+    }
+
     public function test_the_handler_of_the_sample_application_is_the_program_of_the_document(): void
     {
         $program = (string) file_get_contents(__DIR__ . '/../examples/document/lambda.php');
@@ -172,12 +180,13 @@ final class LambdaTest extends RedisTestCase
     /** @param array<string, string> $environment */
     private function start(int $port, array $environment = [], string $host = '127.0.0.1', string ...$around): void
     {
-        $command = [...array_values($around), ...Extension::php(__DIR__ . '/Fixtures/function-runtime.php', ['error_log' => '', 'log_errors' => '1'])];
+        $ini = parse_ini_file(self::APPLICATION . '/php/conf.d/resilient_redis.ini') + ['error_log' => '', 'log_errors' => '1'];
+        $command = [...array_values($around), ...Extension::php(__DIR__ . '/Fixtures/function-runtime.php', $ini)];
         $this->sandbox = new Process($command, $environment + [
             'AWS_LAMBDA_RUNTIME_API' => $this->api->address(),
             'LAMBDA_TASK_ROOT' => self::APPLICATION,
             '_HANDLER' => 'handler.php',
-            'BREF_LOOP_MAX' => '250',
+            'BREF_LOOP_MAX' => self::loopMax(),
             'REDIS_ENDPOINT' => $host,
             'REDIS_PORT' => (string) $port,
         ]);

@@ -1,7 +1,7 @@
 //! How methods are called: what Zend keeps to show a method's parameters, and to find the place of an argument that is
 //! given by its name. Zend does not check the types for us, but it believes them: they must be true.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::ptr;
 
 use ext_php_rs::ffi::{
@@ -36,7 +36,7 @@ pub struct Parameter(zend_internal_arg_info);
 // its own, but reads.
 unsafe impl Sync for Parameter {}
 
-const fn described(name: *const i8, types: u32, default: *const i8) -> Parameter {
+const fn described(name: *const c_char, types: u32, default: *const c_char) -> Parameter {
     let type_ = zend_type { ptr: ptr::null_mut(), type_mask: types };
     Parameter(zend_internal_arg_info { name, type_, default_value: default })
 }
