@@ -122,6 +122,12 @@ valgrind: ## the PHPUnit suite under memcheck (ONLY=ClassTest,ClassTest)
 	$(CARGO) rustc --lib --crate-type cdylib
 	@$(PYTHON) platforms/valgrind/run.py $(TARGET_DIR)/debug/lib$(NAME).so $(subst $(COMMA), ,$(ONLY))
 
+.PHONY: test-zts
+test-zts: ## a thread-safe PHP is built; the suite on it, and real threads (20 minutes the first time)
+	@.ci/setup zts
+	@platforms/zts/build-php build/zts
+	@FILTER='$(FILTER)' platforms/zts/run build/zts
+
 # SERVERS: redis-server or valkey-server instead of both.
 .PHONY: test-trixie
 test-trixie: ## the suite on Debian 13: PHP 8.4 with Redis 8.0, and with Valkey 8.1 (needs root or sudo)

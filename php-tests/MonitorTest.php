@@ -54,7 +54,7 @@ final class MonitorTest extends RedisTestCase
         $value = str_repeat('0123456789', 300_000);
         $redis->set('large', $value);
         $redis->set('small', 'x');
-        // Where a busy server was slow to take it, others are asked in between who is primary.
+        // A client that waits long for its reply asks on another connection what is wrong, which is seen as well.
         $next = static function () use ($monitor): string {
             while (($seen = $monitor->current())->command !== 'SET') {
             }

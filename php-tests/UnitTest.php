@@ -40,7 +40,8 @@ final class UnitTest extends RedisTestCase
         ['before' => $before, 'after' => $after] = json_decode($process->output(), true);
         self::assertLessThan(1024, $after['memory'] - $before['memory'], 'KiB more: ' . $process->output());
         self::assertSame($before['files'], $after['files'], $process->output());
-        self::assertLessThan(1024, $after['php'] - $before['php'], 'bytes of PHP: ' . $process->output());
+        // The first look at it takes some itself, and in a debug build of PHP each block is larger.
+        self::assertLessThan(PHP_DEBUG ? 2048 : 1024, $after['php'] - $before['php'], 'bytes of PHP: ' . $process->output());
     }
 
     public function test_a_client_begins_each_unit_in_its_configured_database_and_as_its_configured_user(): void

@@ -36,7 +36,7 @@ LOGS = ROOT / "build" / "valgrind"
 # What these test runs in php-fpm, forks and other processes, which valgrind does not follow.
 IN_CHILDREN = {
     "BoardTest", "DocumentTest", "ForkTest", "FpmTest", "HostileRequestTest", "HotPathTest", "LongWorkerTest",
-    "MemoryLimitTest", "RequestEndTest", "SignalTest", "StubTest",
+    "MemoryLimitTest", "RequestEndTest", "SignalTest", "StubTest", "TestingRecipeTest", "WorkerExampleTest",
 }
 # Debian builds these as modules of their own; elsewhere they may be part of PHP.
 MODULES = ["ctype", "dom", "mbstring", "pcntl", "posix", "session", "tokenizer", "xml", "xmlwriter"]
