@@ -13,6 +13,7 @@ use Tests\Support\Extension;
 use Tests\Support\Process;
 use Tests\Support\RedisServer;
 use Tests\Support\RedisTestCase;
+use Tests\Support\Sentinel;
 use Tests\Support\Wait;
 
 /** TLS with redis-server as Debian builds it, and certificates as openssl makes them. */
@@ -266,6 +267,42 @@ final class TlsTest extends RedisTestCase
         self::assertSame(2, $redis->incr('n'));
         self::assertSame('2', $replica->command('GET', 'n'));
         self::assertContains("127.0.0.1:$other", array_column($redis->stats()['pools'], 'node'), self::seen($redis->stats()));
+    }
+
+    public function test_behind_sentinels_nodes_are_verified_by_their_addresses_and_sentinels_by_their_names(): void
+    {
+        $ofNodes = self::authority()->issue('IP:127.0.0.1');
+        [$primary, $port] = $this->secureServer($ofNodes, ['tls-replication' => 'yes']);
+        [$replica] = $this->secureServer($ofNodes, ['tls-replication' => 'yes', 'replicaof' => "127.0.0.1 $port"]);
+        $replica->waitUntilLinked();
+        $directives = ['tls-replication' => 'yes'] + self::authority()->server(self::authority()->issue('DNS:localhost,IP:127.0.0.1'));
+        $lines = array_map(static fn (string $name, string $value): string => "$name $value", array_keys($directives), $directives);
+        $service = ["sentinel monitor mymaster 127.0.0.1 $port 1", 'sentinel down-after-milliseconds mymaster 300', 'sentinel failover-timeout mymaster 5000'];
+        $sentinel = Sentinel::start([...$lines, ...$service]);
+        try {
+            Wait::until('the Sentinel knows the replica', static fn (): bool => $sentinel->master('mymaster')['num-slaves'] === '1');
+            $uri = "tls://localhost:{$directives['tls-port']}?ssl[cafile]=" . self::authority()->authority();
+            $redis = new ResilientRedis([$uri], ['replication' => 'sentinel', 'service' => 'mymaster', 'command_timeout' => 15.0]);
+            self::assertSame(1, $redis->incr('n'));
+            Wait::until('the replica has it', static fn (): bool => $replica->command('GET', 'n') === '1');
+            $primary->kill();
+            self::assertSame(2, $redis->incr('n'));
+            self::assertSame('2', $replica->connect()->command('GET', 'n'));
+        } finally {
+            $sentinel->kill();
+        }
+    }
+
+    public function test_sessions_are_kept_under_tls(): void
+    {
+        [$server, $port] = $this->secureServer();
+        $script = self::authority()->path('session.php');
+        file_put_contents($script, "<?php session_id('abc'); session_start(); \$_SESSION['n'] = 7; session_write_close(); session_start(); echo \$_SESSION['n'];");
+        $path = "tls://localhost:$port?ssl[cafile]=" . self::authority()->authority();
+        $ini = ['session.save_handler' => 'resilient_redis', 'session.save_path' => "\"$path\"", 'session.use_cookies' => '0', 'session.cache_limiter' => ''];
+        $process = Process::run(Extension::php($script, $ini));
+        self::assertSame(['7', ''], [$process->output(), $process->errors()]);
+        self::assertNotEmpty($server->command('KEYS', '*abc*'));
     }
 
     public function test_certificates_that_are_renewed_on_disk_are_read_by_the_next_connection(): void

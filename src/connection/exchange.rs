@@ -301,6 +301,8 @@ impl Drop for Connection {
 }
 
 /// The words of the operating system, or that the peer has gone.
+#[cold]
+#[inline(never)]
 pub(super) fn cause_of(error: &std::io::Error) -> Cause {
     match Fault::of(error) {
         Some(Fault { text, lasting: true }) => return Cause::Denied(text.clone()),

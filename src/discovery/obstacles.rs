@@ -12,7 +12,7 @@ impl Search {
     /// What stands in the way, for the message when the deadline has passed: the most telling failure first.
     pub fn obstacle(&self) -> (Option<NodeAddress>, Lost) {
         let of_names = self.names.iter().chain(&self.other_names).filter_map(|name| name.failure().cloned());
-        let of_targets = self.targets.iter().filter_map(|target| Some((Some(target.node.clone()), target.failure()?)));
+        let of_targets = self.targets.iter().filter_map(|target| Some((Some(target.node.clone()), target.obstacle()?)));
         let replicas =
             self.targets.iter().filter(|target| target.report().is_some_and(|report| report.role == Role::Replica));
         let of_sentinels =

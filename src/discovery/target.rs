@@ -43,6 +43,8 @@ enum State {
         dialing: Box<Dialing>,
         interest: Interest,
         until: Deadline,
+        /// Why the dial before failed, if there was one.
+        former: Option<Lost>,
     },
     Asking {
         asking: Box<Asking>,
@@ -90,9 +92,12 @@ impl Target {
             State::Failed(lost, at) if matches!(lost.cause, Cause::Refused(_)) && now < at + RESPITE => {
                 State::Failed(lost, at)
             }
-            State::Idle | State::Failed(..) => {
+            idle @ (State::Idle | State::Failed(..)) => {
+                let former = if let State::Failed(lost, _) = idle { Some(lost) } else { None };
                 match Dialing::begin(network, &self.node, &settings.errand, settings.limits, settings.sockets) {
-                    Ok(dialing) => State::Opening { dialing: Box::new(dialing), interest: Interest::Write, until },
+                    Ok(dialing) => {
+                        State::Opening { dialing: Box::new(dialing), interest: Interest::Write, until, former }
+                    }
                     Err(lost) => State::Failed(lost, now),
                 }
             }
@@ -125,10 +130,10 @@ impl Target {
             State::Asking { until, .. } if until.passed(now) => {
                 State::Failed(Lost::before(Phase::Auth, Cause::TimedOut(Limit::Timeout)), now)
             }
-            State::Opening { mut dialing, until, .. } => match dialing.step() {
+            State::Opening { mut dialing, until, former, .. } => match dialing.step() {
                 DialProgress::Ready(connection) => State::told(connection, settings),
                 DialProgress::Failed(lost) => State::Failed(lost, now),
-                DialProgress::Wait(interest) => State::Opening { dialing, interest, until },
+                DialProgress::Wait(interest) => State::Opening { dialing, interest, until, former },
             },
             State::Asking { mut asking, until, .. } => match asking.step() {
                 Asked::Told(greeting) => {
@@ -160,7 +165,7 @@ impl Target {
     /// What one waits for, and until when at the most.
     pub fn awaited(&self) -> Option<(&dyn Pollable, Interest, Deadline)> {
         match &self.state {
-            State::Opening { dialing, interest, until } => dialing.pollable().map(|what| (what, *interest, *until)),
+            State::Opening { dialing, interest, until, .. } => dialing.pollable().map(|what| (what, *interest, *until)),
             State::Asking { asking, interest, until } => Some((asking.connection.pollable(), *interest, *until)),
             _ => None,
         }
@@ -205,6 +210,14 @@ impl Target {
                 Some(Lost::before(Phase::Auth, cause))
             }
             _ => None,
+        }
+    }
+
+    /// The same for messages: while an answer is awaited, why there was none before.
+    pub fn obstacle(&self) -> Option<Lost> {
+        match &self.state {
+            State::Opening { former, .. } => former.clone(),
+            _ => self.failure(),
         }
     }
 
