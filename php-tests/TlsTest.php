@@ -93,13 +93,25 @@ final class TlsTest extends RedisTestCase
         self::assertStringContainsString('not from an authority that is trusted here: name the file', self::refusal(self::secured($port, ['cafile' => $unknown])));
         $again = (new Certificates())->authority();
         self::assertStringContainsString('has the name of one that is trusted here and another key', self::refusal(self::secured($port, ['cafile' => $again])));
-        $system = new ResilientRedis("tls://localhost:$port");
-        self::assertStringContainsString('option ssl.cafile', self::refusal($system));
         $message = self::refusal(self::secured($port, host: '127.0.0.1'));
         self::assertStringContainsString('not for 127.0.0.1 but for localhost: connect by such a name, or give it in option ssl.peer_name', $message);
         self::assertStringContainsString("[tls://127.0.0.1:$port]", $message);
         [, $expired] = $this->secureServer(self::authority()->expired('DNS:localhost'));
         self::assertMatchesRegularExpression('/has expired: it was valid until 2021-12-31 23:59 UTC \(\d+ days ago\)/', self::refusal(self::secured($expired)));
+    }
+
+    public function test_without_a_file_the_authorities_of_the_system_are_trusted(): void
+    {
+        [, $port] = $this->secureServer(self::authority()->issue('DNS:localhost,IP:127.0.0.1'));
+        // Where the environment says that they are, as for other programs.
+        putenv('SSL_CERT_FILE=' . self::authority()->authority());
+        try {
+            self::assertSame('PONG', (string) (new ResilientRedis("tls://localhost:$port"))->ping());
+            putenv('SSL_CERT_FILE=' . (new Certificates('Another authority'))->authority());
+            self::assertStringContainsString('option ssl.cafile', self::refusal(new ResilientRedis("tls://127.0.0.1:$port")));
+        } finally {
+            putenv('SSL_CERT_FILE');
+        }
     }
 
     public function test_names_are_verified_as_the_options_say(): void

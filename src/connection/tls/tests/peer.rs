@@ -143,6 +143,8 @@ pub struct Peer {
     pub waiting: Vec<u8>,
     pub cut_off: bool,
     pub closed: bool,
+    /// Nothing more can be sent.
+    pub broken: bool,
 }
 
 /// One end of the wire. Clones are handles to the same one.
@@ -171,6 +173,7 @@ impl Wire {
             waiting: Vec::new(),
             cut_off: false,
             closed: false,
+            broken: false,
         })))
     }
 
@@ -239,6 +242,9 @@ impl Transport for Wire {
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.change(|peer| {
+            if peer.broken {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
             let taken = peer.room.unwrap_or(usize::MAX).min(bytes.len());
             if taken == 0 {
                 return Err(ErrorKind::WouldBlock.into());

@@ -160,3 +160,14 @@ fn a_dropped_connection_says_nothing() {
     drop(transport);
     assert_eq!(wire.change(|peer| peer.carried), before);
 }
+
+#[test]
+fn what_was_answered_before_the_connection_broke_has_been_answered() {
+    let (mut transport, wire) = settled();
+    wire.change(|peer| peer.room = Some(10));
+    assert_eq!(transport.send(b"0123456789").unwrap(), 9);
+    wire.say(b"+OK\r\n");
+    wire.change(|peer| peer.broken = true);
+    assert_eq!(received(&mut transport).unwrap(), b"+OK\r\n");
+    assert!(transport.send(b"9").is_err());
+}
