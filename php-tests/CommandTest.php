@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Tests;
 
 use ResilientRedis\ClientException;
-use ResilientRedis\NotSupportedException;
 use ResilientRedis\ServerException;
 use Tests\Support\RedisTestCase;
 
@@ -300,24 +299,6 @@ final class CommandTest extends RedisTestCase
         for ($i = 0; $i < 3; $i++) {
             self::assertSame('2.5', $two->zscore('zset', 'm'));
             self::assertSame(2.5, $three->zscore('zset', 'm'));
-        }
-    }
-
-    /** @dataProvider laterMethods */
-    public function test_a_method_of_predis_that_comes_later_says_so_instead_of_asking_the_server(string $method): void
-    {
-        $redis = self::client();
-        $before = self::shared()->counters();
-        $exception = self::thrown(NotSupportedException::class, fn () => $redis->$method());
-        self::assertStringContainsString("$method()", $exception->getMessage());
-        self::assertSame(0, self::shared()->counters()->since($before)->commands);
-    }
-
-    /** @return iterable<string, array{string}> */
-    public static function laterMethods(): iterable
-    {
-        foreach (['push'] as $method) {
-            yield $method => [$method];
         }
     }
 }

@@ -248,7 +248,7 @@ final class PipelineTest extends RedisTestCase
         yield 'no callable' => [static fn (ResilientRedis $r) => $r->pipeline('no such function'), ConfigurationException::class, '`pipeline`'];
         yield 'a wrong argument' => [static fn (ResilientRedis $r) => $r->pipeline()->get(new \stdClass()), ClientException::class, 'GET'];
         yield 'made by hand' => [static fn () => (new Pipeline())->get('k')->execute(), ClientException::class, 'pipeline()'];
-        yield 'what comes later' => [static fn (ResilientRedis $r) => $r->pipeline()->push(), ResilientRedis\NotSupportedException::class, 'push()'];
+        yield 'no command' => [static fn (ResilientRedis $r) => $r->pipeline()->push(), ClientException::class, 'push()'];
     }
 
     public function test_it_can_neither_be_copied_nor_serialised_nor_extended(): void

@@ -69,6 +69,12 @@ class ResilientRedis implements \IteratorAggregate
      *  @return \ResilientRedis\PubSub\Consumer|null null if a callable was given */
     public function pubSubLoop(mixed ...$arguments): mixed {}
 
+    /** Listens to what the server says by itself, on a connection of its own. The callable gets the client whose commands
+     *  run on that connection.
+     *  @param ?callable(static): mixed $preLoop
+     *  @return \ResilientRedis\Push\Consumer */
+    public function push(mixed $preLoop = null): object {}
+
     /** Gives a copy that shares its connections and has other timeouts or another `retry`. */
     public function withOptions(array $options): static {}
 
@@ -1020,8 +1026,8 @@ class ResilientRedis implements \IteratorAggregate
      *  @return string */
     public function psetex(string|int $key, string|int $milliseconds, mixed $value): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return array */
     public function psubscribe(array|string ...$patterns): mixed {}
 
     /** Always refused: replicas talk like this.
@@ -1039,8 +1045,8 @@ class ResilientRedis implements \IteratorAggregate
     /** Tells about channels and who listens to them. */
     public function pubsub(string $subcommand, mixed ...$arguments): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return array */
     public function punsubscribe(array|string ...$patterns): mixed {}
 
     /** Has the server close the connection.
@@ -1231,16 +1237,16 @@ class ResilientRedis implements \IteratorAggregate
      *  @return list<mixed> */
     public function sscan(string|int $key, string|int $cursor, mixed ...$options): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return array */
     public function ssubscribe(array|string ...$channels): mixed {}
 
     /** Tells how long a string is.
      *  @return int */
     public function strlen(string|int $key): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return array */
     public function subscribe(array|string ...$channels): mixed {}
 
     /** The old name of getrange.
@@ -1259,8 +1265,8 @@ class ResilientRedis implements \IteratorAggregate
      *  @return int */
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return array */
     public function sunsubscribe(array|string ...$channels): mixed {}
 
     /** Exchanges two databases.
@@ -1454,8 +1460,8 @@ class ResilientRedis implements \IteratorAggregate
      *  @return int */
     public function unlink(array|string|int ...$keys): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return array */
     public function unsubscribe(array|string ...$channels): mixed {}
 
     /** Ends all watches of this client.
@@ -2722,8 +2728,8 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function psetex(string|int $key, string|int $milliseconds, mixed $value): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this */
     public function psubscribe(array|string ...$patterns): mixed {}
 
     /** Always refused: replicas talk like this.
@@ -2742,8 +2748,8 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function pubsub(string $subcommand, mixed ...$arguments): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this */
     public function punsubscribe(array|string ...$patterns): mixed {}
 
     /** Has the server close the connection.
@@ -2938,16 +2944,16 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function sscan(string|int $key, string|int $cursor, mixed ...$options): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this */
     public function ssubscribe(array|string ...$channels): mixed {}
 
     /** Tells how long a string is.
      *  @return $this */
     public function strlen(string|int $key): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this */
     public function subscribe(array|string ...$channels): mixed {}
 
     /** The old name of getrange.
@@ -2966,8 +2972,8 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this */
     public function sunsubscribe(array|string ...$channels): mixed {}
 
     /** Exchanges two databases.
@@ -3162,8 +3168,8 @@ final class Pipeline implements \Countable
      *  @return $this */
     public function unlink(array|string|int ...$keys): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this */
     public function unsubscribe(array|string ...$channels): mixed {}
 
     /** Ends all watches of this client.
@@ -4387,8 +4393,8 @@ final class Transaction implements \Countable
      *  @return $this|string */
     public function psetex(string|int $key, string|int $milliseconds, mixed $value): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this|array */
     public function psubscribe(array|string ...$patterns): mixed {}
 
     /** Always refused: replicas talk like this.
@@ -4406,8 +4412,8 @@ final class Transaction implements \Countable
     /** Tells about channels and who listens to them. */
     public function pubsub(string $subcommand, mixed ...$arguments): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this|array */
     public function punsubscribe(array|string ...$patterns): mixed {}
 
     /** Has the server close the connection.
@@ -4598,16 +4604,16 @@ final class Transaction implements \Countable
      *  @return $this|list<mixed> */
     public function sscan(string|int $key, string|int $cursor, mixed ...$options): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this|array */
     public function ssubscribe(array|string ...$channels): mixed {}
 
     /** Tells how long a string is.
      *  @return $this|int */
     public function strlen(string|int $key): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this|array */
     public function subscribe(array|string ...$channels): mixed {}
 
     /** The old name of getrange.
@@ -4626,8 +4632,8 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function sunionstore(string|int $destination, array|string|int ...$keys): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this|array */
     public function sunsubscribe(array|string ...$channels): mixed {}
 
     /** Exchanges two databases.
@@ -4821,8 +4827,8 @@ final class Transaction implements \Countable
      *  @return $this|int */
     public function unlink(array|string|int ...$keys): mixed {}
 
-    /** Always refused as a plain command: it would take the connection out of step.
-     *  @return never */
+    /** For the client of a push consumer: gives the first confirmation. Refused elsewhere: it would take the connection out of step.
+     *  @return $this|array */
     public function unsubscribe(array|string ...$channels): mixed {}
 
     /** Adds an element with its vector to a vector set.
@@ -5510,6 +5516,92 @@ final class DispatcherLoop
 
     /** Unsubscribes from everything. */
     public function stop(): void {}
+}
+}
+
+namespace ResilientRedis\Push {
+/** What the server says by itself: keys that have changed, messages. */
+final class Consumer implements \Iterator
+{
+    /** Closes the connection and forgets what was asked for. */
+    public function stop(mixed $drop = null): void {}
+
+    /** Waits for what comes next.
+     *  @return ?Response */
+    public function current(): mixed {}
+
+    /** Gives the client whose commands run on the connection that listens.
+     *  @return \ResilientRedis */
+    public function getClient(): mixed {}
+
+    /** Says whether anything can come. */
+    public function valid(): bool {}
+
+    /** Counts what has come. */
+    public function key(): int {}
+
+    /** Goes on to what comes next. */
+    public function next(): void {}
+
+    /** Does nothing: what has come does not come again. */
+    public function rewind(): void {}
+}
+
+/** Calls back for each push, by its type. */
+final class DispatcherLoop
+{
+    /** Keeps what push() has given.
+     *  @param Consumer $consumer */
+    public function __construct(mixed $consumer) {}
+
+    /** Gives what the loop was made with.
+     *  @return Consumer */
+    public function getConsumer(): mixed {}
+
+    /** Sets what is called with the payload of a type, and the loop. */
+    public function attachCallback(mixed $messageType, mixed $callback): void {}
+
+    /** Forgets the callback of a type. */
+    public function detachCallback(mixed $messageType): void {}
+
+    /** Sets what is called with the payload of types that have no callback of their own. */
+    public function setDefaultCallback(mixed $callback = null): void {}
+
+    /** Calls back until it is stopped. */
+    public function run(): void {}
+
+    /** Stops the consumer. */
+    public function stop(): void {}
+}
+
+/** What the server has said: a list with its type in front. */
+final class Response implements \ArrayAccess
+{
+    public const PUB_SUB_DATA_TYPE = 'pubsub';
+    public const MONITOR_DATA_TYPE = 'monitor';
+    public const INVALIDATE_DATA_TYPE = 'invalidate';
+    public const MESSAGE_DATA_TYPE = 'message';
+
+    /** Makes one, such as for a test. */
+    public function __construct(array $serverResponse) {}
+
+    /** Gives the type, such as `invalidate`. */
+    public function getDataType(): string {}
+
+    /** Gives what comes behind the type. */
+    public function getPayload(): array {}
+
+    /** Says whether there is something at a place. */
+    public function offsetExists(mixed $offset): bool {}
+
+    /** Gives what is at a place; null if there is nothing. */
+    public function offsetGet(mixed $offset): mixed {}
+
+    /** Is refused. */
+    public function offsetSet(mixed $offset, mixed $value): void {}
+
+    /** Is refused. */
+    public function offsetUnset(mixed $offset): void {}
 }
 }
 

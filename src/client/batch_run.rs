@@ -117,6 +117,10 @@ impl Client {
     }
 
     fn admit_batch(&self, batch: &Batch) -> Result<(), Box<Failure>> {
+        if self.hearing.is_some() {
+            let text = "commands cannot be sent together on the connection of a push consumer: use the client itself";
+            return Err(Box::new(Failure::misuse("", text)));
+        }
         if batch.is_open() {
             return Err(Box::new(Failure::misuse("MULTI", "a batch must not end between MULTI and EXEC")));
         }

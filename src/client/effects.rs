@@ -23,7 +23,7 @@ impl Client {
     ) -> Result<(), Box<Failure>> {
         let name = call.name(&desk.frame);
         match effect {
-            Effect::Refused => {
+            Effect::Refused if !self.hears(&name) => {
                 let text =
                     format!("{name} cannot be sent as a plain command: it would take its connection out of step");
                 return Err(Box::new(Failure::misuse(&name, text)));
@@ -43,6 +43,9 @@ impl Client {
                 return Err(Box::new(Failure::misuse(&name, text)));
             }
             _ => {}
+        }
+        if self.hearing.is_some() {
+            return self.run_hearing(desk, call, effect, sink);
         }
         if self.pins.any() {
             self.run_pinned(desk, call, sink)?;

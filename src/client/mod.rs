@@ -23,6 +23,7 @@ mod doubt;
 mod effects;
 mod failure;
 mod find;
+mod hearing;
 mod let_go;
 mod questions;
 mod readers;

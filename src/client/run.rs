@@ -120,6 +120,9 @@ impl Client {
         if self.pinned.is_some() {
             return Ok(());
         }
+        if self.hearing.is_some() {
+            return self.connect_hearing(desk);
+        }
         let Some(budget) = self.configuration.policy.request_budget else { return self.connect_call(desk, &mut call) };
         if let Err(lost) = self.admit(desk, &mut call, budget) {
             return Err(call.fail(&desk.frame, &lost, false, now));
@@ -250,7 +253,12 @@ impl Client {
 
     /// A reply came after an attempt that may have been applied: it counts only if that attempt cannot have caused it.
     #[cold]
-    fn check_telltale<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<(), Box<Failure>> {
+    pub(super) fn check_telltale<S: Sink>(
+        &mut self,
+        desk: &mut Desk,
+        call: &mut Call,
+        sink: &mut S,
+    ) -> Result<(), Box<Failure>> {
         let reply = match desk.lease.as_ref().map(|lease| lease.connection.last_scalar()) {
             Some(Scalar::Nil) => Telltale::Nil,
             Some(Scalar::Zero) => Telltale::Zero,
@@ -293,7 +301,7 @@ impl Client {
 
     /// What follows from an error reply: another attempt, or the end.
     #[cold]
-    fn after_error(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
+    pub(super) fn after_error(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Box<Failure>> {
         let text = desk.lease.as_ref().map_or_else(Vec::new, |lease| lease.connection.error_text().to_vec());
         call.note_node(desk.lease.as_ref());
         if call.riders.any() {

@@ -12,6 +12,7 @@ use crate::time::{Clock, Deadline};
 
 use super::cluster::Cluster;
 use super::desk::Desk;
+use super::hearing::Hearing;
 use super::reads::ReadList;
 
 /// What all clients of the process share.
@@ -52,6 +53,8 @@ pub struct Client {
     /// When a command has to be over that this client runs for another one.
     pub(super) bound: Deadline,
     pub(super) events: EventQueue,
+    /// If its connection is to bring pushes: what is known of them.
+    pub(super) hearing: Option<Box<Hearing>>,
 }
 
 /// What pins a connection to a client object (P4).
@@ -119,6 +122,7 @@ impl Client {
             attached: false,
             vouches: false,
             events: EventQueue::default(),
+            hearing: None,
         }
     }
 
@@ -178,6 +182,7 @@ impl Client {
     /// AUTH changed, and without events that nobody has taken.
     pub fn start_over(&mut self) {
         self.be_oneself();
+        self.forget_pushes();
         self.events = EventQueue::default();
     }
 
@@ -185,7 +190,7 @@ impl Client {
     pub(super) fn be_oneself(&mut self) {
         self.leave_cluster();
         self.pinned = None;
-        self.pins = Pins::default();
+        self.pins = self.lasting_pins();
         let (database, credentials) = (self.configuration.database, &self.configuration.credentials);
         if self.identity.database != database || self.identity.credentials != *credentials {
             self.identity.database = database;

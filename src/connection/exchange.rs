@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use redis::Value;
+
 use crate::config::NodeAddress;
 use crate::failover::{Cause, Limit, Lost, Phase};
 use crate::resp::{Decoder, Limits, Progress, ProtocolError, ReadBuffer, Scalar, Sink, Space, Unfit};
@@ -100,6 +102,17 @@ impl Connection {
     /// From now on messages come by themselves: the connection serves nobody else any more.
     pub fn listen(&mut self) {
         self.listens = true;
+    }
+
+    /// From now on pushes are kept, for [`Connection::take_push`]: the connection serves nobody else any more.
+    pub fn keep_pushes(&mut self) {
+        self.listens = true;
+        self.decoder.keep_pushes();
+    }
+
+    /// The oldest push that was kept.
+    pub fn take_push(&mut self) -> Option<Value> {
+        self.decoder.take_push()
     }
 
     /// Says that whole lines may be as long as a reply may be large: MONITOR shows commands in lines.

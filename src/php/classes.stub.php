@@ -49,6 +49,12 @@ class ResilientRedis implements \IteratorAggregate
      *  @return \ResilientRedis\PubSub\Consumer|null null if a callable was given */
     public function pubSubLoop(mixed ...$arguments): mixed {}
 
+    /** Listens to what the server says by itself, on a connection of its own. The callable gets the client whose commands
+     *  run on that connection.
+     *  @param ?callable(static): mixed $preLoop
+     *  @return \ResilientRedis\Push\Consumer */
+    public function push(mixed $preLoop = null): object {}
+
     /** Gives a copy that shares its connections and has other timeouts or another `retry`. */
     public function withOptions(array $options): static {}
 
@@ -598,6 +604,92 @@ final class DispatcherLoop
 
     /** Unsubscribes from everything. */
     public function stop(): void {}
+}
+}
+
+namespace ResilientRedis\Push {
+/** What the server says by itself: keys that have changed, messages. */
+final class Consumer implements \Iterator
+{
+    /** Closes the connection and forgets what was asked for. */
+    public function stop(mixed $drop = null): void {}
+
+    /** Waits for what comes next.
+     *  @return ?Response */
+    public function current(): mixed {}
+
+    /** Gives the client whose commands run on the connection that listens.
+     *  @return \ResilientRedis */
+    public function getClient(): mixed {}
+
+    /** Says whether anything can come. */
+    public function valid(): bool {}
+
+    /** Counts what has come. */
+    public function key(): int {}
+
+    /** Goes on to what comes next. */
+    public function next(): void {}
+
+    /** Does nothing: what has come does not come again. */
+    public function rewind(): void {}
+}
+
+/** Calls back for each push, by its type. */
+final class DispatcherLoop
+{
+    /** Keeps what push() has given.
+     *  @param Consumer $consumer */
+    public function __construct(mixed $consumer) {}
+
+    /** Gives what the loop was made with.
+     *  @return Consumer */
+    public function getConsumer(): mixed {}
+
+    /** Sets what is called with the payload of a type, and the loop. */
+    public function attachCallback(mixed $messageType, mixed $callback): void {}
+
+    /** Forgets the callback of a type. */
+    public function detachCallback(mixed $messageType): void {}
+
+    /** Sets what is called with the payload of types that have no callback of their own. */
+    public function setDefaultCallback(mixed $callback = null): void {}
+
+    /** Calls back until it is stopped. */
+    public function run(): void {}
+
+    /** Stops the consumer. */
+    public function stop(): void {}
+}
+
+/** What the server has said: a list with its type in front. */
+final class Response implements \ArrayAccess
+{
+    public const PUB_SUB_DATA_TYPE = 'pubsub';
+    public const MONITOR_DATA_TYPE = 'monitor';
+    public const INVALIDATE_DATA_TYPE = 'invalidate';
+    public const MESSAGE_DATA_TYPE = 'message';
+
+    /** Makes one, such as for a test. */
+    public function __construct(array $serverResponse) {}
+
+    /** Gives the type, such as `invalidate`. */
+    public function getDataType(): string {}
+
+    /** Gives what comes behind the type. */
+    public function getPayload(): array {}
+
+    /** Says whether there is something at a place. */
+    public function offsetExists(mixed $offset): bool {}
+
+    /** Gives what is at a place; null if there is nothing. */
+    public function offsetGet(mixed $offset): mixed {}
+
+    /** Is refused. */
+    public function offsetSet(mixed $offset, mixed $value): void {}
+
+    /** Is refused. */
+    public function offsetUnset(mixed $offset): void {}
 }
 }
 

@@ -222,28 +222,12 @@ fn shape_of(row: &Command, arguments: &[Value]) -> Shape {
     shape
 }
 
-/// Methods of Predis' client that are no commands: sent as such they would get an answer that explains nothing.
-const LATER: [&str; 1] = ["push"];
-
-/// Whether this is a method of Predis that comes later; then that is thrown.
-pub fn is_later(name: &[u8]) -> bool {
-    let later = LATER.iter().any(|later| name.eq_ignore_ascii_case(later.as_bytes()));
-    if later {
-        let text = format!("{}() is not available in this version", String::from_utf8_lossy(name));
-        exceptions::throw_not_supported(&text);
-    }
-    later
-}
-
 /// `__call`: commands that the table does not have.
 pub extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| {
         // SAFETY: Zend calls `__call` with a name and an array of arguments.
         unsafe {
             let Some((name, list)) = called::by_magic(call) else { return };
-            if is_later(name) {
-                return;
-            }
             let client = zend::this(call);
             if custom::has_a_say(client) && custom::call_by_name(client, name, list, return_value) {
                 return;

@@ -1,10 +1,9 @@
 //! `ResilientRedis\PubSub\DispatcherLoop`: a callback per channel.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, zend_class_entry, zend_declare_property, zend_execute_data, zend_object,
+    ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, zend_declare_property, zend_execute_data, zend_object,
     zend_register_internal_class_ex, zval,
 };
 use ext_php_rs::flags::PropertyFlags;
@@ -22,11 +21,9 @@ use super::signature::VOID;
 use super::values;
 use super::zend::{self, Value};
 
-static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(std::ptr::null_mut());
-
-const CONSUMER: &CStr = c"consumer";
+pub const CONSUMER: &CStr = c"consumer";
 const CALLBACKS: &CStr = c"callbacks";
-const DEFAULT: &CStr = c"defaultCallback";
+pub const DEFAULT: &CStr = c"defaultCallback";
 const SUBSCRIPTION: &CStr = c"subscriptionCallback";
 
 /// Registers the class. Called once, while the module starts. What an object holds stands in properties, which PHP
@@ -44,10 +41,15 @@ pub fn register() {
         Method::new("run", run, &[]).returning(VOID),
         Method::new("stop", stop, &[]).returning(VOID),
     ];
+    register_as("ResilientRedis\\PubSub\\DispatcherLoop", &methods);
+}
+
+/// Registers a class of such loops.
+pub fn register_as(name: &str, methods: &[Method]) {
     // SAFETY: the module is starting; the function table lives until Zend has copied it, and beyond.
     unsafe {
-        let mut entry = class::new_entry("ResilientRedis\\PubSub\\DispatcherLoop");
-        entry.info.internal.builtin_functions = class::function_table(&methods);
+        let mut entry = class::new_entry(name);
+        entry.info.internal.builtin_functions = class::function_table(methods);
         let registered = zend_register_internal_class_ex(&raw mut entry, std::ptr::null_mut());
         (*registered).ce_flags |= ZEND_ACC_NOT_SERIALIZABLE | ZEND_ACC_FINAL;
         let private = i32::try_from(PropertyFlags::Private.bits()).expect("a flag in the low bits");
@@ -55,21 +57,26 @@ pub fn register() {
             let mut null = zend::null();
             zend_declare_property(registered, name.as_ptr(), name.count_bytes(), null.as_zval(), private);
         }
-        CLASS.store(registered, Ordering::Relaxed);
     }
 }
 
 /// A property, with a reference of its own.
-unsafe fn get(object: *mut zend_object, name: &CStr) -> Value {
-    // SAFETY: by the callers: the object is one of ours, and the scope is its class.
-    unsafe { values::property(CLASS.load(Ordering::Relaxed), object, name.to_bytes()) }
+///
+/// # Safety
+/// The object is of a class of ours, which nobody extends.
+pub unsafe fn get(object: *mut zend_object, name: &CStr) -> Value {
+    // SAFETY: by the caller: the scope is the object's own class.
+    unsafe { values::property((*object).ce, object, name.to_bytes()) }
 }
 
 /// Sets a property, which gets a reference of its own.
-unsafe fn put(object: *mut zend_object, name: &CStr, mut value: Value) {
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn put(object: *mut zend_object, name: &CStr, mut value: Value) {
     // SAFETY: as in `get`.
     unsafe {
-        let scope = CLASS.load(Ordering::Relaxed);
+        let scope = (*object).ce;
         zend::zend_update_property(scope, object, name.as_ptr(), name.count_bytes(), value.as_zval());
     }
 }
@@ -97,7 +104,8 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
     });
 }
 
-extern "C" fn get_consumer(call: *mut zend_execute_data, return_value: *mut zval) {
+/// What the loop was made with.
+pub extern "C" fn get_consumer(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `construct`.
     guarded(|| unsafe {
         return_value.cast::<Value>().write(get(zend::this(call), CONSUMER));
@@ -155,8 +163,31 @@ fn key_of(channel: &[u8]) -> Vec<u8> {
     [b"#", channel].concat()
 }
 
+/// The callback of a channel, held; null if it has none.
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn callback_of(object: *mut zend_object, channel: &[u8]) -> Value {
+    let wanted = key_of(channel);
+    // SAFETY: by the caller. The array is held while it is looked at.
+    unsafe {
+        let callbacks = get(object, CALLBACKS);
+        let mut found = zend::null();
+        if zend::type_of(&callbacks) == zend::IS_ARRAY
+            && let Some((_, own)) = Elements::of(&callbacks).find(|(key, _)| *key == Key::Name(&wanted))
+        {
+            found = zend::hold(own);
+        }
+        zend::release(callbacks);
+        found
+    }
+}
+
 /// Sets or removes the callback of a channel. Gives whether it had one.
-unsafe fn change(object: *mut zend_object, channel: &[u8], callback: Option<Value>) -> bool {
+///
+/// # Safety
+/// As for [`get`]. PHP code may run: the end of what a former callback held.
+pub unsafe fn change(object: *mut zend_object, channel: &[u8], callback: Option<Value>) -> bool {
     // SAFETY: by the callers. A new array takes the place of the old one, which is released with its property.
     unsafe {
         let former = get(object, CALLBACKS);
@@ -185,7 +216,8 @@ unsafe fn change(object: *mut zend_object, channel: &[u8], callback: Option<Valu
     }
 }
 
-extern "C" fn set<const WHICH: usize>(call: *mut zend_execute_data, _: *mut zval) {
+/// Sets the callback of what has none of its own (0), or of everything that is no message (1).
+pub extern "C" fn set<const WHICH: usize>(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `construct`.
     guarded(|| unsafe {
         let callback = zend::arguments(call).first().map_or_else(zend::null, |value| *zend::deref(value));
@@ -232,16 +264,11 @@ unsafe fn dispatch(object: *mut zend_object, message: Value) {
         let mut argument = message;
         let mut callback = zend::null();
         if is_message {
-            let wanted = key_of(&pubsub::part(&message, c"channel"));
-            let callbacks = get(object, CALLBACKS);
-            if zend::type_of(&callbacks) == zend::IS_ARRAY
-                && let Some((_, own)) = Elements::of(&callbacks).find(|(key, _)| *key == Key::Name(&wanted))
-            {
-                callback = zend::hold(own);
+            callback = callback_of(object, &pubsub::part(&message, c"channel"));
+            if zend::type_of(&callback) != zend::IS_NULL {
                 argument = pubsub::property(&message, c"payload");
                 zend::release(message);
             }
-            zend::release(callbacks);
         }
         if zend::type_of(&callback) == zend::IS_NULL {
             callback = get(object, if is_message { DEFAULT } else { SUBSCRIPTION });

@@ -25,6 +25,8 @@ pub struct Listener {
     /// The client's object, and the message that is being received. Side by side, for the garbage collector.
     held: [Value; 2],
     subscription: Option<Box<Subscription>>,
+    /// Whether it is the client's own connection that listens.
+    hears: bool,
     position: i64,
     /// Whether a message is being received. Found at another time, PHP left that by a jump.
     receiving: bool,
@@ -40,6 +42,7 @@ impl Part for Listener {
         Listener {
             held: [zend::null(), zend::null()],
             subscription: None,
+            hears: false,
             position: 0,
             receiving: false,
             unit: units::current(),
@@ -108,6 +111,22 @@ impl Class {
         }
         value
     }
+
+    /// A new object for a client whose own connection listens, which it takes over.
+    ///
+    /// # Safety
+    /// `client` is an object of the client's class.
+    pub unsafe fn make_of(&self, client: Value) -> Value {
+        let mut value = zend::null();
+        // SAFETY: as in `make`.
+        unsafe {
+            zend::object_init_ex(value.as_zval(), self.entry.load(Ordering::Relaxed));
+            let listener = of(value.value.obj);
+            listener.held[0] = client;
+            listener.hears = true;
+        }
+        value
+    }
 }
 
 /// Our part of an object of such a class.
@@ -125,6 +144,7 @@ impl Listener {
     pub fn close_with(&mut self, unit: u64) {
         if self.unit == unit {
             self.is_closed = true;
+            self.hears = false;
             if let Some(subscription) = self.subscription.as_deref_mut() {
                 subscription.close();
             }
@@ -157,7 +177,24 @@ impl Listener {
 
     /// Whether anything can come.
     pub fn is_any(&self) -> bool {
-        self.subscription.as_ref().is_some_and(|subscription| subscription.is_any())
+        self.hears || self.subscription.as_ref().is_some_and(|subscription| subscription.is_any())
+    }
+
+    /// Whether the client's own connection listens.
+    pub fn hears(&self) -> bool {
+        self.hears
+    }
+
+    /// The client's own connection listens no more.
+    pub fn stop_hearing(&mut self) {
+        self.hears = false;
+    }
+
+    /// Where a message is built. It holds nothing.
+    pub fn root(&mut self) -> *mut Value {
+        // What is left there was half built when PHP left by a jump, and goes with the request.
+        self.held[1] = zend::null();
+        &raw mut self.held[1]
     }
 
     /// The prefix of the client's channels; empty if it has none.
@@ -265,6 +302,7 @@ pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
                     return Some(came);
                 }
                 Ok(Heard::Over) => return None,
+                Ok(Heard::Told) => tell(object),
                 Ok(Heard::Interrupted) => {
                     tell(object);
                     run_interrupts();
@@ -285,8 +323,11 @@ pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
 
 /// Has PHP do what it wants to do between two opcodes: run the handlers of signals, or end a program that took too
 /// long.
-unsafe fn run_interrupts() {
-    // SAFETY: the executor's globals exist. The flag is taken back before the function is called, as PHP itself does.
+///
+/// # Safety
+/// Nothing of an object and nothing of the thread's hands is borrowed.
+pub unsafe fn run_interrupts() {
+    // SAFETY: by the caller; the executor's globals exist. The flag is taken back before the function is called, as PHP itself does.
     unsafe {
         let globals = ext_php_rs_executor_globals();
         (*globals).vm_interrupt.value = false;

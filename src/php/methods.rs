@@ -19,7 +19,7 @@ use super::signature::{ARRAY, BOOL, CALLABLE, INT, NULL, OBJECT, STATIC, STRING,
 use super::values::{self, ArrayBuilder, count, list};
 use super::zend::{self, Value};
 use super::{
-    command_object, custom, events, exceptions, ini, nodes, prefix, pubsub, queue_options, settings, told, units,
+    command_object, custom, events, exceptions, ini, nodes, prefix, pubsub, push, queue_options, settings, told, units,
 };
 
 /// The methods.
@@ -47,6 +47,7 @@ pub fn table() -> Vec<Method> {
         Method::new("pipeline", queue_options::open_pipeline, const { &[variadic(c"arguments")] }),
         Method::new("transaction", queue_options::open_transaction, const { &[variadic(c"arguments")] }),
         Method::new("pubSubLoop", pubsub::open, const { &[variadic(c"arguments")] }),
+        Method::new("push", push::open, const { &[optional(c"preLoop")] }).returning(OBJECT),
         Method::new("withOptions", with_options, const { &[required(c"options").of(ARRAY)] }).returning(STATIC),
         Method::new(
             "getClientBy",

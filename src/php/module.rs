@@ -7,8 +7,8 @@ use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 
 use super::process::{claim_board, hands, set_up_board, watch_forks, world};
 use super::{
-    class, command_classes, container, dispatcher, exceptions, info, ini, iterator, memory, monitor, pubsub, queue,
-    response, session, units,
+    class, command_classes, container, dispatcher, exceptions, info, ini, iterator, memory, monitor, pubsub, push,
+    push_dispatcher, push_response, queue, response, session, units,
 };
 
 /// The name that PHP knows the module by.
@@ -41,6 +41,9 @@ extern "C" fn start(_: c_int, module_number: c_int) -> c_int {
     pubsub::register();
     dispatcher::register();
     monitor::register();
+    push::register();
+    push_dispatcher::register();
+    push_response::register();
     command_classes::register();
     session::register();
     iterator::register();

@@ -196,7 +196,7 @@ extern "C" fn stop(call: *mut zend_execute_data, return_value: *mut zval) {
     guarded(|| unsafe {
         let object = zend::this(call);
         let drops = zend::arguments(call).first().map(zend::deref);
-        let drops = drops.is_some_and(|drops| !matches!(zend::type_of(drops), zend::IS_FALSE | zend::IS_NULL));
+        let drops = drops.is_some_and(|drops| zend::zend_is_true(std::ptr::from_ref(drops).cast_mut().cast()) != 0);
         if drops || listener::of(object).is_closed() {
             listener::close(object);
         } else if !listener::leave(object) {

@@ -206,7 +206,11 @@ extern "C" fn call(call: *mut zend_execute_data, return_value: *mut zval) {
         unsafe {
             let object = zend::this(call);
             let Some((name, list)) = called::by_magic(call) else { return };
-            if commands::is_later(name) || !transaction::is_ready(object) {
+            if name.eq_ignore_ascii_case(b"push") {
+                exceptions::throw_misuse("", "push() is no command: call it on the client itself");
+                return;
+            }
+            if !transaction::is_ready(object) {
                 return;
             }
             let has_a_say = of(object).client_object().is_some_and(|client| custom::has_a_say(client));

@@ -86,6 +86,8 @@ unsafe extern "C" {
     pub fn zend_ini_string_ex(name: *const c_char, length: usize, original: c_int, exists: *mut bool) -> *const c_char;
     pub fn zend_ini_long(name: *const c_char, length: usize, original: c_int) -> zend_long;
     pub fn display_ini_entries(module: *mut c_void);
+    /// Whether PHP takes a value for true.
+    pub fn zend_is_true(value: *mut zval) -> c_int;
     pub fn zend_clear_exception();
     pub fn zend_timeout();
     /// Assigns to a reference that is a typed property, too.

@@ -3,9 +3,14 @@
 //! It never waits and it can stop after any byte, so that whoever drives it may wait for one socket or for many.
 //! RESP3's streamed types (`$?`, `*?`) are refused: no server sends them.
 
+mod pushes;
+
 use super::limits::ELEMENT_COST;
 use super::lines::{lossy, next_line, next_line_with_type, parse_double, parse_integer, parse_length, short_number};
 use super::{Aggregate, Limits, ProtocolError, ReadBuffer, Sink};
+
+pub use pushes::weight;
+use pushes::{Kept, Pushes};
 
 /// What the decoder got to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +19,7 @@ pub enum Progress {
     Value,
     /// The reply is complete and is an error: see [`Decoder::error_text`]. The sink was told of nothing.
     Error,
-    /// A push was read and dropped. It is no reply: go on.
+    /// A push was read, and dropped or kept. It is no reply: go on.
     Push,
     /// More bytes are needed in the read buffer.
     Starved,
@@ -35,6 +40,8 @@ pub struct Decoder {
     muted_at: Option<usize>,
     error: Vec<u8>,
     scalar: Scalar,
+    pushes: Pushes,
+    kept: Option<Box<Kept>>,
 }
 
 /// What a reply was, as far as a command that is sent again needs to know.
@@ -69,6 +76,8 @@ enum Step {
     Opened,
     Starved,
     NeedsBulk,
+    /// A push begins that is to be kept.
+    Push,
 }
 
 /// Bulk strings that fit into this much of the read buffer are taken from there whole.
@@ -85,6 +94,8 @@ impl Decoder {
             muted_at: None,
             error: Vec::new(),
             scalar: Scalar::Other,
+            pushes: Pushes::Dropped,
+            kept: None,
         }
     }
 
@@ -120,12 +131,15 @@ impl Decoder {
     /// # Errors
     /// The bytes are no RESP or exceed the limits. The decoder is useless after that, and so is the connection.
     pub fn advance<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) -> Result<Progress, ProtocolError> {
+        if self.pushes == Pushes::Begun {
+            return self.advance_push(input);
+        }
         loop {
             if self.bulk.is_some() {
                 match self.continue_bulk(input, sink)? {
                     Step::Completed => {}
                     Step::NeedsBulk => return Ok(Progress::Bulk),
-                    Step::Opened | Step::Starved => return Ok(Progress::Starved),
+                    Step::Opened | Step::Starved | Step::Push => return Ok(Progress::Starved),
                 }
             } else {
                 if self.open.is_empty() && self.muted_at.is_none() {
@@ -144,6 +158,7 @@ impl Decoder {
                     Step::Opened => continue,
                     Step::Starved => return Ok(Progress::Starved),
                     Step::NeedsBulk => continue,
+                    Step::Push => return self.advance_push(input),
                 }
             }
             if let Some(progress) = self.close(sink) {
@@ -344,6 +359,8 @@ impl Decoder {
             b'*' => Kind::Reply(Aggregate::Array),
             b'~' => Kind::Reply(Aggregate::Set),
             b'%' => Kind::Reply(Aggregate::Map),
+            b'>' if self.pushes == Pushes::Read && self.open.is_empty() => Kind::Reply(Aggregate::Array),
+            b'>' if self.pushes == Pushes::Kept && self.open.is_empty() => return Ok(Step::Push),
             b'>' => Kind::Push,
             _ => Kind::Attribute,
         };

@@ -130,6 +130,40 @@ impl Sink for ValueSink {
     }
 }
 
+/// Hands a value that was built to another sink.
+pub fn hand_on<S: Sink>(value: &Value, sink: &mut S) {
+    match value {
+        Value::Int(number) => sink.integer(*number),
+        Value::Double(number) => sink.double(*number),
+        Value::Boolean(is) => sink.boolean(*is),
+        Value::Okay => sink.status(b"OK"),
+        Value::SimpleString(text) => sink.status(text.as_bytes()),
+        Value::BulkString(bytes) => sink.bulk(bytes),
+        Value::BigNumber(digits) => sink.big_number(digits),
+        Value::ServerError(error) => sink.error(error.to_string().as_bytes()),
+        Value::Array(items) => {
+            sink.begin(Aggregate::Array, items.len());
+            items.iter().for_each(|item| hand_on(item, sink));
+            sink.end();
+        }
+        Value::Set(items) => {
+            sink.begin(Aggregate::Set, items.len());
+            items.iter().for_each(|item| hand_on(item, sink));
+            sink.end();
+        }
+        Value::Map(pairs) => {
+            sink.begin(Aggregate::Map, pairs.len());
+            for (key, value) in pairs {
+                hand_on(key, sink);
+                hand_on(value, sink);
+            }
+            sink.end();
+        }
+        // What [`ValueSink`] does not build.
+        _ => sink.nil(),
+    }
+}
+
 /// Decodes replies that are wholly in `bytes`. An error reply becomes a `Value::ServerError`.
 ///
 /// # Errors
@@ -165,5 +199,20 @@ pub fn decode_all(mut bytes: &[u8], limits: Limits) -> Result<Vec<Value>, Protoc
         Ok(values)
     } else {
         Err(ProtocolError::Unexpected("the last reply is incomplete".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_handed_on_is_the_same_value() {
+        let bytes = b"*9\r\n:1\r\n$2\r\nab\r\n+OK\r\n+x\r\n_\r\n#t\r\n,0.5\r\n~1\r\n(123456789012345678901\r\n%1\r\n+k\r\n*0\r\n";
+        for value in decode_all(bytes, Limits::default()).unwrap() {
+            let mut sink = ValueSink::default();
+            hand_on(&value, &mut sink);
+            assert_eq!(sink.take(), Some(value));
+        }
     }
 }

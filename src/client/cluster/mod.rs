@@ -24,6 +24,7 @@ use self::redirect::pass_on;
 use self::route::Route;
 use super::desk::Desk;
 use super::failure::{Failure, Kind};
+use super::hearing::not_in_cluster;
 use super::state::Client;
 
 /// What one client object has of a cluster.
@@ -51,6 +52,9 @@ impl Client {
         command: Option<&'static Command>,
         sink: &mut dyn Sink,
     ) -> Result<(), Box<Failure>> {
+        if self.hearing.is_some() {
+            return Err(not_in_cluster());
+        }
         self.cluster.get_or_insert_default();
         let until = self.end_of_command();
         self.make_sure_of_map(desk, until)?;
@@ -79,6 +83,9 @@ impl Client {
 
     /// Makes sure that the map is known, and that a node answers.
     pub(super) fn connect_in_cluster(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+        if self.hearing.is_some() {
+            return Err(not_in_cluster());
+        }
         self.cluster.get_or_insert_default();
         let until = self.end_of_command();
         self.make_sure_of_map(desk, until)?;

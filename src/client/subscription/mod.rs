@@ -22,11 +22,12 @@ use super::desk::Desk;
 use super::failure::Failure;
 use super::state::Client;
 
+pub(super) use upkeep::LONG_SILENCE;
 use wishes::{Addressee, Wishes};
 pub use wishes::{Sort, Verb};
 
 /// A connection that was lost sooner than this after the last one makes us wait before the next.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
+pub(super) const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// The question by which a connection that sees all commands knows its own sign of life.
 const OWN_PING: &str = "resilient-redis: is anybody there?";
 
@@ -45,15 +46,17 @@ pub enum Heard {
     Message,
     /// PHP wants to do something else: to be called again.
     Interrupted,
+    /// There is something to be told, without waiting for a message: to be called again.
+    Told,
     /// There is nothing to wait for any more.
     Over,
 }
 
 /// What was missed: from when something was heard last, and why.
-struct Gap {
-    heard: Instant,
-    lost: Instant,
-    cause: String,
+pub(super) struct Gap {
+    pub(super) heard: Instant,
+    pub(super) lost: Instant,
+    pub(super) cause: String,
 }
 
 /// A connection that listens.
@@ -147,6 +150,10 @@ impl Subscription {
     pub fn listen<S: Wording>(&mut self, desk: &mut Desk, sink: &mut S) -> Result<Heard, Box<Failure>> {
         self.on_desk(desk, |this, desk| {
             loop {
+                let is_between = desk.lease.as_ref().is_none_or(|lease| lease.connection.is_between());
+                if is_between && this.client.has_events() {
+                    return Ok(Heard::Told);
+                }
                 if !this.wishes.is_any() {
                     return Ok(Heard::Over);
                 }

@@ -13,7 +13,7 @@ use super::super::failure::Failure;
 use super::{Gap, OWN_PING, Stop, Subscription};
 
 /// After so much silence the server is asked for a sign of life: a gateway may have forgotten the connection.
-const LONG_SILENCE: Duration = Duration::from_secs(10);
+pub(in super::super) const LONG_SILENCE: Duration = Duration::from_secs(10);
 
 impl Subscription {
     /// Nothing has come. While nothing is owed there is no hurry; whatever else happens, another primary is noticed.

@@ -14,6 +14,7 @@ mod min_replicas;
 mod names;
 mod outcomes;
 mod pooling;
+mod pushes;
 mod reads;
 mod scripts;
 mod searches;

@@ -56,13 +56,16 @@ impl Listener {
         self.subscription.ask(&mut self.bench.desk, verb, words)
     }
 
+    /// The next message, or how the wait for it ended, when all events that came meanwhile have been handed over.
     fn listen(&mut self) -> Result<String, Box<Failure>> {
-        let mut sink = ValueSink::default();
-        let heard = self.subscription.listen(&mut self.bench.desk, &mut sink)?;
-        Ok(match (heard, sink.take()) {
-            (Heard::Message, Some(value)) => in_words(&value),
-            (other, value) => format!("{other:?} {value:?}"),
-        })
+        loop {
+            let mut sink = ValueSink::default();
+            match (self.subscription.listen(&mut self.bench.desk, &mut sink)?, sink.take()) {
+                (Heard::Message, Some(value)) => return Ok(in_words(&value)),
+                (Heard::Told, None) => self.subscription.hand_events_to(&mut self.bench.client),
+                (other, value) => return Ok(format!("{other:?} {value:?}")),
+            }
+        }
     }
 
     /// The next message in words, or how the wait for it ended.
@@ -150,6 +153,29 @@ fn a_primary_that_dies_is_followed_by_the_promoted_one_and_the_gap_is_told() {
     };
     assert!((2.0..2.6).contains(&seconds("duration")), "{told:?}");
     assert!((6.0..6.6).contains(&seconds("missed")), "{told:?}");
+}
+
+#[test]
+fn what_happened_is_told_when_it_happens_and_not_with_the_next_message() {
+    let mut listener = Listener::subscribed(Bench::of(replicated()), &["news"]);
+    listener.bench.network.after(Duration::from_secs(4), |state| {
+        state.kill(1);
+        state.server(2).promote();
+    });
+    listener.publish_after(600.0, 2, "late");
+    let mut told = Vec::new();
+    loop {
+        let mut sink = ValueSink::default();
+        let heard = listener.subscription.listen(&mut listener.bench.desk, &mut sink).unwrap();
+        if heard != Heard::Told {
+            assert_eq!(in_words(&sink.take().unwrap()), "message news late");
+            break;
+        }
+        let elapsed = listener.bench.elapsed();
+        told.extend(listener.names().into_iter().map(|name| (name, elapsed < 7.0)));
+    }
+    let expected = ["failover.started", "failover.completed", "pubsub.resubscribed"].map(|name| (name, true));
+    assert_eq!(told, expected);
 }
 
 #[test]

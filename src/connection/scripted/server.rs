@@ -40,6 +40,8 @@ pub enum Reaction {
 pub struct Session {
     queue: Option<Vec<Vec<String>>>,
     spoilt: bool,
+    /// Whether it speaks RESP3, in which what nobody asked for is a push.
+    pub(super) pushes: bool,
     /// What it is subscribed to.
     pub(super) channels: BTreeSet<String>,
     /// Whether it sees all commands.
