@@ -308,6 +308,32 @@ final class TlsTest extends RedisTestCase
         }
     }
 
+    public function test_the_nodes_of_a_cluster_are_verified_by_the_name_of_its_endpoint(): void
+    {
+        $identity = self::authority()->issue('DNS:localhost');
+        $directives = ['cluster-enabled' => 'yes', 'cluster-config-file' => 'nodes.conf', 'tls-cluster' => 'yes', 'tls-replication' => 'yes'];
+        [$first, $port] = $this->secureServer($identity, $directives);
+        [$second, $other] = $this->secureServer($identity, $directives);
+        $second->command('CLUSTER', 'SET-CONFIG-EPOCH', 2);
+        $first->command('CLUSTER', 'ADDSLOTSRANGE', 0, 8191);
+        $second->command('CLUSTER', 'ADDSLOTSRANGE', 8192, 16383);
+        $first->command('CLUSTER', 'MEET', '127.0.0.1', $other);
+        foreach ([$first, $second] as $node) {
+            Wait::until('the cluster is whole', static function () use ($node): bool {
+                $info = (string) $node->command('CLUSTER', 'INFO');
+
+                return str_contains($info, 'cluster_state:ok') && str_contains($info, 'cluster_slots_assigned:16384');
+            });
+        }
+        $redis = self::secured($port);
+        for ($i = 0; $i < 100; $i++) {
+            $redis->set("k:$i", $i);
+        }
+        self::assertSame(array_map(strval(...), range(0, 99)), array_map(static fn (int $i): string => $redis->get("k:$i"), range(0, 99)));
+        self::assertGreaterThan(20, min($first->command('DBSIZE'), $second->command('DBSIZE')), 'keys of the node with fewer');
+        self::assertContains("127.0.0.1:$other", array_column($redis->stats()['pools'], 'node'));
+    }
+
     public function test_sessions_are_kept_under_tls(): void
     {
         [$server, $port] = $this->secureServer();

@@ -82,13 +82,17 @@ impl Sentinels {
     /// Adds a sentinel that another one named, if it may be used.
     fn add_hinted(&mut self, node: &NodeAddress) {
         if self.allowed.as_ref().is_none_or(|allowed| allowed.admit(node)) {
-            self.add(node);
+            self.add_as(node, Name::announced(node));
         }
     }
 
     /// Adds a sentinel that is not there yet. A name (they may announce one) is resolved first.
     pub fn add(&mut self, node: &NodeAddress) {
-        match Name::of(node) {
+        self.add_as(node, Name::of(node));
+    }
+
+    fn add_as(&mut self, node: &NodeAddress, name: Option<Name>) {
+        match name {
             _ if self.watchers.len() >= MOST_SENTINELS => {}
             Some(_) if self.names.len() >= MOST_SENTINELS || self.names.iter().any(|name| name.is(node)) => {}
             Some(name) => self.names.push(name),
