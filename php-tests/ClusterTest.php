@@ -334,4 +334,19 @@ final class ClusterTest extends ClusterTestCase
         self::assertSame('OK', (string) $redis->mset(['a' => '1', 'b' => '2', 'c' => '3', 'd' => '4']));
         self::assertSame(['1', '2', '3', '4'], $redis->mget(['a', 'b', 'c', 'd']));
     }
+
+    public function test_a_push_consumer_is_refused_since_it_would_hear_of_a_part_of_the_keys_only(): void
+    {
+        foreach ([false, true] as $knows) {
+            $redis = self::clientOf(self::cluster());
+            if ($knows) {
+                $redis->get('k');
+            }
+            $track = static fn (ResilientRedis $client) => $client->client('TRACKING', 'ON', 'BCAST');
+            self::thrown(\ResilientRedis\NotSupportedException::class, static fn () => $redis->push($track));
+            self::thrown(\ResilientRedis\NotSupportedException::class, static fn () => $redis->push()->current());
+            self::thrown(\ResilientRedis\NotSupportedException::class, static fn () => $redis->push()->getClient()->connect());
+            self::assertTrue($redis->set('k', 'v') == 'OK');
+        }
+    }
 }
