@@ -1,7 +1,5 @@
 //! Batches: each shard gets its part in one write, the replies stand in the order of the whole.
 
-use std::collections::HashMap;
-
 use crate::command::{Effect, Slots, key_positions, slots_of};
 use crate::config::NodeAddress;
 use crate::resp::words_of;
@@ -83,17 +81,18 @@ impl Client {
             let (first, last) = batch.unit(at);
             let mut of_unit: Option<(u16, usize)> = None;
             for item in first..=last {
-                let name = batch.name(item);
                 match slots_of(batch.command(item), batch.encoded(item)) {
-                    Slots::None => self.may_go_anywhere(batch, item, &name)?,
-                    Slots::Several(one, other) => return Err(crossing(&name, batch.encoded(item), one, other)),
+                    Slots::None => self.may_go_anywhere(batch, item)?,
+                    Slots::Several(one, other) => {
+                        return Err(crossing(&batch.name(item), batch.encoded(item), one, other));
+                    }
                     Slots::One(slot) => match of_unit {
                         Some((known, earlier)) if known != slot => {
                             let (other, key) = (first_key(batch, earlier), first_key(batch, item));
                             let text = format!(
                                 "a transaction is at one node, and its keys `{other}` (slot {known}) and `{key}` (slot {slot}) may be at two (CROSSSLOT); the same {{tag}} in all keys keeps them together"
                             );
-                            return Err(Box::new(Failure::misuse(&name, text)));
+                            return Err(Box::new(Failure::misuse(&batch.name(item), text)));
                         }
                         _ => of_unit = Some((slot, item)),
                     },
@@ -111,7 +110,8 @@ impl Client {
         Ok(slots)
     }
 
-    fn may_go_anywhere(&self, batch: &Batch, item: usize, name: &str) -> Result<(), Box<Failure>> {
+    fn may_go_anywhere(&self, batch: &Batch, item: usize) -> Result<(), Box<Failure>> {
+        let name = &*batch.name(item);
         if matches!(batch.effect(item), Effect::Select | Effect::Auth) {
             let text = format!("{name} is not possible on a cluster: give the option to the constructor");
             return Err(Box::new(Failure::misuse(name, text)));
@@ -129,18 +129,27 @@ impl Client {
         let pending =
             self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.pending)).unwrap_or_default();
         let mut parts: Vec<Part> = Vec::new();
-        let mut known: HashMap<(usize, Option<NodeAddress>), usize> = HashMap::new();
+        // The parts by their shards; those for guests are few and looked for.
+        let mut known: Vec<Option<usize>> = vec![None; self.map().map_or(0, |map| map.shards().len())];
         let mut last = self.place_of(None).unwrap_or(0);
         for (item, guest) in pending {
             if let Some(slot) = slots[item] {
                 last = self.place_of(Some(slot)).ok_or_else(|| Box::new(Failure::unserved(Some(slot), "")))?;
             }
-            let number = *known.entry((last, guest.clone())).or_insert_with(|| {
+            let found = match &guest {
+                None => known[last],
+                Some(_) => parts.iter().position(|part| part.place == last && part.guest == guest),
+            };
+            let number = found.unwrap_or_else(|| {
                 parts.push(Part { place: last, guest: guest.clone(), ..Part::default() });
                 parts.len() - 1
             });
+            if guest.is_none() {
+                known[last] = Some(number);
+            }
             let part = &mut parts[number];
-            if guest.is_some() {
+            // Who was let in with MULTI stays so until EXEC.
+            if guest.is_some() && batch.unit(item).0 == item {
                 part.batch.push_asking();
                 part.items.push(None);
             }
@@ -224,6 +233,7 @@ impl Client {
 
     /// Makes what was turned away pending again, unit by unit and in order. `None` if there is nothing.
     fn gather_moved(&mut self, batch: &Batch) -> Option<Said> {
+        let watched = self.pins.any();
         let cluster = self.cluster.as_deref_mut()?;
         let (first, redirect) = cluster.work.progress.moved.first()?;
         let mut said = Said {
@@ -240,10 +250,10 @@ impl Client {
             if pending.last().is_some_and(|(known, _)| *known >= first) {
                 continue;
             }
-            // Within a transaction nobody can ask to be let in: it waits until the slot has moved.
-            let alone = first == last;
-            said.waits |= !alone && !redirect.moved;
-            let guest = (alone && !redirect.moved).then(|| redirect.to.clone());
+            // What is watched is watched at one connection: that transaction waits until the slot has moved.
+            let stays = watched && first != last;
+            said.waits |= stays && !redirect.moved;
+            let guest = (!stays && !redirect.moved).then(|| redirect.to.clone());
             pending.extend((first..=last).map(|item| (item, guest.clone())));
         }
         cluster.work.pending = pending;

@@ -138,6 +138,7 @@ impl Client {
             let shard = self.shard(place);
             shard.bound = until;
             let result = shard.run_alone(desk, command, &mut reply);
+            desk.frame.dismount();
             self.adopt_from(place);
             result?;
             replies.extend(reply.take());

@@ -56,6 +56,8 @@ impl Client {
             return Err(not_in_cluster());
         }
         self.cluster.get_or_insert_default();
+        // If it was tried elsewhere first: what rode behind it is due for the node that it goes to.
+        desk.frame.dismount();
         let until = self.end_of_command();
         self.make_sure_of_map(desk, until)?;
         let effect = match command {
@@ -147,6 +149,8 @@ impl Client {
             }
             COUNTERS.retries.increment();
             sink.reset();
+            // What rode behind the command was for the node that turned it away.
+            desk.frame.dismount();
             let moved = redirect.filter(|redirect| redirect.moved);
             let known = moved.as_ref().is_some_and(|to| self.deployment.slots().assign(to.slot, &to.to));
             let asked = moved.as_ref().map(|redirect| redirect.to.clone());

@@ -94,6 +94,10 @@ impl Client {
 /// The batch with pieces in the place of what has to be split; `None` if nothing has to.
 fn expand(batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
     let split_of = |item: usize| {
+        // Most commands have one key.
+        if batch.command(item).is_none_or(|row| row.keys.is_first_word()) {
+            return None;
+        }
         let (first, last) = batch.unit(item);
         let split = batch.command(item).and_then(|row| Split::of(row.name)).filter(|_| first == last)?;
         matches!(slots_of(batch.command(item), batch.encoded(item)), Slots::Several(..)).then_some(split)

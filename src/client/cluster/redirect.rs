@@ -34,6 +34,8 @@ impl Client {
         let batch = &mut cluster.work.asking;
         batch.clear();
         batch.push_asking();
+        // What rode behind the command was for the node that turned it away.
+        desk.frame.dismount();
         match &desk.manner {
             // Nobody could step in between if that node does not know it.
             Manner::Script(text) => batch.push_script(&mut desk.frame, text, Shape::Plain)?,

@@ -147,6 +147,9 @@ fn a_key_that_is_on_its_way_is_asked_for_where_it_goes() {
     let (seen, failure) = bench.run_batch(&format!("INCR {a}; PING; INCR {a}"));
     assert_eq!((seen, failure), (["3", "PONG", "4"].map(String::from).to_vec(), None));
     assert_eq!(heard(&bench, 2, "ASKING"), 3);
+    let (seen, failure) = bench.run_batch(&format!("MULTI; INCR {a}; INCR {a}; EXEC; INCR {a}"));
+    assert_eq!((failure, seen[4].as_str()), (None, "7"), "{seen:?}");
+    assert_eq!(heard(&bench, 2, "ASKING"), 5, "one for a transaction");
     bench.network.change(|state| state.server(2).faults.push_back(("INCR".into(), Fault::CloseAfter)));
     assert!(bench.run(&format!("INCR {a}")).unwrap_err().is_outcome_unknown());
 }
@@ -315,4 +318,26 @@ fn servers_that_are_no_cluster_are_not_shared_among_and_that_is_said() {
     let failure = bench.run("GET k").unwrap_err();
     assert_eq!(failure.kind, Kind::NotSupported);
     assert!(failure.message.contains("sharding by the client"), "{failure}");
+}
+
+#[test]
+fn what_rides_with_a_write_does_not_follow_it_to_another_shard() {
+    let minimum =
+        Setting::Map(vec![("count".to_owned(), Setting::Int(1)), ("timeout".to_owned(), Setting::Float(0.1))]);
+    let mut bench = with_options(&[("min_replicas", minimum)]);
+    let [a, b, _] = keys();
+    bench.run(&format!("SET {a} 1")).unwrap();
+    bench.network.change(|state| {
+        give(state, &a, 2);
+        let slot = slot_of(b.as_bytes());
+        state.server(2).cluster.as_mut().unwrap().1.migrating.insert(slot, node(3));
+        state.server(3).cluster.as_mut().unwrap().1.importing.insert(slot);
+    });
+    assert_eq!(bench.run(&format!("INCR {a}")), Ok(Value::Int(1)));
+    assert_eq!(bench.run(&format!("INCR {b}")), Ok(Value::Int(1)));
+    assert_eq!(bench.run("FLUSHALL"), Ok(Value::Okay));
+    for key in keys() {
+        assert_eq!(bench.run(&format!("SET {key} v")), Ok(Value::Okay));
+        assert_eq!(bench.run(&format!("GET {key}")), Ok(Value::BulkString(b"v".to_vec())));
+    }
 }

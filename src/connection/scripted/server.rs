@@ -178,6 +178,7 @@ impl Server {
             }
             ("EXEC", queue @ Some(_)) => {
                 let queued = queue.take().unwrap_or_default();
+                session.asking = false;
                 if session.spoilt {
                     return error("EXECABORT Transaction discarded because of previous errors.");
                 }
@@ -185,7 +186,7 @@ impl Server {
                 [format!("*{}\r\n", queued.len()).into_bytes(), replies].concat()
             }
             (_, Some(queue)) => {
-                if let Some(text) = self.refusal_of_slot(name, arguments, false) {
+                if let Some(text) = self.refusal_of_slot(name, arguments, session.asking) {
                     session.spoilt = true;
                     return text;
                 }
