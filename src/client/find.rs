@@ -8,7 +8,7 @@ use crate::discovery::{Found, Search, Step};
 use crate::failover::{Cause, Lost, Phase, Remedy};
 use crate::pool::{Learned, Lease, Leased};
 use crate::telemetry::COUNTERS;
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 use crate::topology::{Change, Evidence, Report, Role};
 
 use super::call::{Call, Recovery};
@@ -164,6 +164,11 @@ impl Client {
         self.recover(desk, call, Recovery { cause: text, ..recovery })
     }
 
+    /// When a search has to be over: a router that knows of other nodes wants to be asked sooner.
+    fn search_deadline(&self, call: &Call) -> Deadline {
+        call.deadline.min(self.patience)
+    }
+
     fn drive(
         &mut self,
         desk: &mut Desk,
@@ -193,7 +198,7 @@ impl Client {
             self.count_wait(call, started);
         }
         let once = self.configuration.policy.retry.max_attempts == Some(1);
-        if let Some(left) = call.deadline.remaining(started) {
+        if let Some(left) = self.search_deadline(call).remaining(started) {
             search.believe_at(started + if once { Duration::ZERO } else { left / 2 });
         }
         // Who wants one look only, or a certain node's own word, has nothing to wait for.
@@ -251,7 +256,7 @@ impl Client {
             }
             let now = clock.now();
             // Who wants no retries gets one look everywhere.
-            if call.deadline.passed(now) || (once && search.is_settled()) {
+            if self.search_deadline(call).passed(now) || (once && search.is_settled()) {
                 if former.is_some() {
                     self.announce(former, cause, started, &search, None);
                 }
@@ -260,7 +265,7 @@ impl Client {
                     false => search.obstacle(),
                 };
                 call.node = node.or_else(|| former.cloned());
-                return Err(if call.deadline.passed(now) {
+                return Err(if self.search_deadline(call).passed(now) {
                     let asked = format!("{} (looked for a primary {} times)", lost.cause, search.rounds());
                     Lost { cause: Cause::Overdue(call.limit(), asked), ..lost }
                 } else {
@@ -270,7 +275,7 @@ impl Client {
             if desk.turn.is_some() {
                 self.events.extend(self.count_failure(&search));
             }
-            self.wait_together(&search, desk.turn.is_some(), bell, call.deadline);
+            self.wait_together(&search, desk.turn.is_some(), bell, self.search_deadline(call));
         }
     }
 
@@ -283,7 +288,7 @@ impl Client {
         let settings = self.search_settings();
         let mut search =
             Search::direct(self.deployment.key(), &knowledge, settings, policy.suspect_after, policy.retry.cap, now);
-        if let Some(left) = call.deadline.remaining(now) {
+        if let Some(left) = self.search_deadline(call).remaining(now) {
             search.believe_at(now + left / 2);
         }
         search.holding_back()

@@ -2,7 +2,7 @@
 
 use crate::command::{Command, Effect, Rank, Telltale, effect, may_write};
 use crate::connection::Received;
-use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, judge};
+use crate::failover::{Cause, Lost, Phase, Refusal, Remedy, Verdict, is_script, judge};
 use crate::resp::{Scalar, Sink};
 use crate::telemetry::COUNTERS;
 use crate::time::Instant;
@@ -279,7 +279,10 @@ impl Client {
         let refusal = judge(name, text);
         match (self.configuration.fixed, self.configuration.shard) {
             (true, _) => refusal.of_the_only_node(),
-            (_, true) if refusal == Refusal::Final => self.within_shard(text).unwrap_or(Refusal::Final),
+            // A script's word is looked into by who routes it.
+            (_, true) if refusal == Refusal::Final && !is_script(name) => {
+                self.within_shard(text).unwrap_or(Refusal::Final)
+            }
             _ => refusal,
         }
     }

@@ -52,6 +52,8 @@ pub struct Client {
     pub(super) cluster: Option<Box<Cluster>>,
     /// When a command has to be over that this client runs for another one.
     pub(super) bound: Deadline,
+    /// Until when a search goes on, if that is sooner than the command's end.
+    pub(super) patience: Deadline,
     pub(super) events: EventQueue,
     /// If its connection is to bring pushes: what is known of them.
     pub(super) hearing: Option<Box<Hearing>>,
@@ -113,6 +115,7 @@ impl Client {
             deployment,
             cluster,
             bound: Deadline::NEVER,
+            patience: Deadline::NEVER,
             identity,
             primary: None,
             list: ReadList::default(),

@@ -54,6 +54,16 @@ pub enum Slots {
     Several(usize, usize),
 }
 
+impl Slots {
+    /// The one slot, if there is one.
+    pub fn one(self) -> Option<u16> {
+        match self {
+            Slots::One(slot) => Some(slot),
+            _ => None,
+        }
+    }
+}
+
 /// The slot of the keys of an encoded command. Of a command that the table does not have, the first argument is taken for
 /// a key: if it is none, the server says where to go.
 pub fn slots_of(row: Option<&Command>, encoded: &[u8]) -> Slots {

@@ -7,7 +7,7 @@ use crate::command::{SLOTS, slot_of};
 use crate::config::{ConfigurationError, DeclaredRole, NodeAddress};
 
 use super::class;
-use super::commands::{guarded, unconstructed};
+use super::commands::{self, guarded, unconstructed};
 use super::process::hands;
 use super::settings;
 use super::values::ArrayBuilder;
@@ -32,7 +32,8 @@ pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut
         let object = zend::this(call);
         let Some([selector, value]) = called::exactly(call) else { return };
         let (Some(selector), Some(value)) = (text_of("selector", selector), text_of("value", value)) else { return };
-        let Some(wanted) = wanted(&selector, &value) else { return };
+        let prefix = commands::prefix_of(object);
+        let Some(wanted) = wanted(&selector, &value, prefix) else { return };
         if !learn(object) {
             return;
         }
@@ -70,7 +71,7 @@ fn text_of(name: &str, value: &Value) -> Option<String> {
 }
 
 /// What is asked for. `None`, and that is thrown, if it cannot be had.
-fn wanted(selector: &str, value: &str) -> Option<Wanted> {
+fn wanted(selector: &str, value: &str, prefix: &[u8]) -> Option<Wanted> {
     match selector.to_ascii_lowercase().as_str() {
         "id" => Some(Wanted::Id),
         "alias" => Some(Wanted::Alias),
@@ -83,7 +84,7 @@ fn wanted(selector: &str, value: &str) -> Option<Wanted> {
                 None
             }
         },
-        "key" => Some(Wanted::Slot(slot_of(value.as_bytes()))),
+        "key" => Some(Wanted::Slot(slot_of(&[prefix, value.as_bytes()].concat()))),
         "slot" => {
             let slot = value.parse().ok().filter(|slot| usize::from(*slot) < SLOTS);
             if slot.is_none() {

@@ -5,6 +5,10 @@ use redis::Value;
 use crate::command::SLOTS;
 use crate::config::NodeAddress;
 
+/// More than these a hostile node may claim, but no cluster has: one is made for up to a thousand nodes.
+const MOST_SHARDS: usize = 1_000;
+const MOST_REPLICAS: usize = 64;
+
 /// One shard: a primary and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -42,14 +46,18 @@ impl SlotMap {
     /// meant. Only nodes that `admits` is true of are taken; `None` if the reply is none, or leaves no shard.
     pub fn read(reply: &Value, asked: &NodeAddress, admits: impl Fn(&NodeAddress) -> bool) -> Option<SlotMap> {
         let Value::Array(ranges) = reply else { return None };
+        if ranges.len() > SLOTS {
+            return None;
+        }
         let mut map = SlotMap { shards: Vec::new(), owners: vec![0; SLOTS].into_boxed_slice() };
         for range in ranges {
             let Value::Array(parts) = range else { return None };
             let [Value::Int(first), Value::Int(last), nodes @ ..] = &parts[..] else { return None };
             let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
-            let mut nodes = nodes.iter().filter_map(|node| address_in(node, asked));
-            let Some(primary) = nodes.next().filter(&admits) else { continue };
-            let mut replicas: Vec<NodeAddress> = nodes.filter(&admits).collect();
+            let [primary, replicas @ ..] = nodes else { continue };
+            let Some(primary) = address_in(primary, asked).filter(&admits) else { continue };
+            let replicas = replicas.iter().take(MOST_REPLICAS).filter_map(|node| address_in(node, asked));
+            let mut replicas: Vec<NodeAddress> = replicas.filter(&admits).collect();
             replicas.sort();
             let number = map.number_of(Shard { primary, replicas })?;
             map.owners.get_mut(first..=last)?.fill(number);
@@ -61,6 +69,7 @@ impl SlotMap {
     fn number_of(&mut self, shard: Shard) -> Option<u16> {
         let place = match self.shards.iter().position(|known| known.primary == shard.primary) {
             Some(place) => place,
+            None if self.shards.len() == MOST_SHARDS => return None,
             None => {
                 self.shards.push(shard);
                 self.shards.len() - 1

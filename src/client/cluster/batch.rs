@@ -1,7 +1,10 @@
 //! Batches: each shard gets its part in one write, the replies stand in the order of the whole.
 
+use std::time::Duration;
+
 use crate::command::{Effect, Slots, key_positions, slots_of};
 use crate::config::NodeAddress;
+use crate::failover::is_script;
 use crate::resp::words_of;
 use crate::time::Deadline;
 
@@ -9,10 +12,10 @@ use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
 use super::super::failure::Failure;
 use super::super::state::Client;
-use super::Detour;
 use super::fan::Merge;
 use super::parts::{Part, Placed};
 use super::route::crossing;
+use super::{Detour, torn};
 
 impl Client {
     /// Runs a batch of commands that are at one node each.
@@ -26,8 +29,11 @@ impl Client {
         if batch.is_open() {
             return Err(Box::new(Failure::misuse("MULTI", "a batch must not end between MULTI and EXEC")));
         }
-        let until = self.end_of_command();
+        let mut until = self.end_of_command(desk);
         self.make_sure_of_map(desk, until)?;
+        self.tell_torn()?;
+        let was_pinned = self.is_pinned();
+        let blocks = batch.blocks_for() != Some(Duration::ZERO);
         let slots = self.slots_of_batch(batch)?;
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.work.progress.begin(batch.len());
@@ -36,18 +42,37 @@ impl Client {
         replies.prepare(batch.len());
         let mut detour = Detour::default();
         let result = loop {
-            self.divide(batch, &slots)?;
-            let failure = self.run_parts(desk, batch, replies, until);
-            if let Some(failure) = failure {
-                break Err(failure);
+            if let Err(failure) = self.divide(batch, &slots) {
+                // Nobody serves a slot at the moment.
+                match self.wait_for_change(desk, &mut detour, until, None, failure) {
+                    Ok(()) => continue,
+                    Err(failure) => break Err(failure),
+                }
             }
+            let failure = self.run_parts(desk, batch, replies, &detour, until);
+            if blocks {
+                // What commands waited by their own will is not time that they were kept from their nodes.
+                until = self.end_of_command(desk);
+            }
+            if let Some(failure) = failure {
+                if was_pinned || !detour.may_have_moved(&failure, until) {
+                    break Err(failure);
+                }
+                // Nobody could be reached where the map says, and nothing of that was applied.
+                self.make_missing_pending();
+                if let Err(failure) = self.wait_for_change(desk, &mut detour, until, None, failure) {
+                    break Err(failure);
+                }
+                continue;
+            }
+            self.hear_scripts_out(desk, batch, replies, until);
             match self.gather_moved(batch) {
                 None => break Ok(()),
+                Some(said) if was_pinned && said.of_transaction => break Err(torn()),
                 Some(said) => {
                     let known = self.learn_moves();
                     let asked = said.node.as_ref().filter(|_| said.moved).cloned();
-                    if !known || detour.count > 0 || said.waits {
-                        detour.count = detour.count.max(u32::from(said.waits));
+                    if !known || detour.count > 0 {
                         let failure = Box::new(Failure::unserved(None, &said.text));
                         if let Err(failure) = self.wait_for_change(desk, &mut detour, until, asked.as_ref(), failure) {
                             break Err(failure);
@@ -126,6 +151,11 @@ impl Client {
 
     /// Makes the parts of what has no reply yet.
     fn divide(&mut self, batch: &Batch, slots: &[Option<u16>]) -> Result<(), Box<Failure>> {
+        let waiting = self.cluster.as_ref().map(|cluster| &cluster.work.pending[..]).unwrap_or_default();
+        let slots_of_waiting = waiting.iter().filter_map(|(item, _)| slots[*item]);
+        if let Some(slot) = slots_of_waiting.into_iter().find(|slot| self.place_of(Some(*slot)).is_none()) {
+            return Err(Box::new(Failure::unserved(Some(slot), "")));
+        }
         let pending =
             self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.pending)).unwrap_or_default();
         let mut parts: Vec<Part> = Vec::new();
@@ -134,7 +164,7 @@ impl Client {
         let mut last = self.place_of(None).unwrap_or(0);
         for (item, guest) in pending {
             if let Some(slot) = slots[item] {
-                last = self.place_of(Some(slot)).ok_or_else(|| Box::new(Failure::unserved(Some(slot), "")))?;
+                last = self.place_of(Some(slot)).unwrap_or(last);
             }
             let found = match &guest {
                 None => known[last],
@@ -162,12 +192,14 @@ impl Client {
         Ok(())
     }
 
-    /// Runs all parts, whatever becomes of one of them. Gives the failure of the earliest item.
+    /// Runs all parts, whatever becomes of one of them. Gives the failure of the earliest item, but one that leaves in doubt
+    /// what was applied before one that does not.
     fn run_parts(
         &mut self,
         desk: &mut Desk,
         batch: &Batch,
         replies: &mut dyn Replies,
+        detour: &Detour,
         until: Deadline,
     ) -> Option<Box<Failure>> {
         let mut failed: Option<(usize, Box<Failure>)> = None;
@@ -175,12 +207,13 @@ impl Client {
         self.send_ahead(desk);
         let mut left: Vec<usize> = (0..count).collect();
         while let Some(number) = self.next_part(desk, &mut left, until) {
-            let result = self.run_part(desk, number, batch, replies, until);
+            let result = self.run_part(desk, number, batch, replies, detour, until);
             if let Err(failure) = result {
                 let part = self.cluster.as_ref().map(|cluster| &cluster.work.parts[number]);
                 let index = failure.index.unwrap_or(0) as usize;
                 let item = part.and_then(|part| part.items.get(index).copied().flatten()).unwrap_or(usize::MAX);
-                if failed.as_ref().is_none_or(|(earlier, _)| item < *earlier) {
+                let weight = |item: usize, failure: &Failure| (!failure.is_outcome_unknown(), item);
+                if failed.as_ref().is_none_or(|(other, known)| weight(item, &failure) < weight(*other, known)) {
                     failed = Some((item, failure));
                 }
             }
@@ -194,8 +227,13 @@ impl Client {
         number: usize,
         batch: &Batch,
         replies: &mut dyn Replies,
+        detour: &Detour,
         until: Deadline,
     ) -> Result<(), Box<Failure>> {
+        let blocks = self
+            .cluster
+            .as_ref()
+            .is_some_and(|cluster| cluster.work.parts[number].batch.blocks_for() != Some(Duration::ZERO));
         let part = self
             .cluster
             .as_ref()
@@ -207,7 +245,10 @@ impl Client {
                 node.clone()
             }
             None => {
-                self.shard(place).bound = until;
+                let patience = detour.patience(self.now());
+                let shard = self.shard(place);
+                shard.bound = if blocks { Deadline::NEVER } else { until };
+                shard.patience = patience;
                 self.address_of(place)
             }
         };
@@ -231,16 +272,49 @@ impl Client {
         result
     }
 
+    /// Makes everything that has no reply pending again.
+    fn make_missing_pending(&mut self) {
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            let given = &cluster.work.progress.given;
+            cluster.work.pending = (0..given.len()).filter(|item| !given[*item]).map(|item| (item, None)).collect();
+            cluster.work.progress.moved.clear();
+        }
+    }
+
+    /// Of what scripts have said as a server does, only that counts which their node says itself. The rest is their reply.
+    fn hear_scripts_out(&mut self, desk: &mut Desk, batch: &Batch, replies: &mut dyn Replies, until: Deadline) {
+        let moved = self.cluster.as_ref().map(|cluster| cluster.work.progress.moved.clone()).unwrap_or_default();
+        for (item, redirect) in moved {
+            let Some(row) = batch.command(item).filter(|row| is_script(row.name)) else { continue };
+            let words = words_of(batch.encoded(item));
+            let key = key_positions(row, &words).first().map(|place| words[*place].to_vec());
+            let place = self.place_of(slots_of(Some(row), batch.encoded(item)).one());
+            let meant = key.zip(place).is_some_and(|(key, place)| {
+                let epoch = self.shard(place).deployment.epoch();
+                self.sends_away(desk, &key, place, epoch, until)
+            });
+            if meant {
+                continue;
+            }
+            if let Some(cluster) = self.cluster.as_deref_mut() {
+                cluster.work.progress.moved.retain(|(moved, _)| *moved != item);
+                cluster.work.progress.given[item] = true;
+            }
+            let said = format!("{} {} {}", if redirect.moved { "MOVED" } else { "ASK" }, redirect.slot, redirect.to);
+            replies.refuse(item, said.as_bytes());
+        }
+    }
+
     /// Makes what was turned away pending again, unit by unit and in order. `None` if there is nothing.
     fn gather_moved(&mut self, batch: &Batch) -> Option<Said> {
-        let watched = self.pins.any();
+        let queues = self.pins.multi;
         let cluster = self.cluster.as_deref_mut()?;
         let (first, redirect) = cluster.work.progress.moved.first()?;
         let mut said = Said {
             moved: redirect.moved,
             node: Some(redirect.to.clone()),
             text: format!("{} belongs elsewhere: {}", batch.name(*first), redirect.to),
-            waits: false,
+            of_transaction: false,
         };
         let mut pending: Vec<(usize, Option<NodeAddress>)> = Vec::new();
         let mut moved = cluster.work.progress.moved.clone();
@@ -250,10 +324,9 @@ impl Client {
             if pending.last().is_some_and(|(known, _)| *known >= first) {
                 continue;
             }
-            // What is watched is watched at one connection: that transaction waits until the slot has moved.
-            let stays = watched && first != last;
-            said.waits |= stays && !redirect.moved;
-            let guest = (!stays && !redirect.moved).then(|| redirect.to.clone());
+            // What is watched, or open, is so at one connection.
+            said.of_transaction |= first != last || queues;
+            let guest = (!redirect.moved).then(|| redirect.to.clone());
             pending.extend((first..=last).map(|item| (item, guest.clone())));
         }
         cluster.work.pending = pending;
@@ -280,6 +353,6 @@ struct Said {
     moved: bool,
     node: Option<NodeAddress>,
     text: String,
-    /// Whether only time helps.
-    waits: bool,
+    /// Whether something of a transaction is among it.
+    of_transaction: bool,
 }

@@ -201,7 +201,9 @@ impl Client {
         result?;
         let mut parts = elements(reply.take().unwrap_or(Value::Nil));
         let next = match parts.first() {
-            Some(Value::BulkString(next)) => std::str::from_utf8(next).ok().and_then(|next| next.parse::<u128>().ok()),
+            Some(Value::BulkString(next)) => {
+                std::str::from_utf8(next).ok().and_then(|next| next.parse::<u64>().ok()).map(u128::from)
+            }
             _ => None,
         };
         let handed = match next.unwrap_or(0) {

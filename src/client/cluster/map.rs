@@ -15,7 +15,7 @@ use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
 
-/// For how long a node that hangs may keep the question from the next one.
+/// For how long a node that hangs may keep the question from the next one, at first: far nodes get more later.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Client {
@@ -23,8 +23,10 @@ impl Client {
     pub(super) fn make_sure_of_map(&mut self, desk: &mut Desk, until: Deadline) -> Result<(), Box<Failure>> {
         self.follow_map();
         let mut backoff = Backoff::new(Duration::from_millis(10), self.configuration.policy.retry.cap);
+        let mut patience = PATIENCE;
         while self.map().is_none() {
-            let Err(failure) = self.renew_map(desk, until, None) else { break };
+            let Err(failure) = self.renew_map(desk, until, None, patience) else { break };
+            patience = (patience * 2).min(self.configuration.policy.timeout.max(PATIENCE));
             if until.passed(self.now()) || !is_passing(&failure) {
                 return Err(failure);
             }
@@ -48,13 +50,20 @@ impl Client {
             former.iter().position(|client| same(client)).map(|place| former.swap_remove(place))
         });
         cluster.shards = shards.collect();
+        cluster.torn |= former.iter().any(|client| client.pins.any());
         cluster.map = Some(map);
         cluster.edition = edition;
         self.note_pin();
     }
 
     /// Asks for the map: first the node that knows, then the known primaries, their replicas, and the endpoints.
-    fn renew_map(&mut self, desk: &mut Desk, until: Deadline, first: Option<&NodeAddress>) -> Result<(), Box<Failure>> {
+    fn renew_map(
+        &mut self,
+        desk: &mut Desk,
+        until: Deadline,
+        first: Option<&NodeAddress>,
+        patience: Duration,
+    ) -> Result<(), Box<Failure>> {
         let mut nodes: Vec<NodeAddress> = first.cloned().into_iter().collect();
         if let Some(map) = self.map() {
             nodes.extend(map.shards().iter().map(|shard| shard.primary.clone()));
@@ -67,7 +76,8 @@ impl Client {
             if asked.contains(&node) || !self.deployment.key().admits(&node) {
                 continue;
             }
-            match self.ask_for_map(desk, &node, until) {
+            let limit = Deadline::after(self.now(), Some(patience)).min(until);
+            match self.ask_for_map(desk, &node, limit) {
                 Ok(map) => {
                     self.deployment.slots().learn(map);
                     self.follow_map();
@@ -85,7 +95,7 @@ impl Client {
 
     fn ask_for_map(&mut self, desk: &mut Desk, node: &NodeAddress, until: Deadline) -> Result<SlotMap, Box<Failure>> {
         let mut client = self.at_node(node, false);
-        client.bound = Deadline::after(self.now(), Some(PATIENCE)).min(until);
+        client.bound = until;
         let Some(cluster) = self.cluster.as_deref_mut() else { return Err(Box::new(Failure::unserved(None, ""))) };
         // The user's command waits aside: nothing here is left by a jump.
         std::mem::swap(&mut cluster.aside, &mut desk.frame);
@@ -120,7 +130,8 @@ impl Client {
             self.rest(until.remaining(self.now()).map_or(wait, |left| wait.min(left)));
         }
         // An old map is better than none.
-        let _ = self.renew_map(desk, until, asked);
+        let patience = PATIENCE * (1 << detour.count.min(4));
+        let _ = self.renew_map(desk, until, asked, patience);
         detour.count += 1;
         Ok(())
     }

@@ -12,7 +12,7 @@ mod route;
 
 use std::sync::Arc;
 
-use crate::command::{Command, Effect, effect};
+use crate::command::{Blocking, Command, Effect, effect};
 use crate::config::NodeAddress;
 use crate::resp::{Aggregate, Frame, Sink, Space, Unfit};
 use crate::telemetry::COUNTERS;
@@ -41,6 +41,8 @@ pub struct Cluster {
     /// The command of the user, while the desk's frame holds a question of ours.
     aside: Frame,
     work: Work,
+    /// Whether a shard went away with something pinned: the next command says so.
+    torn: bool,
 }
 
 impl Client {
@@ -58,8 +60,9 @@ impl Client {
         self.cluster.get_or_insert_default();
         // If it was tried elsewhere first: what rode behind it is due for the node that it goes to.
         desk.frame.dismount();
-        let until = self.end_of_command();
+        let until = self.end_of_command(desk);
         self.make_sure_of_map(desk, until)?;
+        self.tell_torn()?;
         let effect = match command {
             Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
             _ => effect(command, &desk.frame.words()[1..]),
@@ -89,7 +92,7 @@ impl Client {
             return Err(not_in_cluster());
         }
         self.cluster.get_or_insert_default();
-        let until = self.end_of_command();
+        let until = self.end_of_command(desk);
         self.make_sure_of_map(desk, until)?;
         self.attached = true;
         Ok(())
@@ -117,10 +120,13 @@ impl Client {
         slot: Option<u16>,
         effect: Effect,
         sink: &mut dyn Sink,
-        until: Deadline,
+        mut until: Deadline,
     ) -> Result<(), Box<Failure>> {
         let mut detour = Detour::default();
         let mut place = self.place_of(slot);
+        // What is queued, or what watches, belongs to the connection that is pinned: nobody else can take it.
+        let stays = self.pins.multi || effect == Effect::Watch;
+        let blocks = command.is_some_and(|row| row.blocking != Blocking::No);
         loop {
             let Some(at) = place else {
                 let failure = Failure::unserved(slot, "");
@@ -128,13 +134,22 @@ impl Client {
                 place = self.place_of(slot);
                 continue;
             };
-            let bound = detour.bound(self.now(), until);
+            let (now, stops) = (self.now(), if blocks { Deadline::NEVER } else { until });
             let shard = self.shard(at);
-            shard.bound = bound;
+            shard.bound = stops;
+            shard.patience = detour.patience(now);
+            let epoch = shard.deployment.epoch();
             let result = shard.run_alone(desk, command, &mut Passed { sink });
             self.adopt_from(at);
             let Err(failure) = result else { return Ok(()) };
+            if blocks {
+                // What it waited by its own will is not time that it was kept from its node.
+                until = self.end_of_command(desk);
+            }
             let mut redirect = redirect::of(&failure, &self.address_of(at));
+            if redirect.is_some() && (stays || !self.is_meant(desk, command, at, epoch, until)) {
+                return Err(failure);
+            }
             let asks = redirect.as_ref().filter(|redirect| !redirect.moved && effect == Effect::None);
             let failure = match asks.map(|redirect| redirect.to.clone()) {
                 None => failure,
@@ -166,8 +181,16 @@ impl Client {
     }
 
     /// When a command that begins now has to be over.
-    fn end_of_command(&self) -> Deadline {
-        Deadline::after(self.world.clock.coarse(), self.configuration.policy.command_timeout).min(self.bound)
+    fn end_of_command(&self, desk: &Desk) -> Deadline {
+        let (now, policy) = (self.world.clock.coarse(), &self.configuration.policy);
+        let until = Deadline::after(now, policy.command_timeout).min(self.bound);
+        policy.request_budget.map_or(until, |budget| until.min(self.budget_deadline(desk, now, budget)))
+    }
+
+    /// A transaction or a watch went away with the shard that it was at.
+    fn tell_torn(&mut self) -> Result<(), Box<Failure>> {
+        let is_torn = self.cluster.as_deref_mut().is_some_and(|cluster| std::mem::take(&mut cluster.torn));
+        if is_torn { Err(torn()) } else { Ok(()) }
     }
 
     /// The place of the shard that serves a slot; of any one if there is no key: one with a connection that is pinned, or
@@ -250,6 +273,14 @@ impl Client {
     }
 }
 
+/// The failure of what was begun at a node that is no part of the cluster any more, or whose slot is not.
+fn torn() -> Box<Failure> {
+    let text = "the slot of the watched keys has moved to another node, and with it the transaction was given up: nothing of it was applied";
+    let mut failure = Failure::misuse("EXEC", text);
+    failure.kind = Kind::AbortedTransaction;
+    Box::new(failure)
+}
+
 /// Passes a reply on. So all that is about clusters is compiled once, and not for each kind of sink: the way of those who
 /// have no cluster stays as short as it was.
 struct Passed<'a> {
@@ -273,13 +304,13 @@ impl Detour {
     /// replaced by others.
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
-    fn bound(&self, now: Instant, until: Deadline) -> Deadline {
-        if self.renewed { until } else { Deadline::after(now, Some(Self::PATIENCE)).min(until) }
+    fn patience(&self, now: Instant) -> Deadline {
+        if self.renewed { Deadline::NEVER } else { Deadline::after(now, Some(Self::PATIENCE)) }
     }
 
     /// Whether the command was surely not applied, because nobody could be reached where the map says.
     fn may_have_moved(&mut self, failure: &Failure, until: Deadline) -> bool {
-        let out_of_reach = matches!(failure.kind, Kind::Connection | Kind::Timeout(_) | Kind::CircuitOpen);
+        let out_of_reach = matches!(failure.kind, Kind::Connection | Kind::Timeout(_));
         out_of_reach && until != Deadline::NEVER && !std::mem::replace(&mut self.renewed, true)
     }
 }

@@ -100,7 +100,9 @@ fn expand(batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
         }
         let (first, last) = batch.unit(item);
         let split = batch.command(item).and_then(|row| Split::of(row.name)).filter(|_| first == last)?;
-        matches!(slots_of(batch.command(item), batch.encoded(item)), Slots::Several(..)).then_some(split)
+        // What the server refuses is not to be applied in part.
+        let fits = split != Split::Pairs || words_of(batch.encoded(item)).len() % 2 == 1;
+        (fits && matches!(slots_of(batch.command(item), batch.encoded(item)), Slots::Several(..))).then_some(split)
     };
     if (0..batch.len()).all(|item| split_of(item).is_none()) {
         return Ok(None);

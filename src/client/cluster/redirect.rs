@@ -1,8 +1,9 @@
 //! Going where a node says that a command belongs.
 
-use crate::command::{Command, Shape};
+use crate::command::{Command, Shape, key_positions};
 use crate::config::NodeAddress;
-use crate::resp::{Aggregate, Sink, Space, Unfit, frame_of};
+use crate::failover::is_script;
+use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink, frame_of};
 use crate::time::Deadline;
 use crate::topology::Redirect;
 
@@ -20,6 +21,46 @@ pub fn of(failure: &Failure, asked: &NodeAddress) -> Option<Redirect> {
 }
 
 impl Client {
+    /// Whether a redirect is the server's word. A script can say anything after having written: so the node is asked for
+    /// one of its keys, and has to send that elsewhere, too, or must have lost its part meanwhile.
+    pub(super) fn is_meant(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        place: usize,
+        epoch: u64,
+        until: Deadline,
+    ) -> bool {
+        let Some(row) = command.filter(|row| is_script(row.name)) else { return true };
+        let words = desk.frame.words();
+        let Some(key) = key_positions(row, &words).first().map(|place| words[*place].to_vec()) else { return false };
+        self.sends_away(desk, &key, place, epoch, until)
+    }
+
+    /// Whether a shard sends a key elsewhere, or has another primary since `epoch`.
+    pub(super) fn sends_away(
+        &mut self,
+        desk: &mut Desk,
+        key: &[u8],
+        place: usize,
+        epoch: u64,
+        until: Deadline,
+    ) -> bool {
+        let asked = self.address_of(place);
+        let Some(cluster) = self.cluster.as_deref_mut() else { return false };
+        let Some(shard) = cluster.shards.get_mut(place).and_then(Option::as_deref_mut) else { return false };
+        std::mem::swap(&mut cluster.aside, &mut desk.frame);
+        desk.frame.begin();
+        desk.frame.word(b"EXISTS");
+        desk.frame.word(key);
+        desk.frame.end();
+        shard.bound = until;
+        let result = shard.run_alone(desk, crate::command::find(b"EXISTS"), &mut ValueSink::default());
+        let moved = shard.deployment.epoch() != epoch;
+        std::mem::swap(&mut cluster.aside, &mut desk.frame);
+        moved || result.is_err_and(|failure| of(&failure, &asked).is_some())
+    }
+
     /// Runs a command at a node that takes over its slot: with `ASKING`, in the same write.
     pub(super) fn run_as_guest(
         &mut self,

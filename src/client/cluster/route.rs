@@ -1,6 +1,6 @@
 //! Where a command belongs: to the shard of its keys, to all shards, or anywhere.
 
-use crate::command::{Command, Effect, Slots, slots_of};
+use crate::command::{Command, Effect, Slots, slot_of, slots_of};
 use crate::resp::words_of;
 
 use super::super::desk::Desk;
@@ -62,16 +62,26 @@ impl Client {
         }
         Ok(match slots {
             Slots::One(slot) => Route::Slot(slot),
+            // What the server refuses is not to be applied in part.
+            Slots::Several(first, _) if name == "MSET" && desk.frame.len().is_multiple_of(2) => {
+                Route::Slot(slot_of(desk.frame.words()[first]))
+            }
             Slots::Several(first, second) => match Split::of(name) {
                 Some(split) if !self.pins.multi => Route::Split(split),
                 _ => return Err(crossing(name, desk.frame.bytes(), first, second)),
             },
-            Slots::None if name == "SCAN" => Route::Scan,
+            Slots::None if name == "SCAN" && !self.pins.multi => Route::Scan,
             Slots::None => {
                 let word = || crate::resp::word_in(desk.frame.bytes(), 1).unwrap_or_default().to_ascii_uppercase();
                 match Merge::of(name, word) {
-                    Some(merge) if !self.pins.any() => Route::Everywhere(merge),
-                    _ => Route::Anywhere,
+                    Some(_) if self.pins.multi => {
+                        return refuse(format!("{name} concerns all nodes of the cluster, and MULTI is open at one"));
+                    }
+                    Some(merge) => Route::Everywhere(merge),
+                    None if name == "SCAN" => {
+                        return refuse("SCAN concerns all nodes of the cluster, and MULTI is open at one".to_owned());
+                    }
+                    None => Route::Anywhere,
                 }
             }
         })

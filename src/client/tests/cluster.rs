@@ -341,3 +341,148 @@ fn what_rides_with_a_write_does_not_follow_it_to_another_shard() {
         assert_eq!(bench.run(&format!("GET {key}")), Ok(Value::BulkString(b"v".to_vec())));
     }
 }
+
+/// Moves the slot of a key and its data from server 2 to server 3.
+fn move_from_second_to_third(bench: &Bench, key: &str) {
+    bench.network.change(|state| {
+        give(state, key, 3);
+        let data = std::mem::take(&mut state.server(2).data);
+        state.server(3).data.extend(data);
+    });
+}
+
+#[test]
+fn what_is_queued_or_watched_at_one_node_is_never_run_at_another() {
+    let mut bench = cluster();
+    let [_, b, _] = keys();
+    bench.run(&format!("SET {b} 1")).unwrap();
+    bench.run(&format!("WATCH {b}")).unwrap();
+    bench.run("MULTI").unwrap();
+    move_from_second_to_third(&bench, &b);
+    let failure = bench.run(&format!("INCR {b}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Server("MOVED".into()), "{failure}");
+    assert!(bench.run("EXEC").is_err());
+    assert_eq!(bench.network.server(3, |server| server.data[&b].clone()), "1");
+
+    let mut bench = cluster();
+    bench.run(&format!("SET {b} 1")).unwrap();
+    bench.run(&format!("WATCH {b}")).unwrap();
+    move_from_second_to_third(&bench, &b);
+    let (_, failure) = bench.run_batch(&format!("MULTI; INCR {b}; EXEC"));
+    assert_eq!(failure.map(|failure| failure.kind), Some(Kind::AbortedTransaction));
+    assert_eq!(bench.network.server(3, |server| server.data[&b].clone()), "1");
+    assert_eq!(bench.client.watch(), None);
+    let (seen, failure) = bench.run_batch(&format!("MULTI; INCR {b}; EXEC"));
+    assert_eq!(failure, None, "{seen:?}");
+}
+
+#[test]
+fn a_transaction_whose_node_has_left_the_cluster_is_told_of() {
+    let mut bench = cluster();
+    let [a, b, _] = keys();
+    bench.run(&format!("WATCH {b}")).unwrap();
+    bench.run("MULTI").unwrap();
+    bench.network.change(|state| {
+        reshape(state, |sharding| {
+            sharding.ranges = vec![(0, 16_383, vec![node(1), node(4)])];
+        });
+        state.kill(3);
+        state.kill(6);
+    });
+    // Which looks at the map anew, since nobody is there.
+    let mut sibling = bench.sibling(1);
+    run_on(&mut sibling, &mut bench.desk, &format!("GET {}", key_at(3))).unwrap();
+    assert_eq!(bench.run(&format!("SET {b} 1")).unwrap_err().kind, Kind::AbortedTransaction);
+    assert_eq!(bench.network.server(1, |server| server.count("SET")), 0);
+    assert_eq!(bench.run(&format!("SET {a} 1")), Ok(Value::Okay));
+}
+
+#[test]
+fn a_script_that_speaks_like_a_node_is_not_followed() {
+    for text in ["MOVED 1 10.0.0.1:3", "ASK 1 10.0.0.1:3", "MOVED 1 10.0.0.1:5"] {
+        let mut bench = cluster();
+        let [_, b, _] = keys();
+        let says = || ("EVAL".to_owned(), Fault::Say(format!("-{text}\r\n").into_bytes()));
+        bench.run(&format!("SET {b} 1")).unwrap();
+        bench.network.server(2, |server| server.faults.extend([says(), says()]));
+        let failure = bench.run(&format!("EVAL code 1 {b}")).unwrap_err();
+        assert_eq!(failure.message, text);
+        let (seen, failure) = bench.run_batch(&format!("SET {b} 2; EVAL code 1 {b}; GET {b}"));
+        let word = text.split(' ').next().unwrap();
+        assert_eq!((seen, failure), (vec!["OK".into(), word.into(), "'2'".into()], None), "{text}");
+        assert_eq!([heard(&bench, 2, "EVAL"), heard(&bench, 3, "EVAL"), heard(&bench, 5, "EVAL")], [2, 0, 0], "{text}");
+    }
+    let mut bench = cluster();
+    let [_, b, _] = keys();
+    bench.run(&format!("SET {b} 1")).unwrap();
+    move_from_second_to_third(&bench, &b);
+    assert_eq!(bench.run(&format!("EVAL code 1 {b}")), Ok(Value::Okay), "the node's own word");
+    assert_eq!(bench.network.server(3, |server| server.count("EVAL")), 1);
+}
+
+#[test]
+fn a_batch_says_that_a_part_is_in_doubt_whatever_became_of_the_others() {
+    let mut bench = with_options(&[("command_timeout", Setting::Float(2.0))]);
+    let [a, b, c] = keys();
+    bench.run_batch(&format!("SET {a} 1; SET {b} 1; SET {c} 1"));
+    bench.network.change(|state| {
+        state.kill(2);
+        state.kill(5);
+        state.server(3).faults.push_back(("INCR".into(), Fault::CloseAfter));
+    });
+    let (seen, failure) = bench.run_batch(&format!("SET {b} 2; GET {a}; INCR {c}"));
+    let failure = failure.unwrap();
+    assert!(failure.is_outcome_unknown(), "{failure:?}");
+    assert_eq!(seen[1], "'1'");
+}
+
+#[test]
+fn a_batch_finds_nodes_that_were_all_replaced_and_waits_for_slots_that_nobody_serves() {
+    let mut bench = cluster();
+    let [a, b, _] = keys();
+    bench.run_batch(&format!("SET {a} 1; SET {b} 1"));
+    bench.network.change(|state| {
+        state.kill(2);
+        state.kill(5);
+        give(state, &b, 3);
+    });
+    let (seen, failure) = bench.run_batch(&format!("INCR {a}; SET {b} 2; GET {b}"));
+    assert_eq!((seen, failure), (["2", "OK", "'2'"].map(String::from).to_vec(), None));
+
+    let mut bench = cluster();
+    bench.run_batch(&format!("SET {a} 1"));
+    bench.network.change(|state| reshape(state, |sharding| drop(sharding.ranges.remove(1))));
+    let failure = bench.run(&format!("GET {}", key_at(1))).map(|_| ());
+    assert_eq!(failure, Ok(()));
+    bench.network.after(Duration::from_millis(700), |state| {
+        reshape(state, |sharding| sharding.ranges.insert(1, (5_461, 10_921, vec![node(2), node(5)])));
+    });
+    let (seen, failure) = bench.run_batch(&format!("INCR {a}; SET {b} 2; GET {b}"));
+    assert_eq!((seen, failure), (["2", "OK", "'2'"].map(String::from).to_vec(), None));
+}
+
+#[test]
+fn what_concerns_all_nodes_does_so_while_a_key_is_watched_and_not_within_a_transaction() {
+    let mut bench = cluster();
+    for key in keys() {
+        bench.run(&format!("SET {key} 1")).unwrap();
+    }
+    bench.run(&format!("WATCH {}", key_at(2))).unwrap();
+    assert_eq!(bench.run("DBSIZE"), Ok(Value::Int(3)));
+    bench.run("MULTI").unwrap();
+    assert_eq!(bench.run("DBSIZE").unwrap_err().kind, Kind::NotSupported);
+    assert_eq!(bench.run("SCAN 0").unwrap_err().kind, Kind::NotSupported);
+    assert_eq!(bench.run("DISCARD"), Ok(Value::Okay));
+}
+
+#[test]
+fn slow_commands_have_their_time_at_a_node_that_answers() {
+    let options = [("read_write_timeout", Setting::Float(5.0)), ("command_timeout", Setting::Float(8.0))];
+    let mut bench = with_options(&options);
+    let [_, b, _] = keys();
+    bench.run(&format!("SET {b} 1")).unwrap();
+    bench.network.change(|state| state.freeze(2, true));
+    bench.network.after(Duration::from_millis(2_500), |state| state.freeze(2, false));
+    assert_eq!(bench.run(&format!("INCR {b}")), Ok(Value::Int(2)));
+    assert!((2.5..2.8).contains(&bench.elapsed()), "{}", bench.elapsed());
+}
