@@ -125,6 +125,11 @@ impl Board {
         Place { record, seal }
     }
 
+    /// A record of the process's own, for what is not worth sharing.
+    pub fn own_place<K: Hash>(&self, key: &K) -> Place {
+        Place { record: Holding::Own(Arc::default()), seal: self.keys.seal(key) }
+    }
+
     /// The numbers of this moment.
     pub fn status(&self) -> Status {
         match &*self.state.lock() {

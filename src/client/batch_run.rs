@@ -31,7 +31,8 @@ impl Client {
     ) -> Result<(), Box<Failure>> {
         if self.cluster.is_none() {
             match self.run_batch_alone(desk, batch, replies) {
-                Err(failure) if failure.kind == Kind::Cluster => {}
+                // Nothing of it was done yet.
+                Err(failure) if failure.kind == Kind::Cluster && failure.index.is_none_or(|first| first == 0) => {}
                 result => return result,
             }
         }
@@ -69,8 +70,12 @@ impl Client {
         let Some(budget) = self.configuration.policy.request_budget else {
             return self.run_batch_call(desk, &mut call, batch, replies);
         };
-        if let Err(lost) = self.admit(desk, &mut call, budget) {
-            return Err(self.fail_batch(desk, &mut call, batch, &lost, None, replies));
+        match self.admit(desk, &mut call, budget) {
+            // What was sent already may have been applied.
+            Err(lost) if desk.course.ahead.is_none() => {
+                return Err(self.fail_batch(desk, &mut call, batch, &lost, None, replies));
+            }
+            _ => {}
         }
         let result = self.run_batch_call(desk, &mut call, batch, replies);
         self.charge(desk, call.started, result.is_err());

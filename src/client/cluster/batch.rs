@@ -94,6 +94,15 @@ impl Client {
             let given = self.cluster.as_ref().map(|cluster| &cluster.work.progress.given);
             let first = given.and_then(|given| given.iter().position(|given| !given));
             failure.index = first.and_then(|first| u32::try_from(first).ok());
+            // A part counts by itself.
+            if let Some(end) = failure.message.find("; the first without a reply is command") {
+                failure.message.truncate(end);
+            }
+            if let Some(first) = first.filter(|_| batch.len() > 1) {
+                let place =
+                    format!("; the first without a reply is command {} of a batch of {}", first + 1, batch.len());
+                failure.message += &place;
+            }
             failure
         })
     }

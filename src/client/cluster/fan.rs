@@ -2,14 +2,15 @@
 
 use redis::Value;
 
-use crate::command::{Command, Shape};
+use crate::command::{Command, Shape, may_write};
 use crate::resp::{Aggregate, Sink, ValueSink};
 use crate::time::Deadline;
 
 use super::super::batch::Batch;
 use super::super::desk::Desk;
-use super::super::failure::Failure;
+use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
+use super::map::PATIENCE;
 use super::parts::Collected;
 use super::pieces::Pieces;
 
@@ -140,11 +141,33 @@ impl Client {
             let result = shard.run_alone(desk, command, &mut reply);
             desk.frame.dismount();
             self.adopt_from(place);
-            result?;
+            if let Err(failure) = result {
+                return Err(self.failed_halfway(desk, command, until, replies.len(), failure));
+            }
             replies.extend(reply.take());
         }
         self.hand_out(merge.of_replies(replies), sink);
         Ok(())
+    }
+
+    /// The failure of a command that was to be done by all, after so many had done it.
+    fn failed_halfway(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        until: Deadline,
+        done: usize,
+        mut failure: Box<Failure>,
+    ) -> Box<Failure> {
+        if matches!(failure.kind, Kind::Connection | Kind::Timeout(_)) {
+            // For the next one: the node may be none of the cluster's any more.
+            let _ = self.renew_map(desk, until, None, PATIENCE);
+        }
+        if done > 0 && may_write(command) && !failure.is_outcome_unknown() {
+            failure.kind = Kind::LostReply;
+            failure.message += &format!("; {done} of the cluster's nodes had done it before");
+        }
+        failure
     }
 
     /// Runs the command in the desk's frame part by part, each at the shard of its keys.

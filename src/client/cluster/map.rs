@@ -16,7 +16,7 @@ use super::super::state::Client;
 use super::Detour;
 
 /// For how long a node that hangs may keep the question from the next one, at first: far nodes get more later.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Client {
     /// Has the map at hand, asking for it if nobody in this process knows it yet.
@@ -57,7 +57,7 @@ impl Client {
     }
 
     /// Asks for the map: first the node that knows, then the known primaries, their replicas, and the endpoints.
-    fn renew_map(
+    pub(super) fn renew_map(
         &mut self,
         desk: &mut Desk,
         until: Deadline,

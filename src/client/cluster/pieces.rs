@@ -59,6 +59,8 @@ struct Expanded {
     batch: Batch,
     /// For each of its commands the one that it was, or was a piece of.
     items: Vec<usize>,
+    /// For each of them whether it is a piece.
+    pieces: Vec<bool>,
     /// The commands that were split, with the places of their first pieces.
     split: Vec<(usize, usize, Pieces)>,
 }
@@ -113,11 +115,13 @@ fn expand(batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
             None => {
                 expanded.batch.take_over(batch, item);
                 expanded.items.push(item);
+                expanded.pieces.push(false);
             }
             Some(split) => {
                 let first = expanded.items.len();
                 let pieces = Pieces::of(split, &words_of(batch.encoded(item)), |frame, row| {
                     expanded.items.push(item);
+                    expanded.pieces.push(true);
                     expanded.batch.push(frame, row, Shape::Plain)
                 })?;
                 expanded.split.push((item, first, pieces));
@@ -147,8 +151,7 @@ impl Merging<'_> {
     }
 
     fn is_piece(&self, index: usize) -> bool {
-        let split = &self.expanded.split;
-        split.iter().any(|(_, first, pieces)| (*first..first + pieces.count()).contains(&index))
+        self.expanded.pieces[index]
     }
 
     /// All has come that will: gives the replies that were put together.

@@ -434,6 +434,11 @@ fn a_batch_says_that_a_part_is_in_doubt_whatever_became_of_the_others() {
     let failure = failure.unwrap();
     assert!(failure.is_outcome_unknown(), "{failure:?}");
     assert_eq!(seen[1], "'1'");
+    assert!(failure.message.ends_with("; the first without a reply is command 1 of a batch of 3"), "{failure}");
+
+    let failure = bench.run("FLUSHALL").unwrap_err();
+    assert!(failure.is_outcome_unknown(), "the first has done it: {failure:?}");
+    assert!(failure.message.contains("1 of the cluster's nodes had done it before"), "{failure}");
 }
 
 #[test]
