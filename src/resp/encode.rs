@@ -182,10 +182,8 @@ pub fn word_in(command: &[u8], place: usize) -> Option<&[u8]> {
 fn words_behind(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let end = memchr::memchr(b'\n', rest)?;
-        let length: usize = std::str::from_utf8(&rest[1..end - 1])
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-            .expect("the frame holds only what `word` wrote");
+        // The frame holds only what `word` wrote.
+        let length = rest[1..end - 1].iter().fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
         let word = &rest[end + 1..end + 1 + length];
         rest = &rest[end + length + 3..];
         Some(word)
