@@ -73,6 +73,14 @@ impl Client {
 
     /// How the deployment is, in one word: `closed`, `troubled` (searches fail) or `open`.
     pub fn breaker(&self) -> &'static str {
+        let of_shards = self.shard_clients().map(Client::breaker);
+        of_shards
+            .chain([self.own_breaker()])
+            .max_by_key(|state| ["closed", "troubled", "open"].iter().position(|known| known == state))
+            .unwrap_or("closed")
+    }
+
+    fn own_breaker(&self) -> &'static str {
         match self.deployment.place().trouble(self.world.clock.now().as_nanos()) {
             Trouble::None => "closed",
             Trouble::Since(_) => "troubled",

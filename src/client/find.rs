@@ -164,9 +164,10 @@ impl Client {
         self.recover(desk, call, Recovery { cause: text, ..recovery })
     }
 
-    /// When a search has to be over: a router that knows of other nodes wants to be asked sooner.
+    /// When a search has to be over. A router that knows of other nodes wants to be asked sooner; but not for what may have
+    /// been applied here, since nobody else could tell that from its reply.
     fn search_deadline(&self, call: &Call) -> Deadline {
-        call.deadline.min(self.patience)
+        if call.retry.tainted() { call.deadline } else { call.deadline.min(self.patience) }
     }
 
     fn drive(
@@ -257,7 +258,8 @@ impl Client {
             let now = clock.now();
             // Who wants no retries gets one look everywhere.
             if self.search_deadline(call).passed(now) || (once && search.is_settled()) {
-                if former.is_some() {
+                // Where a router goes on, nothing has failed yet.
+                if former.is_some() && (call.deadline.passed(now) || once) {
                     self.announce(former, cause, started, &search, None);
                 }
                 let (node, lost) = match search.is_held_back(now) {

@@ -30,6 +30,10 @@ impl Client {
     /// among what the search cost.
     pub fn next_event(&mut self) -> Option<Event> {
         let event = self.events.pop()?;
+        if self.cluster.is_some() {
+            // Those of shards were finished when they were taken over.
+            return Some(event);
+        }
         let Some(found) = event.ends_disturbance() else { return Some(event) };
         let now = self.world.clock.now();
         let met = self.deployment.disturbance(|met| if found { std::mem::take(met) } else { *met });

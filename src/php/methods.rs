@@ -6,7 +6,6 @@ use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zval};
 
 use crate::client::Client;
 use crate::config::{ConfigurationError, NodeAddress, Setting, configure};
-use crate::pool::Deployment;
 use crate::telemetry::COUNTERS;
 use crate::topology::{Mode, Shard, SlotMap};
 
@@ -308,7 +307,7 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
                 .set("endpoints", list(&endpoints))
                 .set("service", values::optional(watched.map(|watched| watched.service.as_str())))
                 .set("sentinels", list(sentinels))
-                .set("readers", readers(client.deployment()))
+                .set("readers", readers(client))
                 .set("epoch", count(knowledge.epoch()))
                 .set("breaker", values::optional(Some(client.breaker())));
             if let Some(map) = client.slot_map() {
@@ -322,10 +321,11 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
     });
 }
 
-/// The nodes that reads may go to, with what is known of each.
-fn readers(deployment: &Deployment) -> Value {
+/// The nodes that reads may go to, with what is known of each; of a cluster those of all its shards.
+fn readers(client: &Client) -> Value {
     let mut list = ArrayBuilder::new();
-    for status in deployment.readers().status(world().clock.coarse()) {
+    let deployments = client.shard_clients().map(Client::deployment).chain([client.deployment()]);
+    for status in deployments.flat_map(|deployment| deployment.readers().status(world().clock.coarse())) {
         let seconds = |time: Option<Duration>| time.map_or_else(zend::null, |time| zend::double(time.as_secs_f64()));
         let mut one = ArrayBuilder::new();
         one.set("node", zend::string(status.node.to_string().as_bytes()))

@@ -127,6 +127,7 @@ impl Client {
         // What is queued, or what watches, belongs to the connection that is pinned: nobody else can take it.
         let stays = self.pins.multi || effect == Effect::Watch;
         let blocks = command.is_some_and(|row| row.blocking != Blocking::No);
+        let (started, mut attempts) = (self.world.clock.coarse(), 0);
         loop {
             let Some(at) = place else {
                 let failure = Failure::unserved(slot, "");
@@ -141,7 +142,10 @@ impl Client {
             let epoch = shard.deployment.epoch();
             let result = shard.run_alone(desk, command, &mut Passed { sink });
             self.adopt_from(at);
-            let Err(failure) = result else { return Ok(()) };
+            let Err(mut failure) = result else { return Ok(()) };
+            attempts += failure.attempts;
+            failure.attempts = attempts;
+            failure.elapsed = self.now().since(started);
             if blocks {
                 // What it waited by its own will is not time that it was kept from its node.
                 until = self.end_of_command(desk);
@@ -227,6 +231,11 @@ impl Client {
 
     fn map(&self) -> Option<&Arc<SlotMap>> {
         self.cluster.as_deref()?.map.as_ref()
+    }
+
+    /// The clients of the shards that this object has used.
+    pub fn shard_clients(&self) -> impl Iterator<Item = &Client> {
+        self.cluster.as_deref().into_iter().flat_map(|cluster| cluster.shards.iter().flatten()).map(|shard| &**shard)
     }
 
     /// Takes over what a shard's client has to tell.

@@ -49,11 +49,20 @@ impl Client {
             }
             // The one database that there is.
             Effect::Select if crate::resp::word_in(desk.frame.bytes(), 1) == Some(b"0") => {}
-            Effect::Select | Effect::Auth => {
-                return refuse(format!("{name} is not possible on a cluster: give the option to the constructor"));
+            Effect::Select => return refuse("SELECT: a cluster has database 0 only".to_owned()),
+            Effect::Auth => {
+                return refuse(format!(
+                    "{name} is not possible on a cluster: give user and password to the constructor"
+                ));
             }
             Effect::Pin => {
-                return refuse(format!("{name} is not possible on a cluster: call it on one node (getClientBy)"));
+                return refuse(format!(
+                    "{name} {} is not possible on a cluster: call it on one node (getClientBy)",
+                    String::from_utf8_lossy(
+                        &crate::resp::word_in(desk.frame.bytes(), 1).unwrap_or_default().to_ascii_uppercase()
+                    )
+                    .trim()
+                ));
             }
             _ => {}
         }

@@ -239,6 +239,45 @@ fn a_shard_whose_primary_dies_goes_on_at_its_promoted_replica_and_the_others_are
 }
 
 #[test]
+fn what_may_have_been_applied_is_sent_again_at_the_elected_node_however_long_the_election_takes() {
+    let mut bench = cluster();
+    let [_, b, _] = keys();
+    bench.run(&format!("SET {b} 1")).unwrap();
+    bench.events();
+    bench.network.change(|state| {
+        state.server(2).faults.push_back(("SET".into(), Fault::Silence));
+    });
+    bench.network.after(Duration::from_millis(100), |state| state.kill(2));
+    bench.network.after(Duration::from_millis(3_500), |state| {
+        state.server(5).promote();
+        reshape(state, |sharding| sharding.ranges[1].2 = vec![node(5)]);
+    });
+    assert_eq!(bench.run(&format!("SET {b} 2")), Ok(Value::Okay));
+    assert!((3.5..3.7).contains(&bench.elapsed()), "{}", bench.elapsed());
+    assert_eq!(bench.events(), ["failover.started", "failover.completed"]);
+
+    let mut bench = cluster();
+    bench.run(&format!("SET {b} 1")).unwrap();
+    bench.events();
+    bench.network.change(|state| state.kill(2));
+    bench.network.after(Duration::from_millis(3_500), |state| {
+        state.server(5).promote();
+        reshape(state, |sharding| sharding.ranges[1].2 = vec![node(5)]);
+    });
+    assert_eq!(bench.run(&format!("SET {b} 2")), Ok(Value::Okay));
+    let told: Vec<_> = std::iter::from_fn(|| bench.client.next_event()).collect();
+    assert_eq!(told.iter().map(Event::name).collect::<Vec<_>>(), ["failover.started", "failover.completed"]);
+    let waited = told[1].details().iter().find(|(name, _)| *name == "waited");
+    assert_ne!(format!("{:?}", waited.unwrap().1), "Count(0)", "what it cost is told");
+    bench.network.change(|state| {
+        state.kill(5);
+    });
+    let failure = bench.run(&format!("SET {b} 3")).unwrap_err();
+    assert!(failure.elapsed >= Duration::from_secs(5) && failure.attempts > 1, "{failure:?}");
+    assert_eq!(bench.client.breaker(), "open");
+}
+
+#[test]
 fn a_primary_that_became_a_replica_sends_to_the_promoted_one() {
     let mut bench = cluster();
     let [_, b, _] = keys();
