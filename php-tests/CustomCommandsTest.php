@@ -253,4 +253,18 @@ final class CustomCommandsTest extends RedisTestCase
         $nobody = new ResilientRedis('127.0.0.1:1', ['command_timeout' => 0.2]);
         self::thrown(ConnectionException::class, static fn () => $nobody->executeRaw(['PING'], $error));
     }
+
+    public function test_a_factory_with_a_foreign_client_and_a_reply_that_contains_itself_are_no_danger(): void
+    {
+        $text = "O:30:\"ResilientRedis\\Command\\Factory\":1:{s:9:\"\0*\0client\";O:8:\"stdClass\":0:{}}";
+        self::assertStringContainsString('not allowed', self::thrown(\Exception::class, static fn () => unserialize($text))->getMessage());
+        $redis = self::client();
+        $factory = $redis->getCommandFactory();
+        (new \ReflectionProperty($factory, 'client'))->setValue($factory, new \stdClass());
+        self::thrown(ClientException::class, static fn () => $factory->create('get', ['k']));
+        $reply = ['field'];
+        $reply[1] = &$reply;
+        $redis->createCommand('hgetall', ['k'])->parseResponse($reply);
+        self::assertSame('PONG', $redis->ping());
+    }
 }

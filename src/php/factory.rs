@@ -3,9 +3,11 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ext_php_rs::ffi::{ZEND_ACC_FINAL, zend_class_entry, zend_execute_data, zend_object, zval};
+use ext_php_rs::ffi::{
+    ZEND_ACC_FINAL, ZEND_ACC_NOT_SERIALIZABLE, zend_class_entry, zend_execute_data, zend_object, zval,
+};
 
-use super::class::{Method, optional, required, variadic};
+use super::class::{Method, client_in, optional, required, variadic};
 use super::command_classes::{property, register_class, set_property};
 use super::commands::guarded;
 use super::signature::{ARRAY, BOOL, OBJECT, STRING};
@@ -25,7 +27,13 @@ pub fn register() {
         .returning(OBJECT),
         Method::new("supports", supports, const { &[variadic(c"commandIDs").of(STRING)] }).returning(BOOL),
     ];
-    register_class("ResilientRedis\\Command\\Factory", &CLASS, &methods, &["client"], ZEND_ACC_FINAL);
+    register_class(
+        "ResilientRedis\\Command\\Factory",
+        &CLASS,
+        &methods,
+        &["client"],
+        ZEND_ACC_FINAL | ZEND_ACC_NOT_SERIALIZABLE,
+    );
 }
 
 /// A factory for the client.
@@ -48,7 +56,9 @@ unsafe fn client_of(factory: *mut zend_object) -> Option<Value> {
     // SAFETY: by the callers: a live object of the class, which is final.
     unsafe {
         let client = property(CLASS.load(Ordering::Relaxed), factory, "client");
-        if zend::type_of(&client) != zend::IS_OBJECT {
+        // Reflection can put anything there.
+        if client_in(&client).is_none() {
+            zend::release(client);
             exceptions::throw_misuse("", "a factory is made by the getCommandFactory() of a client");
             return None;
         }

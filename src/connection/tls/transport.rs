@@ -320,10 +320,14 @@ impl Transport for TlsTransport {
     fn receive(&mut self, space: Space<'_>, patience: Patience) -> io::Result<usize> {
         let mut room = Room::in_space(space);
         self.hand_over(&mut room);
-        for _ in 0..MOST_PULLS {
+        for pulls in 0..=MOST_PULLS {
             self.open(&mut room)?;
             if room.filled() > 0 {
                 return Ok(room.filled());
+            }
+            // What came last was opened, too.
+            if pulls == MOST_PULLS {
+                break;
             }
             if self.notified {
                 // What it has closed with it, if that is here already.

@@ -17,14 +17,18 @@ pub unsafe fn reshaped(reply: &Value, shape: Shape, into: *mut Value) {
     // SAFETY: by the caller; nothing else takes the hands meanwhile.
     unsafe {
         let mut sink = PhpSink::new(&mut hands().building, into, shape);
-        hand_over(reply, &mut sink);
+        hand_over(reply, &mut sink, DEEPEST);
         if shape.is_made_over() {
             make_over(shape, &mut *into);
         }
     }
 }
 
-fn hand_over(value: &Value, sink: &mut PhpSink<'_>) {
+/// Deeper than any reply may be: an array that contains itself has no end.
+const DEEPEST: usize = 256;
+
+/// Gives a value to the sink; what stands deeper than so many levels is left out.
+fn hand_over(value: &Value, sink: &mut PhpSink<'_>, levels: usize) {
     let value = zend::deref(value);
     // SAFETY: each arm looks at the value as what its type says it is, and nothing changes it while we do.
     unsafe {
@@ -35,7 +39,7 @@ fn hand_over(value: &Value, sink: &mut PhpSink<'_>) {
             zend::IS_TRUE => sink.boolean(true),
             zend::IS_FALSE => sink.boolean(false),
             zend::IS_OBJECT => sink.put(zend::hold(value)),
-            zend::IS_ARRAY => {
+            zend::IS_ARRAY if levels > 0 => {
                 let is_list = Elements::of(value).enumerate().all(|(at, (key, _))| key == Key::Index(at as i64));
                 let length = Elements::of(value).count();
                 sink.begin(if is_list { Aggregate::Array } else { Aggregate::Map }, length);
@@ -45,7 +49,7 @@ fn hand_over(value: &Value, sink: &mut PhpSink<'_>) {
                         Key::Name(name) => sink.bulk(name),
                         Key::Index(index) => sink.integer(index),
                     }
-                    hand_over(element, sink);
+                    hand_over(element, sink, levels - 1);
                 }
                 sink.end();
             }

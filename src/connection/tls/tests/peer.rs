@@ -139,6 +139,8 @@ pub struct Peer {
     pub sends: usize,
     /// How many bytes the kernel takes before it takes no more; `None` for no limit.
     pub room: Option<usize>,
+    /// How many bytes come at a time; `None` for all that there are.
+    pub piece: Option<usize>,
     /// What the kernel has taken while the server's side was cut off.
     pub waiting: Vec<u8>,
     pub cut_off: bool,
@@ -170,6 +172,7 @@ impl Wire {
             carried: 0,
             sends: 0,
             room: None,
+            piece: None,
             waiting: Vec::new(),
             cut_off: false,
             closed: false,
@@ -262,7 +265,7 @@ impl Transport for Wire {
     }
 
     fn receive(&mut self, mut space: Space<'_>, _: Patience) -> io::Result<usize> {
-        self.change(|peer| match peer.toward.len().min(space.len()) {
+        self.change(|peer| match peer.toward.len().min(space.len()).min(peer.piece.unwrap_or(usize::MAX)) {
             0 if peer.closed => Ok(0),
             0 => Err(ErrorKind::WouldBlock.into()),
             count => {

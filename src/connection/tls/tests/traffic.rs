@@ -46,6 +46,20 @@ fn large_values_go_both_ways_whole() {
 }
 
 #[test]
+fn a_record_that_comes_in_any_number_of_pieces_is_opened_with_the_last_one() {
+    for pieces in 1..12 {
+        let (mut transport, wire) = settled();
+        wire.say(&[b'x'; 2_000]);
+        wire.change(|peer| peer.piece = Some(peer.toward.len().div_ceil(pieces)));
+        let mut seen = Vec::new();
+        while wire.change(|peer| !peer.toward.is_empty()) {
+            seen.extend(received(&mut transport).unwrap());
+        }
+        assert_eq!(seen.len(), 2_000, "{pieces} pieces");
+    }
+}
+
+#[test]
 fn what_has_no_room_is_kept_and_comes_before_anything_else() {
     let (mut transport, wire) = settled();
     wire.say(b"0123456789");
