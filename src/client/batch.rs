@@ -274,6 +274,11 @@ impl Batch {
         self.blocks.get(behind).copied().filter(|block| block.first <= index)
     }
 
+    /// Whether any of the commands waits by its own will.
+    pub(super) fn waits(&self) -> bool {
+        self.blocks_for() != Some(Duration::ZERO)
+    }
+
     /// How long the commands may wait by their own will: `None` for ever.
     pub(super) fn blocks_for(&self) -> Option<Duration> {
         (!self.blocking.for_ever).then_some(self.blocking.time)

@@ -3,7 +3,7 @@
 use crate::board::Turn;
 use crate::discovery::Search;
 use crate::pool::Lease;
-use crate::resp::Frame;
+use crate::resp::{Frame, frame_of};
 
 use super::breaker::Probe;
 use super::budget::Budget;
@@ -59,6 +59,15 @@ pub struct Ahead {
 }
 
 impl Desk {
+    /// Has `work` done with a question of the house in the frame; the command that stands there waits meanwhile. Not for
+    /// what PHP may leave by a jump.
+    pub(super) fn asking<W: AsRef<[u8]>, R>(&mut self, words: &[W], work: impl FnOnce(&mut Desk) -> R) -> R {
+        let asked = std::mem::replace(&mut self.frame, frame_of(words));
+        let done = work(self);
+        self.frame = asked;
+        done
+    }
+
     /// Has an error of the server be the reply to the command that is run next. What is run after that has to be
     /// another's: [`Desk::end_manner`].
     pub fn take_raw(&mut self) {

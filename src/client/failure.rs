@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::config::NodeAddress;
 use crate::failover::{Cause, Limit, Lost, Phase};
 
 /// Which exception it becomes.
@@ -80,6 +81,18 @@ impl Failure {
             phase: None,
             index: None,
         }
+    }
+
+    /// What is impossible here.
+    pub fn not_supported(command: &str, message: impl Into<String>) -> Box<Failure> {
+        Box::new(Failure { kind: Kind::NotSupported, ..Failure::misuse(command, message) })
+    }
+
+    /// A node's error reply, for what has no call of its own.
+    pub fn refused(command: &str, node: &NodeAddress, text: &str) -> Box<Failure> {
+        let kind = Kind::Server(text.split(' ').next().unwrap_or_default().to_owned());
+        let (node, phase) = (Some(node.to_string()), Some(Phase::Read));
+        Box::new(Failure { kind, node, phase, attempts: 1, ..Failure::misuse(command, text) })
     }
 
     /// Whether the command may have been applied.

@@ -223,6 +223,13 @@ impl Client {
         }
     }
 
+    /// Bounds what this client does for another one: when a command has to be over, and until when a search goes on at the
+    /// most. Said anew for each command.
+    pub(super) fn bound_by(&mut self, bound: Deadline, patience: Deadline) {
+        self.bound = bound;
+        self.patience = patience;
+    }
+
     /// The pool of `node` for this object.
     pub(super) fn pool_of(&self, node: &crate::config::NodeAddress) -> Arc<NodePool> {
         self.world.registry.pool(node, &self.identity)

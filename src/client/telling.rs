@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::NodeAddress;
 use crate::discovery::Search;
 use crate::pool::{Disturbance, Move};
-use crate::telemetry::{COUNTERS, Event};
+use crate::telemetry::{COUNTERS, Event, EventQueue};
 use crate::time::Instant;
 
 use super::call::{Call, Recovery};
@@ -18,22 +18,16 @@ impl Client {
         !self.events.is_empty()
     }
 
-    /// Takes over the events that wait at another client, which has no listener of its own. They are finished when they
-    /// are delivered from here.
+    /// Takes over the events that wait at another client, which has no listener of its own. They are finished there, where
+    /// the disturbance is known that they end.
     pub fn adopt_events(&mut self, other: &mut Client) {
-        while let Some(event) = other.events.pop() {
-            self.events.push(event);
-        }
+        adopt_events(&mut self.events, other);
     }
 
     /// Takes the oldest event that was not delivered. Called when the command is over, so that its own fate counts
     /// among what the search cost.
     pub fn next_event(&mut self) -> Option<Event> {
         let event = self.events.pop()?;
-        if self.cluster.is_some() {
-            // Those of shards were finished when they were taken over.
-            return Some(event);
-        }
         let Some(found) = event.ends_disturbance() else { return Some(event) };
         let now = self.world.clock.now();
         let met = self.deployment.disturbance(|met| if found { std::mem::take(met) } else { *met });
@@ -122,5 +116,12 @@ impl Client {
             met.since.get_or_insert(now);
             met.toll.unknown += 1;
         });
+    }
+}
+
+/// Finishes the events that wait at a client, and moves them.
+pub(super) fn adopt_events(events: &mut EventQueue, other: &mut Client) {
+    while let Some(event) = other.next_event() {
+        events.push(event);
     }
 }

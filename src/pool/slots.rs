@@ -39,12 +39,11 @@ impl Slots {
     /// Learns that a slot is served by the shard of that node. False if no shard is known to have it.
     pub fn assign(&self, slot: u16, node: &NodeAddress) -> bool {
         let mut map = self.map.lock();
-        let Some(known) = map.as_ref() else { return false };
+        let Some(known) = map.as_mut() else { return false };
         let Some(shard) = known.shard_with(node) else { return false };
         if known.shard_of(slot) != Some(shard) {
-            let mut changed = SlotMap::clone(known);
-            changed.assign(slot, shard);
-            *map = Some(Arc::new(changed));
+            // Copied once, while somebody has the former map in hand, and not for each slot.
+            Arc::make_mut(known).assign(slot, shard);
             self.edition.fetch_add(1, Ordering::AcqRel);
         }
         true

@@ -178,6 +178,11 @@ pub fn word_in(command: &[u8], place: usize) -> Option<&[u8]> {
     words_behind(&command[header..]).nth(place)
 }
 
+/// The second word of an encoded command in capitals: which subcommand it is; empty if it has none.
+pub fn second_word(command: &[u8]) -> Vec<u8> {
+    word_in(command, 1).unwrap_or_default().to_ascii_uppercase()
+}
+
 /// The words in the body of a command.
 fn words_behind(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {

@@ -131,7 +131,7 @@ impl Sink for ValueSink {
 }
 
 /// Hands a value that was built to another sink.
-pub fn hand_on<S: Sink>(value: &Value, sink: &mut S) {
+pub fn hand_on<S: Sink + ?Sized>(value: &Value, sink: &mut S) {
     match value {
         Value::Int(number) => sink.integer(*number),
         Value::Double(number) => sink.double(*number),

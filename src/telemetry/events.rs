@@ -106,9 +106,11 @@ impl Event {
         self.details.iter().find(|(known, _)| *known == name).map(|(_, detail)| detail)
     }
 
-    /// Whether it ends a disturbance, so that what that cost belongs to it; false if the disturbance goes on.
+    /// Whether it ends a disturbance, so that what that cost belongs to it; false if the disturbance goes on. `None` if it
+    /// does not, or has been told what that cost.
     pub fn ends_disturbance(&self) -> Option<bool> {
         match self.name {
+            _ if self.detail(Event::TOLL[0]).is_some() => None,
             "failover.completed" | "connection.replaced" => Some(true),
             "failover.failed" => Some(false),
             _ => None,

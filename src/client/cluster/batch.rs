@@ -1,11 +1,9 @@
 //! Batches: each shard gets its part in one write, the replies stand in the order of the whole.
 
-use std::time::Duration;
-
 use crate::command::{Effect, Slots, key_positions, slots_of};
 use crate::config::NodeAddress;
 use crate::failover::is_script;
-use crate::resp::words_of;
+use crate::resp::{second_word, words_of};
 use crate::time::Deadline;
 
 use super::super::batch::{Batch, Replies};
@@ -14,8 +12,8 @@ use super::super::failure::Failure;
 use super::super::state::Client;
 use super::fan::Merge;
 use super::parts::{Part, Placed};
-use super::route::crossing;
-use super::{Detour, torn};
+use super::route::{crossing, of_the_options, shown};
+use super::{Detour, torn, unserved};
 
 impl Client {
     /// Runs a batch of commands that are at one node each.
@@ -33,7 +31,6 @@ impl Client {
         self.make_sure_of_map(desk, until)?;
         self.tell_torn()?;
         let was_pinned = self.is_pinned();
-        let blocks = batch.blocks_for() != Some(Duration::ZERO);
         let slots = self.slots_of_batch(batch)?;
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.work.progress.begin(batch.len());
@@ -50,7 +47,7 @@ impl Client {
                 }
             }
             let failure = self.run_parts(desk, batch, replies, &detour, until);
-            if blocks {
+            if batch.waits() {
                 // What commands waited by their own will is not time that they were kept from their nodes.
                 until = self.end_of_command(desk);
             }
@@ -73,7 +70,7 @@ impl Client {
                     let known = self.learn_moves();
                     let asked = said.node.as_ref().filter(|_| said.moved).cloned();
                     if !known || detour.count > 0 {
-                        let failure = Box::new(Failure::unserved(None, &said.text));
+                        let failure = unserved(None, &said.text);
                         if let Err(failure) = self.wait_for_change(desk, &mut detour, until, asked.as_ref(), failure) {
                             break Err(failure);
                         }
@@ -147,11 +144,9 @@ impl Client {
     fn may_go_anywhere(&self, batch: &Batch, item: usize) -> Result<(), Box<Failure>> {
         let name = &*batch.name(item);
         if matches!(batch.effect(item), Effect::Select | Effect::Auth) {
-            let text = format!("{name} is not possible on a cluster: give the option to the constructor");
-            return Err(Box::new(Failure::misuse(name, text)));
+            return Err(Box::new(Failure::misuse(name, of_the_options(batch.effect(item), name))));
         }
-        let word = || crate::resp::word_in(batch.encoded(item), 1).unwrap_or_default().to_ascii_uppercase();
-        if name == "SCAN" || Merge::of(name, word).is_some() {
+        if name == "SCAN" || Merge::of(name, || second_word(batch.encoded(item))).is_some() {
             let text = format!("{name} concerns all nodes of the cluster, so it cannot be sent in a batch");
             return Err(Box::new(Failure::misuse(name, text)));
         }
@@ -163,7 +158,7 @@ impl Client {
         let waiting = self.cluster.as_ref().map(|cluster| &cluster.work.pending[..]).unwrap_or_default();
         let slots_of_waiting = waiting.iter().filter_map(|(item, _)| slots[*item]);
         if let Some(slot) = slots_of_waiting.into_iter().find(|slot| self.place_of(Some(*slot)).is_none()) {
-            return Err(Box::new(Failure::unserved(Some(slot), "")));
+            return Err(unserved(Some(slot), ""));
         }
         let pending =
             self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.pending)).unwrap_or_default();
@@ -239,25 +234,17 @@ impl Client {
         detour: &Detour,
         until: Deadline,
     ) -> Result<(), Box<Failure>> {
-        let blocks = self
-            .cluster
-            .as_ref()
-            .is_some_and(|cluster| cluster.work.parts[number].batch.blocks_for() != Some(Duration::ZERO));
-        let part = self
-            .cluster
-            .as_ref()
-            .map(|cluster| (cluster.work.parts[number].place, cluster.work.parts[number].guest.clone()));
-        let (place, guest) = part.unwrap_or_default();
+        let Some(part) = self.cluster.as_ref().map(|cluster| &cluster.work.parts[number]) else { return Ok(()) };
+        let (place, guest) = (part.place, part.guest.clone());
         let asked = match &guest {
             Some(node) => {
                 self.invite(node, until)?;
                 node.clone()
             }
             None => {
-                let patience = detour.patience(self.now());
-                let shard = self.shard(place);
-                shard.bound = if blocks { Deadline::NEVER } else { until };
-                shard.patience = patience;
+                let (bound, patience) =
+                    (if batch.waits() { Deadline::NEVER } else { until }, detour.patience(self.now()));
+                self.shard(place).bound_by(bound, patience);
                 self.address_of(place)
             }
         };
@@ -354,7 +341,7 @@ impl Client {
 fn first_key(batch: &Batch, item: usize) -> String {
     let words = words_of(batch.encoded(item));
     let place = batch.command(item).and_then(|row| key_positions(row, &words).first().copied()).unwrap_or(1);
-    words.get(place).map_or_else(String::new, |key| String::from_utf8_lossy(key).chars().take(100).collect())
+    words.get(place).map_or_else(String::new, |key| shown(key))
 }
 
 /// What nodes said of items that belong elsewhere.

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::command::{Command, Shape, may_write};
-use crate::resp::{Aggregate, Sink, ValueSink};
+use crate::resp::{Sink, ValueSink, hand_on};
 use crate::time::Deadline;
 
 use super::super::batch::Batch;
@@ -136,11 +136,8 @@ impl Client {
         let mut replies = Vec::new();
         for place in 0..self.map().map_or(0, |map| map.shards().len()) {
             let mut reply = ValueSink::default();
-            let shard = self.shard(place);
-            shard.bound = until;
-            let result = shard.run_alone(desk, command, &mut reply);
+            let result = self.run_on(place, desk, command, &mut reply, until, Deadline::NEVER);
             desk.frame.dismount();
-            self.adopt_from(place);
             if let Err(failure) = result {
                 return Err(self.failed_halfway(desk, command, until, replies.len(), failure));
             }
@@ -179,7 +176,7 @@ impl Client {
         let replies = collected.into_values();
         result?;
         if let Some(text) = replies.iter().find_map(|reply| reply.as_ref().err()) {
-            return Err(Box::new(Failure::refused(&batch.name(0), &self.configuration.endpoints[0].address, text)));
+            return Err(Failure::refused(&batch.name(0), &self.configuration.endpoints[0].address, text));
         }
         self.hand_out(pieces.merge(replies.into_iter().filter_map(Result::ok)), sink);
         Ok(())
@@ -190,7 +187,7 @@ impl Client {
     fn hand_out(&mut self, reply: Value, sink: &mut dyn Sink) {
         if let Some(cluster) = self.cluster.as_deref_mut() {
             let merged = cluster.work.merged.insert(reply);
-            pass(merged, sink);
+            hand_on(merged, sink);
             cluster.work.merged = None;
         }
     }
@@ -216,12 +213,7 @@ impl Client {
         words[2..].iter().for_each(|word| desk.frame.word(word));
         desk.frame.end();
         let mut reply = ValueSink::default();
-        let at = place as usize;
-        let shard = self.shard(at);
-        shard.bound = until;
-        let result = shard.run_alone(desk, command, &mut reply);
-        self.adopt_from(at);
-        result?;
+        self.run_on(place as usize, desk, command, &mut reply, until, Deadline::NEVER)?;
         let mut parts = elements(reply.take().unwrap_or(Value::Nil));
         let next = match parts.first() {
             Some(Value::BulkString(next)) => {
@@ -239,23 +231,5 @@ impl Client {
         }
         self.hand_out(Value::Array(parts), sink);
         Ok(())
-    }
-}
-
-/// Gives a finished value to a sink.
-pub fn pass(value: &Value, sink: &mut dyn Sink) {
-    match value {
-        Value::Int(number) => sink.integer(*number),
-        Value::BulkString(bytes) => sink.bulk(bytes),
-        Value::SimpleString(text) => sink.status(text.as_bytes()),
-        Value::Okay => sink.status(b"OK"),
-        Value::Array(elements) | Value::Set(elements) => {
-            sink.begin(Aggregate::Array, elements.len());
-            elements.iter().for_each(|element| pass(element, sink));
-            sink.end();
-        }
-        Value::Double(number) => sink.double(*number),
-        Value::Boolean(truth) => sink.boolean(*truth),
-        _ => sink.nil(),
     }
 }

@@ -90,26 +90,18 @@ impl Client {
             }
             asked.push(node);
         }
-        Err(last.unwrap_or_else(|| Box::new(Failure::unserved(None, "no node of it may be asked"))))
+        Err(last.unwrap_or_else(|| unserved(None, "no node of it may be asked")))
     }
 
     fn ask_for_map(&mut self, desk: &mut Desk, node: &NodeAddress, until: Deadline) -> Result<SlotMap, Box<Failure>> {
         let mut client = self.at_node(node, false);
-        client.bound = until;
-        let Some(cluster) = self.cluster.as_deref_mut() else { return Err(Box::new(Failure::unserved(None, ""))) };
-        // The user's command waits aside: nothing here is left by a jump.
-        std::mem::swap(&mut cluster.aside, &mut desk.frame);
-        desk.frame.begin();
-        desk.frame.word(b"CLUSTER");
-        desk.frame.word(b"SLOTS");
-        desk.frame.end();
+        client.bound_by(until, Deadline::NEVER);
         let mut sink = ValueSink::default();
-        let result = client.run_alone(desk, crate::command::find(b"CLUSTER"), &mut sink);
-        std::mem::swap(&mut cluster.aside, &mut desk.frame);
-        result?;
+        let row = crate::command::find(b"CLUSTER");
+        desk.asking(&["CLUSTER", "SLOTS"], |desk| client.run_alone(desk, row, &mut sink))?;
         let key = self.deployment.key();
         let map = sink.take().and_then(|reply| SlotMap::read(&reply, node, |node| key.admits(node)));
-        map.ok_or_else(|| Box::new(Failure::unserved(None, &format!("{node} knows no node that serves one"))))
+        map.ok_or_else(|| unserved(None, &format!("{node} knows no node that serves one")))
     }
 
     /// A command could not be served where it was thought to belong: looks at the map anew and gives it time to change.
@@ -172,24 +164,8 @@ fn is_passing(failure: &Failure) -> bool {
         || matches!(&failure.kind, Kind::Server(kind) if kind == "CLUSTERDOWN" || kind == "LOADING")
 }
 
-impl Failure {
-    /// Nobody serves a slot.
-    pub(super) fn unserved(slot: Option<u16>, why: &str) -> Failure {
-        let what =
-            slot.map_or_else(|| "the cluster has no slots".to_owned(), |slot| format!("no node serves slot {slot}"));
-        let text = if why.is_empty() { what } else { format!("{what}: {why}") };
-        let mut failure = Failure::misuse("", text);
-        failure.kind = Kind::NotSupported;
-        failure
-    }
-
-    /// A node's error reply.
-    pub(super) fn refused(command: &str, node: &NodeAddress, text: &str) -> Failure {
-        let mut failure = Failure::misuse(command, text);
-        failure.kind = Kind::Server(text.split(' ').next().unwrap_or_default().to_owned());
-        failure.node = Some(node.to_string());
-        failure.phase = Some(Phase::Read);
-        failure.attempts = 1;
-        failure
-    }
+/// The failure where nobody serves a slot.
+pub(super) fn unserved(slot: Option<u16>, why: &str) -> Box<Failure> {
+    let what = slot.map_or_else(|| "the cluster has no slots".to_owned(), |slot| format!("no node serves slot {slot}"));
+    Failure::not_supported("", if why.is_empty() { what } else { format!("{what}: {why}") })
 }

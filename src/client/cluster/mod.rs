@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use crate::command::{Blocking, Command, Effect, effect};
 use crate::config::NodeAddress;
-use crate::resp::{Aggregate, Frame, Sink, Space, Unfit};
+use crate::resp::{Aggregate, Sink, Space, Unfit};
 use crate::telemetry::COUNTERS;
 use crate::time::{Backoff, Deadline, Instant};
 use crate::topology::SlotMap;
 
+use self::map::unserved;
 use self::parts::Work;
 use self::redirect::pass_on;
 use self::route::Route;
@@ -26,6 +27,7 @@ use super::desk::Desk;
 use super::failure::{Failure, Kind};
 use super::hearing::not_in_cluster;
 use super::state::Client;
+use super::telling::adopt_events;
 
 /// What one client object has of a cluster.
 #[derive(Default)]
@@ -38,8 +40,6 @@ pub struct Cluster {
     pinned: Option<usize>,
     /// The client of the node that the last `ASK` led to.
     guest: Option<Box<Client>>,
-    /// The command of the user, while the desk's frame holds a question of ours.
-    aside: Frame,
     work: Work,
     /// Whether a shard went away with something pinned: the next command says so.
     torn: bool,
@@ -108,7 +108,7 @@ impl Client {
         self.cluster.get_or_insert_default();
         self.make_sure_of_map(desk, until)?;
         let protocol = self.identity.protocol;
-        let place = self.place_of(slot).ok_or_else(|| Box::new(Failure::unserved(slot, "")))?;
+        let place = self.place_of(slot).ok_or_else(|| unserved(slot, ""))?;
         Ok(self.shard(place).companion(protocol))
     }
 
@@ -130,18 +130,13 @@ impl Client {
         let (started, mut attempts) = (self.world.clock.coarse(), 0);
         loop {
             let Some(at) = place else {
-                let failure = Failure::unserved(slot, "");
-                self.wait_for_change(desk, &mut detour, until, None, Box::new(failure))?;
+                self.wait_for_change(desk, &mut detour, until, None, unserved(slot, ""))?;
                 place = self.place_of(slot);
                 continue;
             };
             let (now, stops) = (self.now(), if blocks { Deadline::NEVER } else { until });
-            let shard = self.shard(at);
-            shard.bound = stops;
-            shard.patience = detour.patience(now);
-            let epoch = shard.deployment.epoch();
-            let result = shard.run_alone(desk, command, &mut Passed { sink });
-            self.adopt_from(at);
+            let epoch = self.shard(at).deployment.epoch();
+            let result = self.run_on(at, desk, command, &mut Passed { sink }, stops, detour.patience(now));
             let Err(mut failure) = result else { return Ok(()) };
             attempts += failure.attempts;
             failure.attempts = attempts;
@@ -182,6 +177,23 @@ impl Client {
             let told = asked.and_then(|node| self.map()?.shard_with(&node));
             place = told.or_else(|| self.place_of(slot));
         }
+    }
+
+    /// Runs the command in the desk's frame at one shard, whoever its primary is.
+    fn run_on<S: Sink>(
+        &mut self,
+        place: usize,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        sink: &mut S,
+        bound: Deadline,
+        patience: Deadline,
+    ) -> Result<(), Box<Failure>> {
+        let shard = self.shard(place);
+        shard.bound_by(bound, patience);
+        let result = shard.run_alone(desk, command, sink);
+        self.adopt_from(place);
+        result
     }
 
     /// When a command that begins now has to be over.
@@ -244,9 +256,7 @@ impl Client {
         let Some(shard) = self.cluster.as_deref_mut().and_then(|cluster| cluster.shards[place].as_deref_mut()) else {
             return;
         };
-        while let Some(event) = shard.next_event() {
-            self.events.push(event);
-        }
+        adopt_events(&mut self.events, shard);
     }
 
     /// Remembers which shard has a connection whose state belongs to this object.
@@ -285,9 +295,7 @@ impl Client {
 /// The failure of what was begun at a node that is no part of the cluster any more, or whose slot is not.
 fn torn() -> Box<Failure> {
     let text = "the slot of the watched keys has moved to another node, and with it the transaction was given up: nothing of it was applied";
-    let mut failure = Failure::misuse("EXEC", text);
-    failure.kind = Kind::AbortedTransaction;
-    Box::new(failure)
+    Box::new(Failure { kind: Kind::AbortedTransaction, ..Failure::misuse("EXEC", text) })
 }
 
 /// Passes a reply on. So all that is about clusters is compiled once, and not for each kind of sink: the way of those who

@@ -3,13 +3,13 @@
 use redis::Value;
 
 use crate::command::{Command, Shape, Slots, find, slot_of, slots_of};
-use crate::resp::{Aggregate, Frame, Sink, Space, Unfit, ValueSink, frame_of, words_of};
+use crate::resp::{Aggregate, Frame, Sink, Space, Unfit, ValueSink, frame_of, hand_on, words_of};
 
 use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
 use super::super::failure::Failure;
 use super::super::state::Client;
-use super::fan::{Split, pass};
+use super::fan::Split;
 use super::redirect::pass_on;
 
 /// A command that was split: how, and where among the words of the whole the keys of each piece stand.
@@ -164,7 +164,7 @@ impl Merging<'_> {
             } else if parts.iter().all(Option::is_some) {
                 let merged = pieces.merge(parts.iter_mut().filter_map(|part| part.take()?.ok()));
                 self.replies.expect(*item);
-                pass(&merged, self.replies);
+                hand_on(&merged, self.replies);
             } else {
                 self.replies.forget(*item);
             }

@@ -47,18 +47,10 @@ impl Client {
         until: Deadline,
     ) -> bool {
         let asked = self.address_of(place);
-        let Some(cluster) = self.cluster.as_deref_mut() else { return false };
-        let Some(shard) = cluster.shards.get_mut(place).and_then(Option::as_deref_mut) else { return false };
-        std::mem::swap(&mut cluster.aside, &mut desk.frame);
-        desk.frame.begin();
-        desk.frame.word(b"EXISTS");
-        desk.frame.word(key);
-        desk.frame.end();
-        shard.bound = until;
-        let result = shard.run_alone(desk, crate::command::find(b"EXISTS"), &mut ValueSink::default());
-        let moved = shard.deployment.epoch() != epoch;
-        std::mem::swap(&mut cluster.aside, &mut desk.frame);
-        moved || result.is_err_and(|failure| of(&failure, &asked).is_some())
+        let (row, mut sink) = (crate::command::find(b"EXISTS"), ValueSink::default());
+        let result =
+            desk.asking(&[b"EXISTS", key], |desk| self.run_on(place, desk, row, &mut sink, until, Deadline::NEVER));
+        self.shard(place).deployment.epoch() != epoch || result.is_err_and(|failure| of(&failure, &asked).is_some())
     }
 
     /// Runs a command at a node that takes over its slot: with `ASKING`, in the same write.
@@ -91,7 +83,7 @@ impl Client {
         result?;
         match refused {
             None => Ok(()),
-            Some(text) => Err(Box::new(Failure::refused(&batch.name(1), node, &text))),
+            Some(text) => Err(Failure::refused(&batch.name(1), node, &text)),
         }
     }
 
@@ -109,7 +101,7 @@ impl Client {
                 cluster.guest = made;
             }
             if let Some(guest) = cluster.guest.as_deref_mut() {
-                guest.bound = until;
+                guest.bound_by(until, Deadline::NEVER);
             }
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! Where a command belongs: to the shard of its keys, to all shards, or anywhere.
 
 use crate::command::{Command, Effect, Slots, slot_of, slots_of};
-use crate::resp::words_of;
+use crate::resp::{second_word, words_of};
 
 use super::super::desk::Desk;
-use super::super::failure::{Failure, Kind};
+use super::super::failure::Failure;
 use super::super::state::Client;
 use super::fan::{Merge, Split};
 
@@ -34,12 +34,9 @@ impl Client {
         effect: Effect,
     ) -> Result<Route, Box<Failure>> {
         let name = command.map_or("", |row| row.name);
-        let slots = slots_of(command, desk.frame.bytes());
-        let refuse = |text: String| {
-            let mut failure = Failure::misuse(name, text);
-            failure.kind = Kind::NotSupported;
-            Err(Box::new(failure))
-        };
+        let encoded = desk.frame.bytes();
+        let slots = slots_of(command, encoded);
+        let refuse = |text: String| Err(Failure::not_supported(name, text));
         match effect {
             Effect::Quit => return Ok(Route::Done),
             Effect::Multi if !self.is_pinned() => {
@@ -48,20 +45,13 @@ impl Client {
                 );
             }
             // The one database that there is.
-            Effect::Select if crate::resp::word_in(desk.frame.bytes(), 1) == Some(b"0") => {}
-            Effect::Select => return refuse("SELECT: a cluster has database 0 only".to_owned()),
-            Effect::Auth => {
-                return refuse(format!(
-                    "{name} is not possible on a cluster: give user and password to the constructor"
-                ));
-            }
+            Effect::Select if second_word(encoded) == b"0" => {}
+            Effect::Select | Effect::Auth => return refuse(of_the_options(effect, name)),
             Effect::Pin => {
+                let subcommand = second_word(encoded);
                 return refuse(format!(
                     "{name} {} is not possible on a cluster: call it on one node (getClientBy)",
-                    String::from_utf8_lossy(
-                        &crate::resp::word_in(desk.frame.bytes(), 1).unwrap_or_default().to_ascii_uppercase()
-                    )
-                    .trim()
+                    String::from_utf8_lossy(&subcommand).trim()
                 ));
             }
             _ => {}
@@ -77,22 +67,19 @@ impl Client {
             }
             Slots::Several(first, second) => match Split::of(name) {
                 Some(split) if !self.pins.multi => Route::Split(split),
-                _ => return Err(crossing(name, desk.frame.bytes(), first, second)),
+                _ => return Err(crossing(name, encoded, first, second)),
             },
             Slots::None if name == "SCAN" && !self.pins.multi => Route::Scan,
-            Slots::None => {
-                let word = || crate::resp::word_in(desk.frame.bytes(), 1).unwrap_or_default().to_ascii_uppercase();
-                match Merge::of(name, word) {
-                    Some(_) if self.pins.multi => {
-                        return refuse(format!("{name} concerns all nodes of the cluster, and MULTI is open at one"));
-                    }
-                    Some(merge) => Route::Everywhere(merge),
-                    None if name == "SCAN" => {
-                        return refuse("SCAN concerns all nodes of the cluster, and MULTI is open at one".to_owned());
-                    }
-                    None => Route::Anywhere,
+            Slots::None => match Merge::of(name, || second_word(encoded)) {
+                Some(_) if self.pins.multi => {
+                    return refuse(format!("{name} concerns all nodes of the cluster, and MULTI is open at one"));
                 }
-            }
+                Some(merge) => Route::Everywhere(merge),
+                None if name == "SCAN" => {
+                    return refuse("SCAN concerns all nodes of the cluster, and MULTI is open at one".to_owned());
+                }
+                None => Route::Anywhere,
+            },
         })
     }
 
@@ -108,14 +95,26 @@ impl Client {
     }
 }
 
+/// Why a command that says who the client is, or which database it wants, is refused.
+pub fn of_the_options(effect: Effect, name: &str) -> String {
+    match effect {
+        Effect::Select => "SELECT: a cluster has database 0 only".to_owned(),
+        _ => format!("{name} is not possible on a cluster: give user and password to the constructor"),
+    }
+}
+
+/// A key as messages show it.
+pub fn shown(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).chars().take(100).collect()
+}
+
 /// The failure of a command with keys of several slots that is one for the server, too.
 pub fn crossing(name: &str, encoded: &[u8], first: usize, second: usize) -> Box<Failure> {
     let words = words_of(encoded);
-    let shown = |place: usize| String::from_utf8_lossy(words[place]).chars().take(100).collect::<String>();
     let text = format!(
         "{name} cannot be split: its keys `{}` and `{}` are in different slots (CROSSSLOT); the same {{tag}} in both keeps them together",
-        shown(first),
-        shown(second)
+        shown(words[first]),
+        shown(words[second])
     );
     Box::new(Failure::misuse(name, text))
 }

@@ -5,7 +5,7 @@ use redis::Value;
 use crate::command::Effect;
 use crate::connection::Received;
 use crate::failover::{Cause, Lost, Phase, Refusal};
-use crate::resp::{Frame, Sink, ValueSink, frame_of, hand_on};
+use crate::resp::{Sink, ValueSink, frame_of, hand_on};
 
 use super::super::await_reply::no_lease;
 use super::super::call::Call;
@@ -133,10 +133,7 @@ impl Client {
     fn say_again(&mut self, desk: &mut Desk, call: &Call) -> Result<(), Stop> {
         let commands = self.hearing.as_ref().map_or_else(Vec::new, |hearing| hearing.said.commands());
         for words in commands {
-            desk.frame = Frame::default();
-            desk.frame.begin();
-            words.iter().for_each(|word| desk.frame.word(word));
-            desk.frame.end();
+            desk.frame = frame_of(&words);
             let received = self.ask_here(desk, call, &mut ValueSink::default())?;
             let Some(lease) = desk.lease.as_mut() else { return Err(no_lease().into()) };
             if received == Received::Value {
@@ -173,10 +170,7 @@ impl Client {
         // Subscriptions are confirmed by pushes, and only their refusal is a reply. The reply to a question behind them
         // says that everything has come.
         self.send(desk, call, 0)?;
-        let asked = std::mem::replace(&mut desk.frame, frame_of(&["PING"]));
-        let answered = self.await_fence(desk, call);
-        desk.frame = asked;
-        answered
+        desk.asking(&["PING"], |desk| self.await_fence(desk, call))
     }
 
     fn await_fence(&mut self, desk: &mut Desk, call: &Call) -> Result<Received, Lost> {

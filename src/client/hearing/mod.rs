@@ -15,15 +15,15 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::config::Protocol;
-use crate::failover::{Cause, Lost};
+use crate::failover::Cause;
 use crate::resp::weight;
 use crate::telemetry::Event;
 use crate::time::Instant;
 
 use super::desk::Desk;
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::state::{Client, Pins};
-use super::subscription::Gap;
+use super::subscription::{Gap, Stop};
 
 use said::{Said, is_subscription};
 
@@ -40,22 +40,10 @@ pub struct Hearing {
     gap: Option<Gap>,
 }
 
-/// Why a connection is not as it should be.
-enum Stop {
-    Lost(Lost),
-    Refused(Box<Failure>),
-}
-
-impl From<Lost> for Stop {
-    fn from(lost: Lost) -> Stop {
-        Stop::Lost(lost)
-    }
-}
-
 /// Each node of a cluster tells of its own keys only: whoever listens at one would take copies of the others' for fresh.
 pub(super) fn not_in_cluster() -> Box<Failure> {
     let text = "push() is not available in a cluster, where each node tells of its own keys only";
-    Box::new(Failure { kind: Kind::NotSupported, ..Failure::misuse("", text) })
+    Failure::not_supported("", text)
 }
 
 impl Hearing {

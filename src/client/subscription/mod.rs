@@ -335,9 +335,11 @@ impl Subscription {
     }
 }
 
-/// Why nothing was received.
-enum Stop {
+/// Why a connection that listens is of no use any more.
+pub(super) enum Stop {
+    /// It is lost.
     Lost(Lost),
+    /// The server refused for good what was asked of it.
     Refused(Box<Failure>),
 }
 

@@ -530,3 +530,18 @@ fn slow_commands_have_their_time_at_a_node_that_answers() {
     assert_eq!(bench.run(&format!("INCR {b}")), Ok(Value::Int(2)));
     assert!((2.5..2.8).contains(&bench.elapsed()), "{}", bench.elapsed());
 }
+
+#[test]
+fn a_search_for_all_shards_is_not_bounded_by_what_an_earlier_command_was_told() {
+    let mut bench = cluster();
+    for key in keys() {
+        bench.run(&format!("SET {key} 1")).unwrap();
+    }
+    bench.client.rest(Duration::from_secs(3));
+    bench.network.change(|state| state.kill(2));
+    bench.network.after(Duration::from_millis(300), |state| {
+        state.server(5).promote();
+        reshape(state, |sharding| sharding.ranges[1].2 = vec![node(5)]);
+    });
+    assert_eq!(bench.run("DBSIZE"), Ok(Value::Int(2)), "the promoted one has nothing here");
+}
