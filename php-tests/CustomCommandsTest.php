@@ -267,4 +267,28 @@ final class CustomCommandsTest extends RedisTestCase
         $redis->createCommand('hgetall', ['k'])->parseResponse($reply);
         self::assertSame('PONG', $redis->ping());
     }
+
+    public function test_what_a_command_object_answers_by_magic_is_freed(): void
+    {
+        $redis = self::client();
+        $command = new class ('echo', ['x']) extends RawCommand {
+            public function __construct(string $id, array $arguments)
+            {
+                parent::__construct($id, $arguments);
+                unset($this->arguments);
+                $this->shaped = str_repeat('s', 1000);
+            }
+
+            public function __get(string $name): array
+            {
+                return [str_repeat('x', 100_000)];
+            }
+        };
+        $redis->executeCommand($command);
+        $before = memory_get_usage();
+        for ($i = 0; $i < 50; $i++) {
+            $redis->executeCommand($command);
+        }
+        self::assertLessThan(100_000, memory_get_usage() - $before, 'bytes that stayed');
+    }
 }

@@ -284,6 +284,17 @@ final class PubSubTest extends RedisTestCase
         self::assertSame('PONG', $redis->ping());
     }
 
+    public function test_a_dispatcher_with_a_foreign_consumer_is_refused(): void
+    {
+        foreach ([DispatcherLoop::class, \ResilientRedis\Push\DispatcherLoop::class] as $class) {
+            $loop = (new \ReflectionClass($class))->newInstanceWithoutConstructor();
+            (new \ReflectionProperty($loop, 'consumer'))->setValue($loop, new \stdClass());
+            foreach (['run', 'stop'] as $method) {
+                self::thrown(ClientException::class, static fn () => $loop->$method());
+            }
+        }
+    }
+
     /** @return iterable<string, array{callable, string}> */
     public static function listsOfNoUse(): iterable
     {

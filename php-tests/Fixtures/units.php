@@ -16,27 +16,10 @@ $redis->set('large', str_repeat('x', 1 << 18));
 $redis->acl('SETUSER', 'hostile', 'on', '>secret', '~*', '&*', '+@all');
 
 /** What a unit does with its connection. */
-$states = [
-    'nothing' => static fn () => null,
+$states = (require __DIR__ . '/connection-states.php')($redis) + [
     'a command' => static fn () => $redis->set('token', 'of a hostile unit'),
     'SELECT' => static fn () => $redis->select(7) && $redis->set('token', 'of database 7'),
-    'MULTI' => static function () use ($redis): void {
-        $redis->multi();
-        $redis->set('token', 'queued');
-    },
-    'WATCH' => static fn () => $redis->watch('token'),
     'SELECT and WATCH' => static fn () => $redis->select(7) && $redis->watch('token'),
-    'CLIENT SETNAME' => static fn () => $redis->client('SETNAME', 'hostile'),
-    'CLIENT NO-EVICT' => static fn () => $redis->client('NO-EVICT', 'ON'),
-    'CLIENT TRACKING' => static fn () => $redis->client('TRACKING', 'ON'),
-    'CLIENT REPLY' => static fn () => $redis->client('REPLY', 'OFF'),
-    'AUTH' => static fn () => $redis->auth('hostile', 'secret'),
-    'HELLO' => static fn () => $redis->executeRaw(['HELLO', '3']),
-    'SUBSCRIBE' => static fn () => $redis->executeRaw(['SUBSCRIBE', 'channel']),
-    'MONITOR' => static fn () => $redis->executeRaw(['MONITOR']),
-    'QUIT' => static fn () => $redis->executeRaw(['QUIT']),
-    'an error reply' => static fn () => $redis->executeRaw(['GET']),
-    'a large reply' => static fn () => $redis->get('large'),
     'a loop over messages' => static function () use ($redis): object {
         $loop = $redis->pubSubLoop(['subscribe' => 'channel']);
         $loop->current();

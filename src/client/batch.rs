@@ -69,10 +69,7 @@ impl Batch {
     /// # Errors
     /// The command cannot be one of several: it would take the connection out of step, or leave state on it.
     pub fn push(&mut self, frame: &Frame, command: Option<&'static Command>, shape: Shape) -> Result<(), Box<Failure>> {
-        let effect = match command {
-            Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
-            _ => command::effect(command, &frame.words()[1..]),
-        };
+        let effect = command::effect(command, || frame.words());
         let index = self.items.len();
         if effect != Effect::None {
             self.admit(effect, frame)?;

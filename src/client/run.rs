@@ -50,10 +50,7 @@ impl Client {
         let now = self.world.clock.coarse();
         let mut call = Call::new(command, &desk.frame, &self.configuration.policy, now);
         call.deadline = call.deadline.min(self.bound);
-        let effect = match command {
-            Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
-            _ => effect(command, &desk.frame.words()[1..]),
-        };
+        let effect = effect(command, || desk.frame.words());
         let Some(budget) = self.configuration.policy.request_budget else {
             return self.run_call(desk, &mut call, effect, sink);
         };

@@ -72,10 +72,14 @@ pub fn may_use_replica(command: Option<&Command>, arguments: &[&[u8]]) -> bool {
 }
 
 /// What the command changes on the connection that sends it. A command that the table does not know is taken for one
-/// that works on data, as those of modules do.
-pub fn effect(command: Option<&Command>, arguments: &[&[u8]]) -> Effect {
-    let Some(command) = command else { return Effect::None };
-    subcommand(command, arguments).map_or(command.effect, |row| row.effect)
+/// that works on data, as those of modules do. Its words, the name first, are looked at only where they matter.
+#[inline(always)]
+pub fn effect<'a>(command: Option<&Command>, words: impl FnOnce() -> Vec<&'a [u8]>) -> Effect {
+    match command {
+        Some(row) if row.subcommands.is_empty() => row.effect,
+        Some(row) => subcommand(row, &words()[1..]).map_or(row.effect, |subcommand| subcommand.effect),
+        None => Effect::None,
+    }
 }
 
 fn subcommand(command: &Command, arguments: &[&[u8]]) -> Option<&'static Subcommand> {

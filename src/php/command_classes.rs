@@ -6,8 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::ffi::{
-    zend_class_entry, zend_declare_property, zend_execute_data, zend_object, zend_read_property,
-    zend_register_internal_class_ex, zval,
+    zend_class_entry, zend_declare_property, zend_execute_data, zend_object, zend_register_internal_class_ex, zval,
 };
 use ext_php_rs::flags::PropertyFlags;
 
@@ -17,6 +16,7 @@ use super::class::{self, Method, required};
 use super::commands::guarded;
 use super::elements::Elements;
 use super::signature::{ARRAY, INT};
+use super::values::property;
 use super::zend::{self, Value};
 use super::{exceptions, factory, raw_command, script_command};
 
@@ -61,23 +61,10 @@ pub fn register_class(
     }
 }
 
-/// A property, with a reference of its own.
-///
-/// # Safety
-/// A live object of that class, or of one that extends it.
-pub unsafe fn property(scope: *mut zend_class_entry, object: *mut zend_object, name: &str) -> Value {
-    // SAFETY: by the caller.
-    unsafe {
-        let mut scratch = zend::null();
-        let value = zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, scratch.as_zval());
-        value.cast::<Value>().as_ref().map_or_else(zend::null, |value| zend::hold(zend::deref(value)))
-    }
-}
-
 /// Sets a property to a value, which is taken over.
 ///
 /// # Safety
-/// As for [`property`].
+/// A live object of that class, or of one that extends it.
 pub unsafe fn set_property(scope: *mut zend_class_entry, object: *mut zend_object, name: &str, mut value: Value) {
     // SAFETY: by the caller; the property gets a reference of its own.
     unsafe {
@@ -99,7 +86,7 @@ unsafe fn scope_of(object: *mut zend_object) -> *mut zend_class_entry {
 /// A live object of one of the two classes.
 pub unsafe fn arguments_of(object: *mut zend_object) -> Value {
     // SAFETY: by the caller.
-    let arguments = unsafe { property(scope_of(object), object, "arguments") };
+    let arguments = unsafe { property(scope_of(object), object, b"arguments") };
     if zend::type_of(&arguments) == zend::IS_ARRAY {
         return arguments;
     }

@@ -21,7 +21,7 @@ use super::signature::VOID;
 use super::values;
 use super::zend::{self, Value};
 
-pub const CONSUMER: &CStr = c"consumer";
+const CONSUMER: &CStr = c"consumer";
 const CALLBACKS: &CStr = c"callbacks";
 pub const DEFAULT: &CStr = c"defaultCallback";
 const SUBSCRIPTION: &CStr = c"subscriptionCallback";
@@ -81,27 +81,55 @@ pub unsafe fn put(object: *mut zend_object, name: &CStr, mut value: Value) {
     }
 }
 
-/// The consumer, held. `None`, and that is thrown, if the constructor has not run.
-unsafe fn consumer(object: *mut zend_object) -> Option<Value> {
-    // SAFETY: by the callers.
-    let found = unsafe { get(object, CONSUMER) };
-    if zend::type_of(&found) == zend::IS_OBJECT {
-        return Some(found);
+/// What a class of such loops is made with.
+pub struct MadeWith {
+    /// Whether a value is that.
+    pub is: fn(&Value) -> bool,
+    /// What is said if it is not.
+    pub otherwise: &'static str,
+}
+
+const CONSUMERS: MadeWith =
+    MadeWith { is: pubsub::is_consumer, otherwise: "a DispatcherLoop is made with the object that pubSubLoop() gives" };
+
+impl MadeWith {
+    /// Keeps the consumer that the constructor is called with.
+    ///
+    /// # Safety
+    /// `call` is the frame of a call to the constructor of such a loop.
+    pub unsafe fn construct(&self, call: *mut zend_execute_data) {
+        // SAFETY: by the caller: the frame keeps the object and the arguments alive.
+        unsafe {
+            let given = zend::arguments(call).first().map_or_else(zend::null, |value| *zend::deref(value));
+            if (self.is)(&given) {
+                put(zend::this(call), CONSUMER, given);
+            } else {
+                exceptions::throw_misuse("", self.otherwise);
+            }
+        }
     }
-    exceptions::throw_misuse("", "a DispatcherLoop is made with the object that pubSubLoop() gives");
-    None
+
+    /// The consumer, held. `None`, and that is thrown, if the constructor has not run, or something else stands there:
+    /// reflection can put anything there.
+    ///
+    /// # Safety
+    /// The object is such a loop, and live.
+    pub unsafe fn consumer(&self, object: *mut zend_object) -> Option<Value> {
+        // SAFETY: by the caller.
+        let found = unsafe { get(object, CONSUMER) };
+        if (self.is)(&found) {
+            return Some(found);
+        }
+        // SAFETY: ours, and nobody else has it.
+        unsafe { zend::release(found) };
+        exceptions::throw_misuse("", self.otherwise);
+        None
+    }
 }
 
 extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: Zend calls a method with its frame, which keeps the object and the arguments alive.
-    guarded(|| unsafe {
-        let given = zend::arguments(call).first().map_or_else(zend::null, |value| *zend::deref(value));
-        if pubsub::is_consumer(&given) {
-            put(zend::this(call), CONSUMER, given);
-        } else {
-            exceptions::throw_misuse("", "a DispatcherLoop is made with the object that pubSubLoop() gives");
-        }
-    });
+    guarded(|| unsafe { CONSUMERS.construct(call) });
 }
 
 /// What the loop was made with.
@@ -132,7 +160,7 @@ extern "C" fn attach(call: *mut zend_execute_data, _: *mut zval) {
             exceptions::throw_misuse("", "the callback of a channel has to be a callable");
             return;
         };
-        let Some(consumer) = consumer(object) else { return };
+        let Some(consumer) = CONSUMERS.consumer(object) else { return };
         change(object, &in_full(&consumer, &name), Some(callback));
         listener::ask(consumer.value.obj, Verb::Subscribe(Sort::Channels), vec![name]);
         zend::release(consumer);
@@ -144,7 +172,7 @@ extern "C" fn detach(call: *mut zend_execute_data, _: *mut zval) {
     guarded(|| unsafe {
         let object = zend::this(call);
         let Some(name) = channel(zend::arguments(call).first()) else { return };
-        let Some(consumer) = consumer(object) else { return };
+        let Some(consumer) = CONSUMERS.consumer(object) else { return };
         if change(object, &in_full(&consumer, &name), None) {
             listener::ask(consumer.value.obj, Verb::Unsubscribe(Sort::Channels), vec![name]);
         }
@@ -232,7 +260,7 @@ pub extern "C" fn set<const WHICH: usize>(call: *mut zend_execute_data, _: *mut 
 extern "C" fn stop(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `construct`; the consumer is held.
     guarded(|| unsafe {
-        let Some(consumer) = consumer(zend::this(call)) else { return };
+        let Some(consumer) = CONSUMERS.consumer(zend::this(call)) else { return };
         listener::leave(consumer.value.obj);
         zend::release(consumer);
     });
@@ -242,7 +270,7 @@ extern "C" fn run(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `construct`. The consumer is held, and everything else reached anew for each message.
     guarded(|| unsafe {
         let object = zend::this(call);
-        let Some(consumer) = consumer(object) else { return };
+        let Some(consumer) = CONSUMERS.consumer(object) else { return };
         while listener::of(consumer.value.obj).is_open()
             && listener::of(consumer.value.obj).is_any()
             && !zend::has_exception()

@@ -8,9 +8,10 @@ use ext_php_rs::ffi::{
 };
 
 use super::class::{Method, client_in, optional, required, variadic};
-use super::command_classes::{property, register_class, set_property};
+use super::command_classes::{register_class, set_property};
 use super::commands::guarded;
 use super::signature::{ARRAY, BOOL, OBJECT, STRING};
+use super::values::property;
 use super::zend::{self, Value};
 use super::{custom, exceptions};
 
@@ -55,7 +56,7 @@ pub unsafe fn of(client: *mut zend_object) -> Value {
 unsafe fn client_of(factory: *mut zend_object) -> Option<Value> {
     // SAFETY: by the callers: a live object of the class, which is final.
     unsafe {
-        let client = property(CLASS.load(Ordering::Relaxed), factory, "client");
+        let client = property(CLASS.load(Ordering::Relaxed), factory, b"client");
         // Reflection can put anything there.
         if client_in(&client).is_none() {
             zend::release(client);

@@ -4,7 +4,7 @@ use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use super::class::{Method, optional, required};
 use super::commands::guarded;
-use super::dispatcher::{self, CONSUMER, DEFAULT};
+use super::dispatcher::{self, DEFAULT, MadeWith};
 use super::elements::Elements;
 use super::messages::element;
 use super::methods::is_callable;
@@ -28,29 +28,12 @@ pub fn register() {
     dispatcher::register_as("ResilientRedis\\Push\\DispatcherLoop", &methods);
 }
 
-const MADE_WITH: &str = "this DispatcherLoop is made with the object that push() gives";
+const CONSUMERS: MadeWith =
+    MadeWith { is: push::is_consumer, otherwise: "this DispatcherLoop is made with the object that push() gives" };
 
 extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: Zend calls a method with its frame, which keeps the object and the arguments alive.
-    guarded(|| unsafe {
-        let given = zend::arguments(call).first().map_or_else(zend::null, |value| *zend::deref(value));
-        if push::is_consumer(&given) {
-            dispatcher::put(zend::this(call), CONSUMER, given);
-        } else {
-            exceptions::throw_misuse("", MADE_WITH);
-        }
-    });
-}
-
-/// The consumer, held. `None`, and that is thrown, if the constructor has not run.
-unsafe fn consumer(object: *mut zend_object) -> Option<Value> {
-    // SAFETY: by the callers: the object is one of ours.
-    let found = unsafe { dispatcher::get(object, CONSUMER) };
-    if zend::type_of(&found) == zend::IS_OBJECT {
-        return Some(found);
-    }
-    exceptions::throw_misuse("", MADE_WITH);
-    None
+    guarded(|| unsafe { CONSUMERS.construct(call) });
 }
 
 /// The type among the arguments, held. `None`, and that is thrown, if there is none.
@@ -89,7 +72,7 @@ extern "C" fn detach(call: *mut zend_execute_data, _: *mut zval) {
 extern "C" fn stop(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `construct`; the consumer is held.
     guarded(|| unsafe {
-        let Some(consumer) = consumer(zend::this(call)) else { return };
+        let Some(consumer) = CONSUMERS.consumer(zend::this(call)) else { return };
         push::end(consumer.value.obj);
         zend::release(consumer);
     });
@@ -99,7 +82,7 @@ extern "C" fn run(call: *mut zend_execute_data, _: *mut zval) {
     // SAFETY: as in `construct`. The consumer is held, and everything else reached anew for each push.
     guarded(|| unsafe {
         let object = zend::this(call);
-        let Some(consumer) = consumer(object) else { return };
+        let Some(consumer) = CONSUMERS.consumer(object) else { return };
         while listener::of(consumer.value.obj).is_any() && !zend::has_exception() {
             let Some(came) = push::receive(consumer.value.obj) else { break };
             listener::count(consumer.value.obj);

@@ -9,14 +9,14 @@ use ext_php_rs::ffi::{zend_class_entry, zend_execute_data, zend_object, zval};
 use crate::command::{self, Command};
 
 use super::class::{Method, optional, required};
-use super::command_classes::{arguments_of, array_argument, property, register_class, set_property, shared};
+use super::command_classes::{arguments_of, array_argument, register_class, set_property, shared};
 use super::commands::{self, guarded};
 use super::elements::Elements;
 use super::exceptions;
 use super::process::hands;
 use super::replies::reshaped;
 use super::signature::{ARRAY, NULL, STRING};
-use super::values::{ArrayBuilder, Copies, upper};
+use super::values::{ArrayBuilder, Copies, property, upper};
 use super::zend::{self, Value};
 
 static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
@@ -90,8 +90,16 @@ unsafe fn words_by(row: &'static Command, list: &Value) -> Option<Value> {
 /// # Safety
 /// The object is live.
 pub unsafe fn is_shaped(object: *mut zend_object) -> bool {
-    // SAFETY: by the caller; a boolean counts no references.
-    unsafe { zend::is_a((*object).ce, class()) && zend::type_of(&property(class(), object, "shaped")) == zend::IS_TRUE }
+    // SAFETY: by the caller. What a subclass has put there is ours to release.
+    unsafe {
+        if !zend::is_a((*object).ce, class()) {
+            return false;
+        }
+        let shaped = property(class(), object, b"shaped");
+        let is_true = zend::type_of(&shaped) == zend::IS_TRUE;
+        zend::release(shaped);
+        is_true
+    }
 }
 
 /// The row of a command whose reply becomes what the table says.
@@ -101,7 +109,7 @@ unsafe fn row_of(object: *mut zend_object) -> Option<&'static Command> {
         if !is_shaped(object) {
             return None;
         }
-        let id = property(class(), object, "id");
+        let id = property(class(), object, b"id");
         let row = if zend::type_of(&id) == zend::IS_STRING { command::find(zend::bytes_of(&id)) } else { None };
         zend::release(id);
         row
@@ -130,7 +138,7 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
 
 extern "C" fn get_id(call: *mut zend_execute_data, return_value: *mut zval) {
     // SAFETY: as in `construct`.
-    guarded(|| unsafe { return_value.cast::<Value>().write(property(class(), zend::this(call), "id")) });
+    guarded(|| unsafe { return_value.cast::<Value>().write(property(class(), zend::this(call), b"id")) });
 }
 
 extern "C" fn set_arguments(call: *mut zend_execute_data, _: *mut zval) {

@@ -7,26 +7,9 @@ declare(strict_types=1);
 $redis = new ResilientRedis($_GET['endpoint']);
 
 /** What it does with its connection. */
-$states = [
-    'nothing' => static fn () => null,
+$states = (require __DIR__ . '/../connection-states.php')($redis) + [
     'a command' => static fn () => $redis->set('token', 'of a hostile request'),
     'SELECT' => static fn () => $redis->select(7)->set('token', 'of database 7'),
-    'MULTI' => static function () use ($redis): void {
-        $redis->multi();
-        $redis->set('token', 'queued');
-    },
-    'WATCH' => static fn () => $redis->watch('token'),
-    'CLIENT SETNAME' => static fn () => $redis->client('SETNAME', 'hostile'),
-    'CLIENT NO-EVICT' => static fn () => $redis->client('NO-EVICT', 'ON'),
-    'CLIENT TRACKING' => static fn () => $redis->client('TRACKING', 'ON'),
-    'CLIENT REPLY' => static fn () => $redis->client('REPLY', 'OFF'),
-    'AUTH' => static fn () => $redis->auth('hostile', 'secret'),
-    'HELLO' => static fn () => $redis->executeRaw(['HELLO', '3']),
-    'SUBSCRIBE' => static fn () => $redis->executeRaw(['SUBSCRIBE', 'channel']),
-    'MONITOR' => static fn () => $redis->executeRaw(['MONITOR']),
-    'QUIT' => static fn () => $redis->executeRaw(['QUIT']),
-    'an error reply' => static fn () => $redis->executeRaw(['GET']),
-    'a large reply' => static fn () => $redis->get('large'),
 ];
 
 /** How it ends. */

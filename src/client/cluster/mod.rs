@@ -63,10 +63,7 @@ impl Client {
         let until = self.end_of_command(desk);
         self.make_sure_of_map(desk, until)?;
         self.tell_torn()?;
-        let effect = match command {
-            Some(row) if row.effect == Effect::None && row.subcommands.is_empty() => Effect::None,
-            _ => effect(command, &desk.frame.words()[1..]),
-        };
+        let effect = effect(command, || desk.frame.words());
         let slot = match self.route(desk, command, effect)? {
             Route::Slot(slot) => Some(slot),
             Route::Anywhere => None,

@@ -315,7 +315,7 @@ fn a_cursor_is_continued_at_the_server_that_gave_it() {
 fn effects_on_the_connection_are_known() {
     let effect_of = |line: &str| {
         let (command, arguments) = split(line);
-        effect(command, &arguments)
+        effect(command, || [&[&b""[..]], &arguments[..]].concat())
     };
     let expected = [
         (Effect::None, "GET k|CONFIG SET a b|CLIENT LIST|CLIENT ID|CLIENT KILL a|SCRIPT LOAD s|BF.ADD k v|EVAL s 0"),
