@@ -11,6 +11,7 @@ use Tests\Support\Extension;
 use Tests\Support\FpmMaster;
 use Tests\Support\Process;
 use Tests\Support\RedisTestCase;
+use Tests\Support\Wait;
 
 /** Units of work: nothing of one reaches the next, in one process and in one request of PHP's. */
 final class UnitTest extends RedisTestCase
@@ -183,6 +184,42 @@ final class UnitTest extends RedisTestCase
         self::assertTrue($loop->valid());
         self::assertSame([], iterator_to_array($iterator));
         $loop->stop(true);
+    }
+
+    public function test_a_consumer_of_pushes_that_was_made_before_a_unit_hears_on_over_it(): void
+    {
+        $redis = self::client();
+        $push = $redis->push(static function (ResilientRedis $client): void {
+            $client->subscribe('jobs');
+        });
+        $id = $push->getClient()->client('ID');
+        foreach (['one', 'two'] as $job) {
+            self::unit(static function () use ($redis, $push, $job): void {
+                $redis->publish('jobs', $job);
+                $message = $push->current();
+                self::assertSame(['message', ['jobs', $job]], [$message->getDataType(), $message->getPayload()]);
+            });
+        }
+        $redis->publish('jobs', 'three');
+        self::assertSame(['jobs', 'three'], $push->current()->getPayload());
+        self::assertSame($id, $push->getClient()->client('ID'), 'on the same connection');
+        $push->stop();
+    }
+
+    public function test_a_consumer_of_pushes_goes_with_the_unit_that_it_was_made_in(): void
+    {
+        $redis = self::client();
+        $redis->ping();
+        self::unit(static function () use ($redis, &$push, &$ear): void {
+            $push = $redis->push(static function (ResilientRedis $client) use (&$ear): void {
+                $ear = $client;
+                $client->subscribe('jobs');
+            });
+        });
+        self::assertStringContainsString('was made in a unit that has ended', self::thrown(ClientException::class, static fn () => $push->current())->getMessage());
+        Wait::until('its connection is gone', static fn () => count(self::shared()->clients()) === 1);
+        self::assertSame('PONG', (string) $ear->ping(), 'the client that it had goes on');
+        self::assertSame(0, $redis->publish('jobs', 'late'), 'and has forgotten what it heard');
     }
 
     public function test_a_loop_that_was_opened_in_a_unit_can_be_stopped_after_it(): void

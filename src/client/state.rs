@@ -182,10 +182,12 @@ impl Client {
     }
 
     /// Goes on like a new client of the same configuration: without a connection of its own, without what SELECT and
-    /// AUTH changed, and without events that nobody has taken.
+    /// AUTH changed, and without events that nobody has taken. One whose connection brings pushes keeps it, for that is
+    /// what it is for; only a transaction that was left open on it takes it away, and it is made again as it was.
     pub fn start_over(&mut self) {
-        self.be_oneself();
-        self.forget_pushes();
+        if self.hearing.is_none() || self.pins.multi || self.pins.watch {
+            self.be_oneself();
+        }
         self.events = EventQueue::default();
     }
 

@@ -8,7 +8,7 @@ use ext_php_rs::ffi::{
     zend_execute_data, zend_interrupt_function, zend_object, zval,
 };
 
-use crate::client::{Failure, Heard, Subscription, Verb};
+use crate::client::{Desk, Failure, Heard, Subscription, Verb};
 use crate::command::Shape;
 
 use super::class::{self, Method};
@@ -141,12 +141,22 @@ pub unsafe fn of<'a>(object: *mut zend_object) -> &'a mut Listener {
 
 impl Listener {
     /// Closes it, if it was made in that unit.
-    pub fn close_with(&mut self, unit: u64) {
-        if self.unit == unit {
-            self.is_closed = true;
-            self.hears = false;
-            if let Some(subscription) = self.subscription.as_deref_mut() {
-                subscription.close();
+    ///
+    /// # Safety
+    /// Nothing of its client and nothing of the thread's desk but `desk` is in use.
+    pub unsafe fn close_with(&mut self, unit: u64, desk: &mut Desk) {
+        if self.unit != unit {
+            return;
+        }
+        self.is_closed = true;
+        if let Some(subscription) = self.subscription.as_deref_mut() {
+            subscription.close();
+        }
+        if std::mem::take(&mut self.hears) {
+            // SAFETY: whoever hears holds its client, which is an object of its own.
+            let client = unsafe { class::of(self.held[0].value.obj) };
+            if let Some(client) = client.client.as_deref_mut() {
+                client.stop_hearing(desk);
             }
         }
     }

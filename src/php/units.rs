@@ -112,7 +112,7 @@ fn draw_line(unit: u64) {
             } else if let Some(queue) = native::part_of::<Queue>(object) {
                 queue.close_with(unit);
             } else if let Some(listener) = native::part_of::<Listener>(object) {
-                listener.close_with(unit);
+                listener.close_with(unit, desk);
             } else if let Some(pages) = native::part_of::<Pages>(object) {
                 pages.close_with(unit);
             }

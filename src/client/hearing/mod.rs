@@ -90,10 +90,6 @@ impl Client {
     /// Closes the connection and forgets what was asked for on it.
     pub fn stop_hearing(&mut self, desk: &mut Desk) {
         self.disconnect(desk);
-        self.forget_pushes();
-    }
-
-    pub(super) fn forget_pushes(&mut self) {
         let now = self.world.clock.coarse();
         if let Some(hearing) = &mut self.hearing {
             **hearing = Hearing::from(now);
