@@ -74,7 +74,7 @@ demo: setup-demo build ## watch a program go on while its primary is killed
 	@$(with_extension) examples/failover/run.php
 
 .PHONY: test
-test: setup lint table-check rust-tests php-tests php-settings ## run everything that checks the project
+test: setup lint table-check rust-tests php-tests php-settings guard ## run everything that checks the project
 
 .PHONY: lint
 lint: setup ## rustfmt and clippy, with and without the PHP room
@@ -117,8 +117,7 @@ hostile-requests: setup build ## requests that end badly in every way, at length
 
 # ONLY: names of test classes, with commas between. The debug build stands beside the release in the target folder.
 .PHONY: valgrind
-valgrind: ## the PHPUnit suite under memcheck (ONLY=ClassTest,ClassTest)
-	@.ci/setup valgrind
+valgrind: setup ## the PHPUnit suite under memcheck (ONLY=ClassTest,ClassTest)
 	$(CARGO) rustc --lib --crate-type cdylib
 	@$(PYTHON) platforms/valgrind/run.py $(TARGET_DIR)/debug/lib$(NAME).so $(subst $(COMMA), ,$(ONLY))
 
@@ -134,6 +133,10 @@ test-trixie: ## the suite on Debian 13: PHP 8.4 with Redis 8.0, and with Valkey 
 	@.ci/setup trixie
 	@platforms/trixie/make-root build/trixie
 	@FILTER='$(FILTER)' SERVERS='$(SERVERS)' platforms/trixie/run build/trixie
+
+.PHONY: guard
+guard: setup build ## count the instructions that commands take, against ceilings
+	@$(with_extension) benches/guard.php
 
 .PHONY: bench-calls
 bench-calls: setup build ## measure what a call costs beside an empty method in C
