@@ -220,7 +220,8 @@ impl Asking {
                 return end;
             }
         }
-        Asked::Wait(Interest::Read)
+        // Under TLS there may be more here than a poll sees. A socket that takes something wakes us at once.
+        Asked::Wait(Interest::Either)
     }
 
     fn take(&mut self, answer: Answer) -> Option<Asked> {

@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use rustls::Error;
-use rustls::client::UnbufferedClientConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError};
 
 use super::super::{Interest, Patience, Pollable, Quiet, Transport};
 use super::ledger::Ledger;
@@ -52,6 +52,8 @@ pub struct TlsTransport {
     notified: bool,
     /// The peer has closed the socket.
     ended: bool,
+    /// Why the session is over. What was opened before that is handed over all the same.
+    failed: Option<Fault>,
 }
 
 /// What one look at the session brought.
@@ -93,6 +95,7 @@ impl TlsTransport {
             talked: false,
             notified: false,
             ended: false,
+            failed: None,
         })
     }
 
@@ -104,7 +107,7 @@ impl TlsTransport {
     pub fn step(&mut self) -> io::Result<Option<Interest>> {
         for _ in 0..MOST_STEPS {
             match self.turn(&mut Room::none(), None) {
-                Err(error) => return Err(self.fail(&error)),
+                Err(error) => return Err(self.fail(&error).into()),
                 Ok(Turn::Ready) => return Ok(None),
                 Ok(Turn::Moved | Turn::Sealed) => continue,
                 Ok(Turn::Blocked) => {}
@@ -122,7 +125,8 @@ impl TlsTransport {
                 return Err(words::plain_answer(&self.incoming[..self.end]).into());
             }
         }
-        Ok(Some(Interest::Read))
+        // What came last was not looked at, and may be all that was to come. A socket that takes something wakes us at once.
+        Ok(Some(Interest::Either))
     }
 
     /// Whether the peer has answered anything.
@@ -154,12 +158,7 @@ impl TlsTransport {
                 Turn::Moved
             }
             ConnectionState::EncodeTlsData(mut data) => {
-                let sealed = grow(&mut self.outgoing, 0, |room| match data.encode(room) {
-                    Err(EncodeError::InsufficientSize(short)) => Err(Some(short)),
-                    Err(EncodeError::AlreadyEncoded) => Err(None),
-                    Ok(length) => Ok(length),
-                })?;
-                self.ledger.note(0, sealed);
+                seal_own(&mut data, &mut self.outgoing, &mut self.ledger)?;
                 Turn::Moved
             }
             ConnectionState::TransmitTlsData(data) => {
@@ -193,20 +192,21 @@ impl TlsTransport {
     }
 
     /// Opens what came, as long as there is room for it.
-    fn open(&mut self, room: &mut Room<'_>) -> io::Result<()> {
+    fn open(&mut self, room: &mut Room<'_>) {
         // Where nothing is wanted, one look tells enough.
         let blind = room.whole() == 0;
-        while self.start < self.end && self.opened.is_empty() && (blind || !room.is_full()) {
+        while self.failed.is_none() && self.start < self.end && self.opened.is_empty() && (blind || !room.is_full()) {
             match self.turn(room, None) {
                 Ok(Turn::Moved | Turn::Sealed) => {}
                 Ok(Turn::Ready | Turn::Blocked) => break,
-                Err(error) => return Err(self.fail(&error)),
+                Err(error) => {
+                    self.fail(&error);
+                }
             }
         }
         // Something to say of the session itself, such as that its keys are new; nobody waits for it. That nobody hears it
         // any more takes nothing from what came.
         let _ = self.flush();
-        Ok(())
     }
 
     fn seal(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -217,7 +217,7 @@ impl TlsTransport {
                     Ok(Turn::Moved) => {}
                     // The peer has ended the session, or not begun it.
                     Ok(Turn::Ready | Turn::Blocked) => return Err(ErrorKind::BrokenPipe.into()),
-                    Err(error) => return Err(self.fail(&error)),
+                    Err(error) => return Err(self.fail(&error).into()),
                 }
             }
         }
@@ -258,19 +258,21 @@ impl TlsTransport {
 
     /// The session is over. The peer is told why, if the session has words for it.
     #[cold]
-    fn fail(&mut self, error: &Error) -> io::Error {
+    fn fail(&mut self, error: &Error) -> Fault {
         let status = self.session.process_tls_records(&mut self.incoming[self.start..self.end]);
-        if let Ok(ConnectionState::EncodeTlsData(mut alert)) = status.state {
-            let said = grow(&mut self.outgoing, 0, |room| match alert.encode(room) {
-                Err(EncodeError::InsufficientSize(short)) => Err(Some(short)),
-                Err(EncodeError::AlreadyEncoded) => Err(None),
-                Ok(length) => Ok(length),
-            });
-            if said.is_ok() {
-                let _ = self.flush();
-            }
+        if let Ok(ConnectionState::EncodeTlsData(mut alert)) = status.state
+            && seal_own(&mut alert, &mut self.outgoing, &mut self.ledger).is_ok()
+        {
+            let _ = self.flush();
         }
-        words::fault(error, &self.names, self.talked).into()
+        let fault = words::fault(error, &self.names, self.talked);
+        self.failed = Some(fault.clone());
+        fault
+    }
+
+    /// What ended the session, once there is nothing more to hand over.
+    fn check(&self) -> io::Result<()> {
+        self.failed.clone().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     fn hand_over(&mut self, room: &mut Room<'_>) {
@@ -298,6 +300,7 @@ impl Transport for TlsTransport {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
         // What the session has to say of itself goes out with the rest.
         if self.withheld && !self.flush()? {
             return Err(ErrorKind::WouldBlock.into());
@@ -321,10 +324,11 @@ impl Transport for TlsTransport {
         let mut room = Room::in_space(space);
         self.hand_over(&mut room);
         for pulls in 0..=MOST_PULLS {
-            self.open(&mut room)?;
+            self.open(&mut room);
             if room.filled() > 0 {
                 return Ok(room.filled());
             }
+            self.check()?;
             // What came last was opened, too.
             if pulls == MOST_PULLS {
                 break;
@@ -358,6 +362,9 @@ impl Transport for TlsTransport {
             if !self.opened.is_empty() {
                 return Quiet::Bytes;
             }
+            if self.failed.is_some() {
+                return Quiet::Closed;
+            }
             match self.wire.peek() {
                 Quiet::Yes => break,
                 Quiet::Closed => return Quiet::Closed,
@@ -365,7 +372,12 @@ impl Transport for TlsTransport {
             }
             match self.pull(Patience::None) {
                 Ok(0) => return Quiet::Closed,
-                Ok(_) if self.open(&mut Room::none()).is_ok() && !self.notified => {}
+                Ok(_) => {
+                    self.open(&mut Room::none());
+                    if self.failed.is_some() || self.notified {
+                        return Quiet::Closed;
+                    }
+                }
                 Err(error) if is_pause(&error) => break,
                 _ => return Quiet::Closed,
             }
@@ -373,6 +385,21 @@ impl Transport for TlsTransport {
         // A record that began, and has not ended: whatever it will be, nobody asked for it.
         if self.start < self.end || !self.opened.is_empty() { Quiet::Bytes } else { Quiet::Yes }
     }
+}
+
+/// Seals what the session has to say of itself.
+fn seal_own(
+    data: &mut EncodeTlsData<'_, ClientConnectionData>,
+    outgoing: &mut Vec<u8>,
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    let sealed = grow(outgoing, 0, |room| match data.encode(room) {
+        Err(EncodeError::InsufficientSize(short)) => Err(Some(short)),
+        Err(EncodeError::AlreadyEncoded) => Err(None),
+        Ok(length) => Ok(length),
+    })?;
+    ledger.note(0, sealed);
+    Ok(())
 }
 
 /// Whether an answer begins as one of TLS: a handshake, or an alert.

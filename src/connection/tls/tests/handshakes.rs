@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 
-use super::super::super::Transport;
+use super::super::super::{Interest, Transport};
 use super::super::policies::{self, announce, check};
 use super::super::{Fault, TlsTransport};
 use super::peer::{
@@ -34,6 +34,27 @@ fn a_certificate_of_a_trusted_authority_for_the_configured_name_is_accepted() {
     for version in [TlsVersion::V12, TlsVersion::V13] {
         accepts(TlsOptions { oldest: version, newest: version, ..trusting(&authority) }, &[HOST], &identity);
     }
+}
+
+#[test]
+fn what_comes_last_of_a_handshake_in_very_many_pieces_is_not_waited_for_again() {
+    let authority = Authority::new();
+    let wire = Wire::to(&server(&authority.signs(&[HOST]), None, BOTH));
+    let tls = policy(trusting(&authority), &[HOST]);
+    let mut transport = TlsTransport::begin(&tls, &node(), Box::new(wire.clone())).unwrap();
+    // The peer's answer lies on the wire, and nothing of it comes yet.
+    wire.change(|peer| peer.piece = Some(0));
+    assert_eq!(transport.step().unwrap(), Some(Interest::Read));
+    // One step takes 64 pieces.
+    let last = wire.change(|peer| {
+        peer.piece = None;
+        let early = peer.toward.len() - 64;
+        peer.toward.split_off(early)
+    });
+    assert_eq!(transport.step().unwrap(), Some(Interest::Read));
+    wire.change(|peer| (peer.toward, peer.piece) = (last, Some(1)));
+    assert_eq!(transport.step().unwrap(), Some(Interest::Either), "all has come");
+    assert_eq!(transport.step().unwrap(), None);
 }
 
 #[test]

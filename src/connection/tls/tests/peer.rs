@@ -212,7 +212,8 @@ impl Peer {
         self.toward.extend(sealed);
     }
 
-    fn hear(&mut self, mut bytes: &[u8]) {
+    /// The server receives bytes.
+    pub fn hear(&mut self, mut bytes: &[u8]) {
         let Some(server) = &mut self.server else { return };
         while !bytes.is_empty() && self.failed.is_none() {
             server.read_tls(&mut bytes).unwrap();

@@ -168,6 +168,39 @@ fn a_changed_byte_ends_the_connection() {
 }
 
 #[test]
+fn a_reply_that_came_whole_is_handed_over_before_the_error_behind_it() {
+    let garbage = [&[23, 3, 3, 0, 32][..], &[7; 32]].concat();
+    let no_record = b"HTTP/1.1 400 Bad Request\r\n".to_vec();
+    for (what, behind) in [("a record of junk", Some(garbage)), ("no record", Some(no_record)), ("an alert", None)] {
+        let (mut transport, wire) = settled();
+        wire.say(b"+OK\r\n");
+        match behind {
+            Some(bytes) => wire.change(|peer| peer.toward.extend(bytes)),
+            None => wire.change(|peer| peer.hear(b"what no client says, and is answered with an alert")),
+        }
+        let mut room = [0; 100];
+        let count = transport.receive(Space::Used(&mut room), Patience::None);
+        assert_eq!(count.as_ref().ok(), Some(&5), "{what}: {count:?}");
+        assert_eq!(transport.peek(), Quiet::Closed, "{what}");
+        let error = transport.send(b"GET k").unwrap_err();
+        assert!(error.to_string().contains("TLS"), "{what}: {error}");
+        let error = transport.receive(Space::Used(&mut room), Patience::None).unwrap_err();
+        assert!(error.to_string().contains("TLS"), "{what}: {error}");
+    }
+}
+
+#[test]
+fn what_had_no_room_comes_before_the_error_behind_it() {
+    let (mut transport, wire) = settled();
+    wire.say(b"0123456789");
+    wire.change(|peer| peer.toward.extend([23, 3, 3, 0, 2, 7, 7]));
+    let mut room = [0; 6];
+    assert_eq!(transport.receive(Space::Used(&mut room), Patience::None).unwrap(), 6);
+    assert_eq!(transport.receive(Space::Used(&mut room), Patience::None).unwrap(), 4);
+    assert!(transport.receive(Space::Used(&mut room), Patience::None).is_err());
+}
+
+#[test]
 fn a_dropped_connection_says_nothing() {
     let (transport, wire) = settled();
     let before = wire.change(|peer| peer.carried);
