@@ -160,7 +160,7 @@ final class TlsTest extends RedisTestCase
         foreach ([
             [['cafile' => '/nowhere/ca.crt'], "option `ssl.cafile`: given '/nowhere/ca.crt', which cannot be read: No such file or directory"],
             [['cafile' => $key], 'which holds no certificate'],
-            [['local_cert' => $certificate], 'which holds no private key'],
+            [['local_cert' => $certificate], 'the file with its key in `local_pk`'],
             [['local_cert' => $certificate, 'local_pk' => self::authority()->issue('DNS:other')[1]], 'not the one of the certificate'],
             [['local_cert' => $certificate, 'local_pk' => $sealed], 'option `ssl.passphrase`: given nothing'],
             [['local_cert' => $certificate, 'local_pk' => $sealed, 'passphrase' => 'hunter3'], 'a secret that does not open the key'],

@@ -15,7 +15,9 @@ $refused = static function (callable $action): string {
     try {
         return 'not refused: ' . json_encode($action());
     } catch (ResilientRedis\Exception $thrown) {
-        return get_class($thrown);
+        $told = str_contains($thrown->getMessage(), 'belongs to the process that this one was forked from');
+
+        return get_class($thrown) . ($told ? '' : ': ' . $thrown->getMessage());
     }
 };
 

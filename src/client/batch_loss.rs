@@ -3,6 +3,7 @@
 
 use crate::command::{Effect, Rank};
 use crate::failover::{Cause, Lost, Phase};
+use crate::pool::Lease;
 
 use super::batch::{Batch, Replies};
 use super::call::Call;
@@ -20,18 +21,20 @@ impl Client {
         batch: &Batch,
         replies: &mut R,
     ) -> Result<(), Box<Failure>> {
-        // A look that costs little beside a transaction: what is not sent is not in doubt.
-        desk.lease = self.pinned.take().filter(|lease| lease.is_ours());
-        if desk.lease.as_mut().is_some_and(|lease| !lease.connection.is_quiet()) {
-            desk.lease = None;
-        }
         call.retry.begin();
         desk.course.pinned = true;
         desk.course.set_out(batch);
         let queueing = self.pins.multi;
-        let result = match desk.lease {
-            Some(_) => self.exchange_batch_and_hear(desk, call, batch, replies),
-            None => Err(Lost::before(Phase::Lease, Cause::Closed)),
+        let result = match Lease::still_ours(self.pinned.take()) {
+            // A look that costs little beside a transaction: what is not sent is not in doubt.
+            Ok(mut lease) => match lease.connection.is_quiet() {
+                true => {
+                    desk.lease = Some(lease);
+                    self.exchange_batch_and_hear(desk, call, batch, replies)
+                }
+                false => Err(Lost::before(Phase::Lease, Cause::Closed)),
+            },
+            Err(reason) => Err(Lost::before(Phase::Lease, Cause::Io(reason.to_owned()))),
         };
         let Err(lost) = result else { return Ok(()) };
         let lease = desk.lease.take();

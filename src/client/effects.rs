@@ -3,7 +3,8 @@
 use crate::command::Effect;
 use crate::config::Secret;
 use crate::connection::{Identity, Received};
-use crate::failover::{Lost, Phase};
+use crate::failover::{Cause, Lost, Phase};
+use crate::pool::Lease;
 use crate::resp::Sink;
 
 use super::call::Call;
@@ -99,12 +100,13 @@ impl Client {
 
     /// One try on the pinned connection. Its loss is never repaired by sending one command again elsewhere.
     fn run_pinned<S: Sink>(&mut self, desk: &mut Desk, call: &mut Call, sink: &mut S) -> Result<(), Box<Failure>> {
-        desk.lease = self.pinned.take().filter(|lease| lease.is_ours());
         call.retry.begin();
-        let mut result = match desk.lease {
-            Some(_) => self.exchange(desk, call, sink),
-            // A jump out of PHP's memory limit, or a fork, took it away.
-            None => Err(Lost::before(Phase::Lease, crate::failover::Cause::Closed)),
+        let mut result = match Lease::still_ours(self.pinned.take()) {
+            Ok(lease) => {
+                desk.lease = Some(lease);
+                self.exchange(desk, call, sink)
+            }
+            Err(reason) => Err(Lost::before(Phase::Lease, Cause::Io(reason.to_owned()))),
         };
         if matches!(result, Ok(Received::Error)) && desk.has_manner() && self.spells_out(desk, call) {
             sink.reset();

@@ -198,18 +198,27 @@ pub extern "C" fn get_iterator(call: *mut zend_execute_data, return_value: *mut 
         if !learn(object) {
             return;
         }
-        let Some(client) = class::of(object).client.as_deref() else { return };
-        let shards = client.shards();
         let mut nodes = ArrayBuilder::new();
-        if shards.is_empty() {
-            let Some(id) = known(client).first().map(ToString::to_string) else { return };
-            nodes.set(&id, zend::reference_to(object));
-        }
-        for shard in &shards {
+        for place in 0.. {
+            // A copy may run PHP code, `__clone`, which may do anything with the client: it is looked at anew for each.
+            let Some(client) = class::of(object).client.as_deref() else { break };
+            let shards = client.shards();
+            if shards.is_empty() {
+                let Some(id) = known(client).first().map(ToString::to_string) else { return };
+                nodes.set(&id, zend::reference_to(object));
+                break;
+            }
+            let Some(shard) = shards.get(place) else { break };
             let made = Box::into_raw(Box::new(client.at_node(&shard.primary, false)));
-            nodes.set(&shard.primary.to_string(), class::copy(object, made));
+            let id = zend::string(shard.primary.to_string().as_bytes());
+            drop(shards);
+            nodes.set_bytes(zend::bytes_of(&id), class::copy(object, made));
+            zend::release(id);
+            if zend::has_exception() {
+                zend::release(nodes.build());
+                return;
+            }
         }
-        drop(shards);
         let (mut iterator, name) = (zend::null(), zend::string(b"__construct"));
         zend::object_init_ex(iterator.as_zval(), zend::spl_ce_ArrayIterator);
         let nothing = zend::call(Some(&iterator), &name, &mut [nodes.build()]);

@@ -226,6 +226,19 @@ impl Lease {
         self.generation == current_generation()
     }
 
+    /// The lease, if it is there and this process's. A child leaves its parent's connection alone (P8); one that is
+    /// missing was left in the middle of an exchange.
+    ///
+    /// # Errors
+    /// Why there is none, in words for messages and events.
+    pub fn still_ours(lease: Option<Lease>) -> Result<Lease, &'static str> {
+        match lease {
+            Some(lease) if lease.is_ours() => Ok(lease),
+            Some(_) => Err("the connection belongs to the process that this one was forked from"),
+            None => Err("the connection was left in the middle of an exchange"),
+        }
+    }
+
     /// Moves the lease to another pool, after the connection's identity was changed on the server.
     pub fn move_to(&mut self, home: &Arc<NodePool>) {
         if self.is_ours() {

@@ -16,6 +16,7 @@ use redis::Value;
 
 use crate::config::Protocol;
 use crate::failover::Cause;
+use crate::pool::Lease;
 use crate::resp::weight;
 use crate::telemetry::Event;
 use crate::time::Instant;
@@ -96,12 +97,14 @@ impl Client {
         }
     }
 
-    /// Puts the connection on the desk, where it is safe whatever happens. A child leaves its parent's alone (P8); one
-    /// that is missing was left in the middle of an exchange, or closed by the program.
+    /// Puts the connection on the desk, where it is safe whatever happens.
     fn take_up(&mut self, desk: &mut Desk) {
-        desk.lease = self.pinned.take().filter(crate::pool::Lease::is_ours);
-        if desk.lease.is_none() {
-            self.note_gap(&Cause::Io("the connection belongs to another process, or was left".to_owned()));
+        match Lease::still_ours(self.pinned.take()) {
+            Ok(lease) => desk.lease = Some(lease),
+            Err(reason) => {
+                desk.lease = None;
+                self.note_gap(&Cause::Io(reason.to_owned()));
+            }
         }
     }
 

@@ -185,11 +185,15 @@ impl Subscription {
         if let Some(budget) = self.client.configuration.policy.request_budget {
             self.budget = self.client.budget_deadline(desk, started, budget);
         }
-        // A child leaves its parent's connection alone (P8); one that is missing was left in the middle of a message.
-        desk.lease = self.lease.take().filter(Lease::is_ours);
-        if desk.lease.is_none() && self.ready.is_some() {
-            self.note_gap(&Cause::Io("the connection belongs to another process, or was left".to_owned()));
-            self.wishes.start_over();
+        match Lease::still_ours(self.lease.take()) {
+            Ok(lease) => desk.lease = Some(lease),
+            Err(reason) => {
+                desk.lease = None;
+                if self.ready.is_some() {
+                    self.note_gap(&Cause::Io(reason.to_owned()));
+                    self.wishes.start_over();
+                }
+            }
         }
         let result = work(self, desk);
         self.lease = desk.lease.take();

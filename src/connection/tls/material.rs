@@ -167,5 +167,10 @@ fn key(
     if words.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(refused("whose key is encrypted in OpenSSL's old format", TO_PKCS8));
     }
-    PrivateKeyDer::from_pem_slice(text).map_err(|_| refused("which holds no private key in PEM format", TO_PKCS8))
+    PrivateKeyDer::from_pem_slice(text).map_err(|_| match &options.local_pk {
+        Some(_) => refused("which holds no private key in PEM format", TO_PKCS8),
+        None => {
+            refused("which holds no private key, and `local_pk` is not given", "the file with its key in `local_pk`")
+        }
+    })
 }

@@ -172,19 +172,26 @@ pub unsafe fn is_any_open_since(unit: u64) -> bool {
 /// # Safety
 /// As for [`is_any_open_since`]; nothing of the thread's hands is in use.
 pub unsafe fn let_go_since(unit: u64) {
-    // SAFETY: by the caller. No PHP code runs before the exceptions.
+    // SAFETY: by the caller. What is thrown is an object, so it is made between two walks over them; no other PHP code
+    // runs.
     unsafe {
-        units::each_part::<Session>(|session| {
-            if session.unit.take_if(|opened| *opened == unit).is_some()
-                && let Some(store) = session.store.as_deref_mut()
-            {
-                let closed = store.close(&mut hands().desk);
-                store.client().start_over();
-                if let Err(trouble) = &closed {
-                    super::throw(trouble);
+        loop {
+            let mut closed = None;
+            units::each_part::<Session>(|session| {
+                if closed.is_none()
+                    && session.unit.take_if(|opened| *opened == unit).is_some()
+                    && let Some(store) = session.store.as_deref_mut()
+                {
+                    closed = Some(store.close(&mut hands().desk));
+                    store.client().start_over();
                 }
+            });
+            match closed {
+                Some(Ok(())) => {}
+                Some(Err(trouble)) => super::throw(&trouble),
+                None => break,
             }
-        });
+        }
     }
 }
 
