@@ -26,6 +26,7 @@ final class MemoryLimitTest extends RedisTestCase
             $server->command('HSET', 'hash', "field $i", str_repeat('v', $i % 300));
         }
         $server->command('SET', 'huge', str_repeat('0123456789', 320_000));
+        $server->command('SET', 'vast', str_repeat('0123456789', 4_000_000));
         for ($i = 0; $i < 60; $i++) {
             $server->command('RPUSH', 'long list', str_repeat("$i,", 50_000));
         }
@@ -80,6 +81,7 @@ final class MemoryLimitTest extends RedisTestCase
     public static function largeReplies(): iterable
     {
         yield 'one string of 3.2 MB' => ['huge', 10 << 20, 128 << 10];
+        yield 'one string of 40 MB, whose room grows with what has come' => ['vast', 100 << 20, 4 << 20];
         yield 'sixty strings of 150 KB' => ['long list', 24 << 20, 512 << 10];
     }
 

@@ -80,8 +80,8 @@ impl Default for Defaults {
             check_idle_after: Duration::from_secs(1),
             // Commands in quick succession are closer to each other: they cost no second clock.
             trusted_for: Duration::from_millis(50),
-            max_reply_size: 512 << 20,
-            max_depth: 64,
+            max_reply_size: 1 << 30,
+            max_depth: 128,
             exceptions: true,
             secured: false,
         }
@@ -112,8 +112,8 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
     ("check_idle_after", "1.0", "age from which an idle connection is checked before use, in seconds"),
-    ("max_reply_size", "512M", "largest reply, in bytes or with K, M or G"),
-    ("max_depth", "64", "deepest nesting of a reply"),
+    ("max_reply_size", "1G", "largest reply, in bytes or with K, M or G"),
+    ("max_depth", "128", "deepest nesting of a reply"),
     (
         "retry",
         "last-wins",

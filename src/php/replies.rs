@@ -3,12 +3,11 @@
 //! When PHP has no memory left the sink takes nothing more, and the reply is given up (see `memory`).
 
 use std::ffi::c_char;
-use std::mem::MaybeUninit;
 use std::str::FromStr;
 
 use ext_php_rs::ffi::{
-    _zend_new_array, HashTable, ext_php_rs_zend_string_release, zend_hash_index_update, zend_hash_next_index_insert,
-    zend_hash_str_update, zend_hash_update, zend_string,
+    _zend_new_array, HashTable, zend_hash_index_update, zend_hash_next_index_insert, zend_hash_str_update,
+    zend_hash_update,
 };
 
 use crate::command::{Held, SLOW_LOG, Shape};
@@ -19,16 +18,20 @@ use super::zend::Value;
 use super::{memory, response, zend};
 
 mod batch;
+mod begun;
 mod made_over;
 mod reshaped;
 mod text;
 
 use batch::{Course, ONE_REPLY};
+use begun::Begun;
 pub use made_over::make_over;
 pub use reshaped::reshaped;
 
-/// Room is made for no more elements than this before they come.
+/// Room is made for no more elements than this before they come, and for fewer in arrays within others: these can be
+/// claimed one in another, as deep as a reply may be.
 const MOST_FORESEEN: usize = 64 * 1024;
+const MOST_FORESEEN_WITHIN: usize = 1024;
 
 /// The open arrays of a reply. The memory is the thread's and is used again; the arrays are PHP's.
 #[derive(Default)]
@@ -63,13 +66,6 @@ enum Filling {
     Keyed,
     /// With the replies to a batch, each at its own place.
     Places,
-}
-
-/// A long string that is not complete.
-struct Begun {
-    string: *mut zend_string,
-    length: usize,
-    received: usize,
 }
 
 /// Builds one reply into PHP's return value.
@@ -115,8 +111,7 @@ impl<'a> PhpSink<'a> {
             unsafe { zend::release(open.key) };
         }
         if let Some(begun) = self.building.begun.take() {
-            // SAFETY: a begun string is ours and stands in no array yet.
-            unsafe { ext_php_rs_zend_string_release(begun.string) };
+            begun.give_up();
         }
     }
 
@@ -150,6 +145,14 @@ impl<'a> PhpSink<'a> {
                 }
                 _ => (Filling::List, false),
             },
+        }
+    }
+
+    /// The reply cannot be had where there was no memory.
+    #[inline]
+    fn look_for_memory(&mut self, is_there: bool) {
+        if !is_there {
+            self.refusal = self.refusal.or(Some(Unfit::NoMemory));
         }
     }
 
@@ -389,7 +392,9 @@ impl Sink for PhpSink<'_> {
             std::ptr::null_mut()
         } else {
             let elements = if kind == Aggregate::Array && pairs { length / 2 } else { length };
-            let foreseen = u32::try_from(elements.min(MOST_FORESEEN)).unwrap_or(u32::MAX);
+            let is_within = self.building.open.len() > self.course.level;
+            let most = if is_within { MOST_FORESEEN_WITHIN } else { MOST_FORESEEN };
+            let foreseen = u32::try_from(elements.min(most)).unwrap_or(u32::MAX);
             // SAFETY: Zend's allocator does not return on failure.
             let array = unsafe { _zend_new_array(foreseen) };
             self.put(zend::owned_array(array));
@@ -418,43 +423,27 @@ impl Sink for PhpSink<'_> {
         if self.refusal.is_some() {
             return;
         }
-        match memory::allocate_string(length) {
-            Some(string) => self.building.begun = Some(Begun { string, length, received: 0 }),
-            _ => self.refusal = self.refusal.or(Some(Unfit::NoMemory)),
-        }
+        self.building.begun = Begun::new(length);
+        self.look_for_memory(self.building.begun.is_some());
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        if let Some(begun) = &mut self.building.begun {
-            let count = bytes.len().min(begun.length - begun.received);
-            // SAFETY: the string has `length` bytes of room, of which `received` are filled; `count` is within the rest.
-            unsafe {
-                let end = zend::string_start(begun.string).add(begun.received);
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), end, count);
-            }
-            begun.received += count;
-        }
+        let has_room = self.building.begun.as_mut().is_none_or(|begun| begun.append(bytes));
+        self.look_for_memory(has_room);
     }
 
     fn space(&mut self) -> Space<'_> {
-        let Some(begun) = &self.building.begun else { return Space::Used(&mut []) };
-        // SAFETY: as in `append`; nobody else knows the string, and its bytes need not be initialised to be written.
-        Space::Fresh(unsafe {
-            let end = zend::string_start(begun.string).add(begun.received).cast::<MaybeUninit<u8>>();
-            std::slice::from_raw_parts_mut(end, begun.length - begun.received)
-        })
+        self.building.begun.as_mut().map_or(Space::Used(&mut []), Begun::space)
     }
 
     fn filled(&mut self, count: usize) {
-        if let Some(begun) = &mut self.building.begun {
-            begun.received += count;
-            debug_assert!(begun.received <= begun.length);
-        }
+        let has_room = self.building.begun.as_mut().is_none_or(|begun| begun.filled(count));
+        self.look_for_memory(has_room);
     }
 
     fn end_bulk(&mut self) {
         if let Some(begun) = self.building.begun.take() {
-            let text = zend::owned_string(begun.string);
+            let text = begun.complete();
             // SAFETY: the string is complete and ours; a table has no part of it.
             let table = if self.may_be_table() { self.table_of(unsafe { zend::bytes_of(&text) }) } else { None };
             if table.is_some() {

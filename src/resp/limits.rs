@@ -16,7 +16,7 @@ pub const ELEMENT_COST: u64 = 16;
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_reply_size: 512 * 1024 * 1024, max_depth: 64 }
+        Limits { max_reply_size: 1 << 30, max_depth: 128 }
     }
 }
 

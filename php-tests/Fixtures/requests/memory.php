@@ -53,7 +53,7 @@ $reply = match ($_GET['reply']) {
     'list', 'long list' => $redis->lrange($_GET['reply'], 0, -1),
     'hash' => $redis->hgetall('hash'),
     'nested' => $redis->eval($script, 0),
-    'huge' => $redis->get('huge'),
+    'huge', 'vast' => $redis->get($_GET['reply']),
     'transaction' => [
         $redis->multi(), $redis->lrange('list', 0, 99), $redis->hgetall('hash'), $redis->get('token'), $redis->exec(),
     ][4],

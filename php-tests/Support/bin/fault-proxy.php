@@ -15,7 +15,7 @@ declare(strict_types=1);
  *   half       the first half of the reply, then silence
  *   half-close the first half of the reply, then the connection is closed
  *   garbage    the server executes the command, and bytes that are not RESP come back
- *   say        the server executes the command, and the rule's BYTES come back
+ *   say        the server executes the command, and the rule's BYTES come back, REPEATED times
  *   record     the command does not reach the server, its words are printed as a JSON list, and an error comes back
  */
 
@@ -120,7 +120,7 @@ function relay(array &$pair, string $request, ?array $rule): bool
         'none', 'late' => $reply,
         'half', 'half-close' => substr($reply, 0, intdiv(strlen($reply), 2)),
         'garbage' => "this is no reply\r\n",
-        'say' => $rule['bytes'],
+        'say' => str_repeat($rule['bytes'], $rule['repeated'] ?? 1),
         default => '',
     };
     // The client may have gone by now.
