@@ -5,9 +5,11 @@ declare(strict_types=1);
 namespace Tests;
 
 use ResilientRedis;
+use ResilientRedis\Iterator\Keyspace;
 use Tests\Support\ClusterTestCase;
 use Tests\Support\Resharding;
 use Tests\Support\Slot;
+use Tests\Support\Wait;
 
 /** A Redis Cluster whose slots move and whose nodes come and go while it is used. */
 final class ReshardingTest extends ClusterTestCase
@@ -86,6 +88,78 @@ final class ReshardingTest extends ClusterTestCase
         $cluster->waitUntilWhole();
     }
 
+    /** @dataProvider protocols */
+    public function test_a_walk_over_all_keys_meets_each_though_slots_move_meanwhile(int $protocol): void
+    {
+        $cluster = self::cluster();
+        [$first, $second] = $cluster->primaries();
+        $redis = self::clientOf($cluster, ['protocol' => $protocol]);
+        $pairs = self::pairs($redis);
+        $slots = array_slice($cluster->slotsOf($first), 0, 1000);
+        $resharding = new Resharding($cluster);
+        [$seen, $number] = [[], 0];
+        foreach (new Keyspace($redis, 'k*', 10) as $key) {
+            $seen[$key] = true;
+            if (++$number === 50) {
+                $resharding->move($slots, $first, $second);
+            }
+            if ($number === 300) {
+                $resharding->move($slots, $second, $first);
+            }
+        }
+        self::assertSame([], array_keys(array_diff_key($pairs, $seen)), 'keys that were there all the time');
+        self::assertLessThan(800, $number, 'what is done comes not again');
+        $cluster->waitUntilWhole();
+    }
+
+    public function test_walks_meet_each_key_whatever_moves_when(): void
+    {
+        $cluster = self::cluster();
+        $redis = self::clientOf($cluster);
+        $pairs = self::pairs($redis);
+        $resharding = new Resharding($cluster);
+        $seed = random_int(1, 1_000_000);
+        mt_srand($seed);
+        for ($round = 0; $round < 8; $round++) {
+            [$seen, $cursor] = [[], '0'];
+            for ($page = 0; $page === 0 || $cursor !== '0'; $page++) {
+                [$cursor, $keys] = $redis->scan($cursor, ['MATCH' => 'k*', 'COUNT' => 10]);
+                $seen += array_flip($keys);
+                if ($page < 100 && mt_rand(0, 9) === 0) {
+                    $primaries = $cluster->primaries();
+                    shuffle($primaries);
+                    $slots = $cluster->slotsOf($primaries[0]);
+                    $resharding->move(array_slice($slots, mt_rand(0, count($slots) - 1), mt_rand(1, 300)), $primaries[0], $primaries[1]);
+                }
+            }
+            self::assertSame([], array_keys(array_diff_key($pairs, $seen)), "seed $seed, round $round, after $page pages");
+        }
+        $cluster->waitUntilWhole();
+    }
+
+    public function test_a_walk_ends_though_a_resharding_was_broken_off(): void
+    {
+        $cluster = $this->ownCluster(2, 0);
+        $from = $cluster->primaries()[0];
+        // Its first slot: no map tells of it yet.
+        $newcomer = $cluster->launch();
+        $cluster->admit($newcomer);
+        $tag = $cluster->tagOf($from);
+        $redis = self::clientOf($cluster);
+        $pairs = self::pairs($redis) + ["k{{$tag}}a" => 'v', "k{{$tag}}b" => 'v'];
+        $redis->mset($pairs);
+        foreach ([[$from, $newcomer], [$newcomer, $from]] as [$one, $other]) {
+            Wait::until('they know each other', static fn (): bool => str_contains((string) $one->command('CLUSTER', 'NODES'), $cluster->idOf($other))
+                && str_contains((string) $one->command('CLUSTER', 'INFO'), 'cluster_state:ok'));
+        }
+        $newcomer->command('CLUSTER', 'SETSLOT', Slot::of($tag), 'IMPORTING', $cluster->idOf($from));
+        $from->command('CLUSTER', 'SETSLOT', Slot::of($tag), 'MIGRATING', $cluster->idOf($newcomer));
+        $from->command('MIGRATE', $newcomer->host, $newcomer->port, "k{{$tag}}a", 0, 5000);
+        $seen = iterator_to_array(new Keyspace($redis, 'k*', 50), false);
+        self::assertSame([], array_diff(array_keys($pairs), $seen));
+        self::assertLessThan(count($pairs) + 10, count($seen), 'only the keys of that slot may come twice');
+    }
+
     public function test_shards_come_and_go_under_load_and_nothing_fails(): void
     {
         $cluster = $this->ownCluster();
@@ -93,6 +167,7 @@ final class ReshardingTest extends ClusterTestCase
         // Tags in many slots: those of each shard move.
         $tags = array_map(static fn (int $number): string => "many$number", range(0, 30));
         $loads[] = $this->load($cluster, 'everything', $tags, ['protocol' => 3]);
+        $loads[] = $this->load($cluster, 'walks', ['']);
         $resharding = new Resharding($cluster);
         $added = [$resharding->addShard(), $resharding->addShard()];
         foreach ($added as $primary) {
@@ -125,5 +200,17 @@ final class ReshardingTest extends ClusterTestCase
             $load->stop();
             self::assertSame([], $load->failures());
         }
+    }
+
+    /** @return array<string, string> keys in slots of all nodes, which stay */
+    private static function pairs(ResilientRedis $redis): array
+    {
+        $pairs = [];
+        for ($i = 0; $i < 600; $i++) {
+            $pairs["k$i"] = 'v';
+        }
+        $redis->mset($pairs);
+
+        return $pairs;
     }
 }

@@ -5,8 +5,9 @@ declare(strict_types=1);
 /*
  * cluster-load.php ENDPOINTS OPTIONS KIND TAG ...: uses a cluster until a line comes on its input, and prints one for each
  * operation: when it began and ended on the monotonic clock, the outcome (ok, failed, unknown, wrong), and what it was.
- * KIND is `increments`, of one counter for each tag, or `everything`: all types, pipelines, transactions and scripts, in the
- * slots of the tags; a result that is not the expected one is `wrong`. ENDPOINTS and OPTIONS are JSON.
+ * KIND is `increments`, of one counter for each tag; `walks`, over 600 keys that stay, page by page, with what was missed in
+ * the end; or `everything`: all types, pipelines, transactions and scripts, in the slots of the tags. A result that is not the
+ * expected one is `wrong`. ENDPOINTS and OPTIONS are JSON.
  */
 
 use ResilientRedis\OutcomeUnknown;
@@ -58,7 +59,24 @@ $increments = static function (string $tag) use ($redis): iterable {
     yield 'INCR' => [static fn () => is_int($count = $redis->incr("{{$tag}}n")) ?: $count, true];
 };
 
-$work = ['everything' => $everything, 'increments' => $increments][$kind];
+$walked = array_map(static fn (int $number): string => "walked:$number", range(0, 599));
+if ($kind === 'walks') {
+    $redis->mset(array_fill_keys($walked, 'v'));
+}
+$walks = static function () use ($redis, $walked): iterable {
+    [$cursor, $seen] = ['0', []];
+    do {
+        yield 'SCAN' => [static function () use ($redis, &$cursor, &$seen): bool {
+            [$cursor, $keys] = $redis->scan($cursor, ['MATCH' => 'walked:*', 'COUNT' => 10]);
+            $seen += array_flip($keys);
+
+            return true;
+        }, true];
+    } while ($cursor !== '0');
+    yield 'walk' => [static fn () => array_values(array_diff($walked, array_keys($seen))), []];
+};
+
+$work = ['everything' => $everything, 'increments' => $increments, 'walks' => $walks][$kind];
 stream_set_blocking(STDIN, false);
 for ($round = 1; fgets(STDIN) === false; $round++) {
     foreach ($tags as $tag) {

@@ -188,6 +188,7 @@ impl Client {
         if self.hearing.is_none() || self.pins.multi || self.pins.watch {
             self.be_oneself();
         }
+        self.forget_walks();
         self.events = EventQueue::default();
     }
 

@@ -88,8 +88,8 @@ pub struct Pages {
     held: [Value; 4],
     /// What it iterates over.
     pub kind: &'static Kind,
-    /// Where the next page is; `None` after the last one.
-    pub next: Option<u64>,
+    /// Where the next page is; `None` after the last one. In a cluster cursors have more bits than a server's.
+    pub next: Option<u128>,
     /// The server process that gave the cursor, as `Knowledge::incarnation` counts.
     pub incarnation: u64,
     /// Counts the pages that were asked for: a listener may use the iterator while it waits for one.

@@ -91,7 +91,7 @@ unsafe fn incarnation(client: *mut zend_object) -> u64 {
 ///
 /// # Safety
 /// The client is live. PHP code may run: the iterator's borrow ends with the arguments.
-unsafe fn ask(client: *mut zend_object, pages: &Pages, from: u64) -> Value {
+unsafe fn ask(client: *mut zend_object, pages: &Pages, from: u128) -> Value {
     // SAFETY: by the caller. Everything that the call needs has a reference of its own, since the iterator may be freed
     // or moved meanwhile.
     unsafe {
@@ -126,7 +126,7 @@ unsafe fn ask(client: *mut zend_object, pages: &Pages, from: u64) -> Value {
 ///
 /// # Safety
 /// The reply is a live value.
-unsafe fn read(pages: &Pages, from: u64, reply: &Value) -> Option<(Option<u64>, Value)> {
+unsafe fn read(pages: &Pages, from: u128, reply: &Value) -> Option<(Option<u128>, Value)> {
     let reply = zend::deref(reply);
     if zend::type_of(reply) != zend::IS_ARRAY {
         return None;
@@ -136,12 +136,12 @@ unsafe fn read(pages: &Pages, from: u64, reply: &Value) -> Option<(Option<u64>, 
         let array = reply.value.arr;
         if pages.kind.by_index {
             let complete = u64::from((*array).nNumOfElements) < pages.size;
-            return Some(((!complete).then_some(from + pages.size), zend::hold(reply)));
+            return Some(((!complete).then_some(from + u128::from(pages.size)), zend::hold(reply)));
         }
         let at = |index| zend_hash_index_find(array, index).cast::<Value>().as_ref().map(zend::deref);
         let (cursor, page) = (at(0)?, at(1)?);
         let cursor = match zend::type_of(cursor) {
-            zend::IS_LONG => cursor.value.lval.cast_unsigned(),
+            zend::IS_LONG => cursor.value.lval.cast_unsigned().into(),
             zend::IS_STRING => std::str::from_utf8(zend::bytes_of(cursor)).ok()?.parse().ok()?,
             _ => return None,
         };

@@ -6,6 +6,7 @@
 mod election;
 mod knowledge;
 mod notice;
+mod ownership;
 mod report;
 mod slots;
 mod standing;
@@ -14,6 +15,7 @@ mod watch;
 pub use election::{Claim, Witness, elect};
 pub use knowledge::{Change, Knowledge};
 pub use notice::{Evidence, Notice};
+pub use ownership::{Ownership, SlotSet};
 pub use report::{Lineage, Mode, Report, Role};
 pub use slots::{Redirect, Shard, SlotMap};
 pub use standing::Standing;

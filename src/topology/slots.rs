@@ -42,6 +42,13 @@ pub struct SlotMap {
 }
 
 impl SlotMap {
+    /// Shards, and for each slot the place of the one that serves it.
+    #[cfg(test)]
+    pub fn of(shards: Vec<Shard>, owner: impl Fn(u16) -> usize) -> SlotMap {
+        let owners = (0..SLOTS as u16).map(|slot| owner(slot) as u16 + 1).collect();
+        SlotMap { shards, owners }
+    }
+
     /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave. Where that names no host, the host that was asked is
     /// meant. Only nodes that `admits` is true of are taken; `None` if the reply is none, or leaves no shard.
     pub fn read(reply: &Value, asked: &NodeAddress, admits: impl Fn(&NodeAddress) -> bool) -> Option<SlotMap> {

@@ -78,7 +78,7 @@ impl Merge {
     }
 }
 
-fn elements(reply: Value) -> Vec<Value> {
+pub(super) fn elements(reply: Value) -> Vec<Value> {
     match reply {
         Value::Array(elements) | Value::Set(elements) => elements,
         _ => Vec::new(),
@@ -184,52 +184,11 @@ impl Client {
 
     /// Gives a reply that was put together to the caller. It stands in the object meanwhile, since the sink may leave by a
     /// jump.
-    fn hand_out(&mut self, reply: Value, sink: &mut dyn Sink) {
+    pub(super) fn hand_out(&mut self, reply: Value, sink: &mut dyn Sink) {
         if let Some(cluster) = self.cluster.as_deref_mut() {
             let merged = cluster.work.merged.insert(reply);
             hand_on(merged, sink);
             cluster.work.merged = None;
         }
-    }
-
-    /// `SCAN` over all shards as one iteration: a cursor that we hand out holds the shard's place beside its own cursor.
-    pub(super) fn run_scan(
-        &mut self,
-        desk: &mut Desk,
-        command: Option<&'static Command>,
-        sink: &mut dyn Sink,
-        until: Deadline,
-    ) -> Result<(), Box<Failure>> {
-        let shards = self.map().map_or(1, |map| map.shards().len()) as u128;
-        let words: Vec<Vec<u8>> = desk.frame.words().into_iter().map(<[u8]>::to_vec).collect();
-        let given = words.get(1).and_then(|cursor| std::str::from_utf8(cursor).ok()?.parse::<u128>().ok());
-        let Some(given) = given else {
-            return Err(Box::new(Failure::misuse("SCAN", "SCAN takes a cursor: 0, or the one of the reply before")));
-        };
-        let (cursor, place) = (given / shards, given % shards);
-        desk.frame.begin();
-        desk.frame.word(&words[0]);
-        desk.frame.word(cursor.to_string().as_bytes());
-        words[2..].iter().for_each(|word| desk.frame.word(word));
-        desk.frame.end();
-        let mut reply = ValueSink::default();
-        self.run_on(place as usize, desk, command, &mut reply, until, Deadline::NEVER)?;
-        let mut parts = elements(reply.take().unwrap_or(Value::Nil));
-        let next = match parts.first() {
-            Some(Value::BulkString(next)) => {
-                std::str::from_utf8(next).ok().and_then(|next| next.parse::<u64>().ok()).map(u128::from)
-            }
-            _ => None,
-        };
-        let handed = match next.unwrap_or(0) {
-            0 if place + 1 < shards => place + 1,
-            0 => 0,
-            next => next * shards + place,
-        };
-        if let Some(first) = parts.first_mut() {
-            *first = Value::BulkString(handed.to_string().into_bytes());
-        }
-        self.hand_out(Value::Array(parts), sink);
-        Ok(())
     }
 }

@@ -9,6 +9,8 @@ mod parts;
 mod pieces;
 mod redirect;
 mod route;
+mod scan;
+mod walk;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use self::map::unserved;
 use self::parts::Work;
 use self::redirect::pass_on;
 use self::route::Route;
+use self::walk::Walks;
 use super::desk::Desk;
 use super::failure::{Failure, Kind};
 use super::hearing::not_in_cluster;
@@ -41,6 +44,8 @@ pub struct Cluster {
     /// The client of the node that the last `ASK` led to.
     guest: Option<Box<Client>>,
     work: Work,
+    /// The iterations over all keys.
+    walks: Walks,
     /// Whether a shard went away with something pinned: the next command says so.
     torn: bool,
 }
@@ -69,7 +74,7 @@ impl Client {
             Route::Anywhere => None,
             Route::Everywhere(merge) => return self.run_everywhere(desk, command, merge, sink, until),
             Route::Split(split) => return self.run_split(desk, split, sink),
-            Route::Scan => return self.run_scan(desk, command, sink, until),
+            Route::Scan => return self.run_scan(desk, sink, until),
             Route::Done => {
                 self.disconnect(desk);
                 sink.status(b"OK");
@@ -276,6 +281,13 @@ impl Client {
         cluster.pinned = None;
         for shard in cluster.shards.iter_mut().flatten() {
             shard.be_oneself();
+        }
+    }
+
+    /// Forgets the iterations over all keys.
+    pub(super) fn forget_walks(&mut self) {
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.walks.clear();
         }
     }
 

@@ -11,7 +11,7 @@ use crate::connection::scripted::{Fault, Sharding, State};
 use crate::failover::Limit;
 
 /// Three primaries (1, 2, 3) with a replica each (4, 5, 6), reached through the first.
-fn cluster() -> Bench {
+pub fn cluster() -> Bench {
     with_options(&[])
 }
 
@@ -33,7 +33,7 @@ fn home(key: &str) -> usize {
 }
 
 /// A key of that server.
-fn key_at(server: usize) -> String {
+pub fn key_at(server: usize) -> String {
     (0..).map(|number| format!("k{number}")).find(|key| home(key) == server).unwrap()
 }
 
@@ -42,7 +42,7 @@ fn keys() -> [String; 3] {
 }
 
 /// Changes what all nodes know.
-fn reshape(state: &mut State, change: impl Fn(&mut Sharding)) {
+pub fn reshape(state: &mut State, change: impl Fn(&mut Sharding)) {
     for index in 1..=6 {
         if let Some((_, sharding)) = &mut state.server(index).cluster {
             change(sharding);
@@ -51,7 +51,7 @@ fn reshape(state: &mut State, change: impl Fn(&mut Sharding)) {
 }
 
 /// Gives the slot of a key to another server, in everybody's eyes.
-fn give(state: &mut State, key: &str, to: usize) {
+pub fn give(state: &mut State, key: &str, to: usize) {
     let slot = slot_of(key.as_bytes());
     reshape(state, |sharding| {
         let at = sharding.ranges.iter().position(|(first, last, _)| (*first..=*last).contains(&slot)).unwrap();
@@ -65,7 +65,7 @@ fn give(state: &mut State, key: &str, to: usize) {
     });
 }
 
-fn heard(bench: &Bench, server: usize, name: &str) -> usize {
+pub fn heard(bench: &Bench, server: usize, name: &str) -> usize {
     bench
         .network
         .server(server, |server| server.heard.iter().filter(|line| line.split(' ').next() == Some(name)).count())

@@ -26,6 +26,7 @@ mod state;
 mod states;
 mod subscriptions;
 mod waits;
+mod walks;
 
 use std::sync::Arc;
 

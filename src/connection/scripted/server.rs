@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::publishing;
 use super::sharding::Sharding;
 use super::watching::Service;
+use crate::command::slot_of;
 use crate::config::NodeAddress;
 
 /// What goes wrong with one command.
@@ -261,7 +262,10 @@ impl Server {
             "CLUSTER" => {
                 self.executed.push(name.to_owned());
                 let none = || error("ERR This instance has cluster support disabled");
-                return self.cluster.as_ref().map_or_else(none, |(_, sharding)| sharding.slots());
+                return self.cluster.as_ref().map_or_else(none, |(me, sharding)| match arguments[0].as_str() {
+                    "NODES" => sharding.nodes(me),
+                    _ => sharding.slots(),
+                });
             }
             _ => {}
         }
@@ -287,6 +291,7 @@ impl Server {
                 let gone = arguments.iter().filter(|key| self.data.remove(*key).is_some()).count();
                 format!(":{gone}\r\n").into_bytes()
             }
+            "SCAN" => self.scan(&key),
             "DBSIZE" => format!(":{}\r\n", self.data.len()).into_bytes(),
             "GET" => self.data.get(&key).map_or_else(|| b"$-1\r\n".to_vec(), |value| bulk(value)),
             "SET" if arguments.iter().any(|word| word == "NX") && self.data.contains_key(&key) => b"$-1\r\n".to_vec(),
@@ -301,6 +306,18 @@ impl Server {
             }
             _ => b"+OK\r\n".to_vec(),
         }
+    }
+
+    /// The keys of one slot, from the slot that the cursor says: others that come and go do not change the order.
+    fn scan(&self, cursor: &str) -> Vec<u8> {
+        let from = cursor.parse().unwrap();
+        let mut keys: Vec<(u16, &String)> = self.data.keys().map(|key| (slot_of(key.as_bytes()), key)).collect();
+        keys.retain(|(slot, _)| *slot >= from);
+        keys.sort();
+        let slot = keys.first().map_or(0, |(slot, _)| *slot);
+        let next = keys.iter().find(|(other, _)| *other > slot).map_or(0, |(other, _)| *other);
+        let page = keys.iter().take_while(|(other, _)| *other == slot).map(|(_, key)| bulk(key));
+        array(&[bulk(&next.to_string()), array(&page.collect::<Vec<_>>())])
     }
 
     fn hello(&self, arguments: &[String]) -> Vec<u8> {

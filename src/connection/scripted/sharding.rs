@@ -16,6 +16,8 @@ pub struct Sharding {
     pub migrating: HashMap<u16, NodeAddress>,
     /// The slots whose keys are on their way from another node.
     pub importing: HashSet<u16>,
+    /// The configuration epochs of those that have taken slots over.
+    pub epochs: HashMap<NodeAddress, u64>,
 }
 
 impl Sharding {
@@ -42,6 +44,24 @@ impl Sharding {
             array(&parts)
         };
         array(&self.ranges.iter().map(range).collect::<Vec<_>>())
+    }
+
+    /// The reply to `CLUSTER NODES` of the node `me`. Nodes call themselves by their addresses.
+    pub fn nodes(&self, me: &NodeAddress) -> Vec<u8> {
+        let mut primaries: Vec<&NodeAddress> = self.ranges.iter().map(|(_, _, nodes)| &nodes[0]).collect();
+        primaries.extend(self.migrating.values().chain([me]));
+        primaries.sort();
+        primaries.dedup();
+        let line = |node: &NodeAddress| {
+            let flags = if node == me { "myself,master" } else { "master" };
+            let epoch = self.epochs.get(node).unwrap_or(&0);
+            let slots = self.ranges.iter().filter(|(_, _, nodes)| nodes[0] == *node);
+            let slots: String = slots.map(|(first, last, _)| format!(" {first}-{last}")).collect();
+            let marks = self.migrating.iter().filter(|_| node == me);
+            let marks: String = marks.map(|(slot, to)| format!(" [{slot}->-{to}]")).collect();
+            format!("{node} {node}@1 {flags} - 0 0 {epoch} connected{slots}{marks}\n")
+        };
+        bulk(&primaries.into_iter().map(line).collect::<String>())
     }
 
     /// What the node `me` says to a command instead of running it; `asking` if ASKING came before it.
