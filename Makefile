@@ -74,7 +74,7 @@ demo: setup-demo build ## watch a program go on while its primary is killed
 	@$(with_extension) examples/failover/run.php
 
 .PHONY: test
-test: setup lint table-check rust-tests php-tests php-settings guard ## run everything that checks the project
+test: setup lint table-check tokens-check rust-tests php-tests php-settings guard ## run everything that checks the project
 
 .PHONY: lint
 lint: setup ## rustfmt and clippy, with and without the PHP room
@@ -85,6 +85,12 @@ lint: setup ## rustfmt and clippy, with and without the PHP room
 .PHONY: table-check
 table-check: setup ## are the command table, the stub and docs/commands.md up to date?
 	$(PYTHON) src/command/generate.py --check
+
+# Debian's botocore belongs to Debian's Python, which need not be the first one in PATH.
+.PHONY: tokens-check
+tokens-check: setup ## does botocore sign the tokens that our own are compared with?
+	@python="$$(command -v $(PYTHON))"; "$$python" -c 'import botocore' 2>/dev/null || python=/usr/bin/python3; \
+	"$$python" -B src/aws/sign_tokens.py --check
 
 .PHONY: rust-tests
 rust-tests: setup ## all that is below the PHP room

@@ -2,10 +2,11 @@
 //!
 //! The house has one direction of imports: a room may use the rooms below it, never one above (`house.rs` proves it).
 //! From the top: `php`, `session`, `client`, `discovery`, `pool`, `connection`, `failover`, `topology`, `command`, `resp`,
-//! `config`, `time`, `board`, `telemetry`.
+//! `aws`, `config`, `time`, `board`, `telemetry`.
 
 #![deny(unsafe_code)]
 
+pub mod aws;
 #[allow(unsafe_code, reason = "the one room that maps memory")]
 pub mod board;
 pub mod client;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::Wall;
+
 /// A point on the monotonic clock: nanoseconds since an origin that means nothing by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Instant(u64);
@@ -94,6 +96,12 @@ pub trait Clock: Send + Sync {
 
     /// How far the wall clock is ahead, exact to some milliseconds.
     fn lead(&self) -> Lead;
+
+    /// The time of day.
+    fn wall(&self) -> Wall {
+        let nanos = self.now().0.saturating_add_signed(self.lead().0);
+        Wall::of_seconds(nanos / 1_000_000_000)
+    }
 }
 
 /// `CLOCK_MONOTONIC` of the kernel.
@@ -199,6 +207,14 @@ mod tests {
         let after = clock.lead();
         assert!(after.grown_since(before) < Duration::from_millis(500), "{before:?}, then {after:?}");
         assert!(before.0 > 0, "the wall clock counts from 1970, the other from the start: {before:?}");
+    }
+
+    #[test]
+    fn the_time_of_day_is_that_of_the_system() {
+        let system = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let seen = SystemClock.wall();
+        let near = [system - 1, system, system + 1, system + 2].map(Wall::of_seconds);
+        assert!(near.contains(&seen), "{seen} at {system}");
     }
 
     #[test]
