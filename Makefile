@@ -100,6 +100,13 @@ rust-tests: setup ## all that is below the PHP room
 	    set -x; $(CARGO) test --no-default-features; \
 	fi
 
+# Random cases, the same for the same SEED; `make test` runs a number of them that is fixed. Overflows and assertions are
+# checked, and the rest is fast.
+.PHONY: fuzz
+fuzz: setup ## hostile peers and random faults for MINUTES=10; SEED=n runs the one case that failed (FILTER=name)
+	$(if $(SEED),SEED=$(SEED),MINUTES=$(or $(MINUTES),10)) $(CARGO) test --profile fuzz --no-default-features --lib -- \
+	    --nocapture $(or $(FILTER),hostile storms no_mutation)
+
 .PHONY: php-tests
 php-tests: setup build ## PHPUnit against real servers; FILTER=name runs some
 	@$(with_extension) $(SETTINGS) "$$(command -v $(PHPUNIT))" -c php-tests/phpunit.xml $(if $(FILTER),--filter '$(FILTER)')

@@ -13,6 +13,8 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+#[cfg(test)]
+mod dice;
 pub mod discovery;
 pub mod failover;
 #[cfg(test)]

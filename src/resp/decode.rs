@@ -114,6 +114,13 @@ impl Decoder {
         self.open.is_empty() && self.bulk.is_none()
     }
 
+    /// How many bytes of memory it holds besides what is in the read buffer.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        let kept = self.kept.as_ref().map_or(0, |kept| kept.held());
+        kept + self.open.capacity() * size_of::<Open>() + self.error.capacity()
+    }
+
     /// The text of the error reply that [`Progress::Error`] spoke of, without the `-`.
     pub fn error_text(&self) -> &[u8] {
         &self.error

@@ -184,6 +184,15 @@ fn an_endless_line_is_refused() {
 }
 
 #[test]
+fn whether_a_line_is_too_long_does_not_depend_on_the_pieces_in_which_it_comes() {
+    let line = |length: usize| [b"+", vec![b'x'; length].as_slice(), b"\r\n"].concat();
+    let most = ReadBuffer::capacity() / 2 - 3;
+    assert_eq!(decode(&line(most)).map(|values| values.len()), Ok(1));
+    let length = ReadBuffer::capacity() / 2;
+    assert!(matches!(decode(&line(length)), Err(ProtocolError::LineTooLong(_))), "its end came with it");
+}
+
+#[test]
 fn the_last_value_is_known_to_be_nil_zero_or_something_else() {
     let cases: [(&[u8], Scalar); 9] = [
         (b"$-1\r\n", Scalar::Nil),

@@ -36,6 +36,8 @@ pub(super) fn next_line_with_type(input: &ReadBuffer) -> Result<Option<(&[u8], u
         return Err(ProtocolError::UnknownType(kind));
     }
     match memchr(b'\n', unread) {
+        // Where it comes in pieces its end is not seen.
+        Some(end) if end >= input.longest_line() => Err(ProtocolError::LineTooLong(end)),
         Some(end) if unread[end - 1] == b'\r' => Ok(Some((&unread[..end - 1], end + 1))),
         Some(end) => Err(ProtocolError::BadValue(lossy(&unread[..end]))),
         None if unread.len() >= input.longest_line() => Err(ProtocolError::LineTooLong(unread.len())),

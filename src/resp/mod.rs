@@ -7,6 +7,10 @@
 mod buffer;
 mod decode;
 mod encode;
+#[cfg(test)]
+pub mod hostile;
+#[cfg(test)]
+mod hostile_tests;
 mod limits;
 mod lines;
 mod sink;

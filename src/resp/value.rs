@@ -23,6 +23,16 @@ impl ValueSink {
         self.done.take()
     }
 
+    /// How many bytes of memory it holds for a value that is not complete.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        let lists = self
+            .open
+            .iter()
+            .map(|(_, items)| items.capacity() * size_of::<Value>() + items.iter().map(size_of_content).sum::<usize>());
+        lists.sum::<usize>() + self.bulk.capacity()
+    }
+
     /// The value, left where it is.
     #[cfg(test)]
     pub fn done(&self) -> Option<&Value> {
@@ -127,6 +137,23 @@ impl Sink for ValueSink {
         self.bulk.truncate(self.received);
         let bytes = std::mem::take(&mut self.bulk);
         self.put(Value::BulkString(bytes));
+    }
+}
+
+/// How many bytes of memory are behind a value.
+#[cfg(test)]
+pub fn size_of_content(value: &Value) -> usize {
+    match value {
+        Value::BulkString(bytes) | Value::BigNumber(bytes) => bytes.capacity(),
+        Value::SimpleString(text) => text.capacity(),
+        Value::Array(items) | Value::Set(items) => {
+            items.capacity() * size_of::<Value>() + items.iter().map(size_of_content).sum::<usize>()
+        }
+        Value::Map(pairs) => {
+            let content = pairs.iter().map(|(key, value)| size_of_content(key) + size_of_content(value));
+            pairs.capacity() * 2 * size_of::<Value>() + content.sum::<usize>()
+        }
+        _ => 0,
     }
 }
 

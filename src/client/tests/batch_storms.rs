@@ -4,23 +4,7 @@
 use super::*;
 use crate::config::Setting;
 use crate::connection::scripted::Fault;
-
-/// A small generator of numbers: the same seed gives the same storm.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
-        let index = self.below(things.len() as u64);
-        &things[usize::try_from(index).unwrap()]
-    }
-}
+use crate::dice::{Dice, cases};
 
 /// A MULTI is not refused here: its commands would run by themselves.
 fn fault(dice: &mut Dice, name: &str) -> Fault {
@@ -86,33 +70,32 @@ fn words(lines: &[String], seen: &[String], is_unknown: bool) -> Vec<Word> {
 
 #[test]
 fn no_storm_applies_twice_or_tells_a_lie() {
-    let mut unknown = 0;
-    let mut repaired = 0;
-    for seed in 1..4000_u64 {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let lines = batch(&mut dice);
+    let (mut unknown, mut repaired, mut count) = (0, 0, 0);
+    cases(4_000, |dice| {
+        let lines = batch(dice);
         let options = [("read_write_timeout", Setting::Float(0.5)), ("command_timeout", Setting::Float(4.0))];
         let mut bench = Bench::with(vec![Server::primary(&[])], &[1], &options);
         bench.run("SET shared before").unwrap();
         let faults: Vec<(String, Fault)> = (0..dice.below(4))
             .map(|_| {
-                let name = *dice.pick(&["INCR", "SET", "GET", "MULTI", "EXEC"]);
-                (name.to_owned(), fault(&mut dice, name))
+                let name = dice.pick(&["INCR", "SET", "GET", "MULTI", "EXEC"]);
+                (name.to_owned(), fault(dice, name))
             })
             .collect();
         bench.network.server(1, |server| server.faults.extend(faults.clone()));
         if dice.below(3) == 0 {
             let (send, buffer) = (dice.below(60) + 1, dice.below(80) + 1);
             bench.network.change(|state| {
-                state.send_limit = usize::try_from(send).ok();
-                state.buffer = usize::try_from(buffer).ok();
+                state.send_limit = Some(send);
+                state.buffer = Some(buffer);
             });
         }
         let (seen, failure) = bench.run_batch(&lines.join(";"));
-        let story = format!("seed {seed}: {lines:?} under {faults:?} gave {seen:?} and {failure:?}");
+        let story = format!("{lines:?} under {faults:?} gave {seen:?} and {failure:?}");
         let is_unknown = failure.as_ref().is_some_and(Failure::is_outcome_unknown);
         unknown += usize::from(is_unknown);
         repaired += usize::from(failure.is_none() && !faults.is_empty());
+        count += 1;
         assert!(failure.is_some() || seen.len() == lines.len(), "{story}");
         let data = bench.network.server(1, |server| server.data.clone());
         let words = words(&lines, &seen, is_unknown);
@@ -140,6 +123,7 @@ fn no_storm_applies_twice_or_tells_a_lie() {
         bench.network.change(|state| (state.send_limit, state.buffer) = (None, None));
         bench.network.server(1, |server| server.faults.clear());
         assert!(bench.run("INCR afterwards").is_ok(), "{story}: the client stays usable");
-    }
-    assert!(unknown > 100 && repaired > 500, "{unknown} unknown, {repaired} repaired: the storms are too mild");
+    });
+    let mild = unknown * 40 < count || repaired * 8 < count;
+    assert!(count < 4_000 || !mild, "{unknown} unknown, {repaired} repaired of {count}: the storms are too mild");
 }

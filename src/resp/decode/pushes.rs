@@ -16,6 +16,14 @@ pub(super) struct Kept {
     sink: ValueSink,
 }
 
+#[cfg(test)]
+impl Kept {
+    /// How many bytes of memory it holds.
+    pub(super) fn held(&self) -> usize {
+        self.sink.held() + self.pushes.iter().map(super::super::value::size_of_content).sum::<usize>()
+    }
+}
+
 /// What becomes of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pushes {
