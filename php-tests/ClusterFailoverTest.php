@@ -15,7 +15,7 @@ use Tests\Support\Wait;
 /** A shard of a Redis Cluster loses its primary: a pause for its slots until a replica is elected, and nothing for the others. */
 final class ClusterFailoverTest extends ClusterTestCase
 {
-    /** How long after an election a write may still take; generous, for busy machines. The demo holds it to 60 ms. */
+    /** How long after an election a write may still take; generous, for busy machines. The laboratory holds it to 60 ms. */
     private const SOON = 0.5;
 
     /** @return iterable<string, array{string, int}> the fault, and how many increments may be unknown */

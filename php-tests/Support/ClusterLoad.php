@@ -47,12 +47,18 @@ final class ClusterLoad
 
     public function unknown(): int
     {
-        return count($this->having(['unknown']));
+        return $this->number('unknown');
     }
 
     public function ok(): int
     {
-        return count($this->having(['ok']));
+        return $this->number('ok');
+    }
+
+    /** How many operations ended so. */
+    public function number(string ...$outcomes): int
+    {
+        return count($this->having($outcomes));
     }
 
     /** @return list<string> what failed or gave something else than it should, each kind once */

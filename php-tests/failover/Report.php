@@ -49,7 +49,8 @@ final class Report
             . self::conditions() . "\n"
             . "A program does INCR, SET and GET in turn, about " . Run::RATE . " operations a second in all, with client timeouts of 0.5 s and a\n"
             . "deadline of 4 s per command (8 s under Sentinel, which takes longer to agree). A replica is promoted 1 s after the\n"
-            . "fault, a DNS record follows 1 s after that. A *failed* operation ended in an exception and was not applied; an\n"
+            . "fault, a DNS record follows 1 s after that; a cluster elects by itself, with a node timeout of 1.5 s, while three\n"
+            . "programs increment, and have 5 s. A *failed* operation ended in an exception and was not applied; an\n"
             . "*unknown* one may have been. *Duplicates* are increments that the server applied twice without anybody being told;\n"
             . "*lost* ones were acknowledged and are not at the promoted server.\n\n"
             . "## ResilientRedis against its bars\n\n| fault | bar | measured | |\n|---|---|---|---|\n";

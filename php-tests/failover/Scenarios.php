@@ -16,6 +16,7 @@ final class Scenarios
             ...Replies::scenarios(),
             ...Idleness::scenarios(),
             ...Sentinels::scenarios(),
+            ...Clusters::scenarios(),
             ...SplitBrains::scenarios(),
             ...Workers::scenarios(),
         ];
