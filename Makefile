@@ -74,13 +74,17 @@ demo: setup-demo build ## watch a program go on while its primary is killed
 	@$(with_extension) examples/failover/run.php
 
 .PHONY: test
-test: setup lint table-check tokens-check rust-tests php-tests php-settings guard ## run everything that checks the project
+test: setup lint deny table-check tokens-check rust-tests php-tests php-settings guard ## run everything that checks the project
 
 .PHONY: lint
 lint: setup ## rustfmt and clippy, with and without the PHP room
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+
+.PHONY: deny
+deny: setup ## licences, refused crates and double versions among the dependencies (deny.toml)
+	@.ci/deny check -D warnings licenses bans sources
 
 .PHONY: table-check
 table-check: setup ## are the command table, the stub and docs/commands.md up to date?
