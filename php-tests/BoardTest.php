@@ -75,7 +75,7 @@ final class BoardTest extends RedisTestCase
 
         $this->each($fpm, $server, 1, 'PING', 'nobody');
         $mapped = [$this->boardIn($one['worker']), $this->boardIn($stranger['worker'])];
-        $room = (1 << 20) / 16 / 1024;
+        $room = (8 << 20) / 16 / 1024;
         self::assertSame([$room, $room], array_map(array_sum(...), $mapped), 'KiB of shared memory left in each');
         self::assertNotSame(array_keys($mapped[0]), array_keys($mapped[1]), 'each has its own part of it');
     }
@@ -208,7 +208,7 @@ final class BoardTest extends RedisTestCase
             // Anonymous shared memory; PHP's own (opcache, the scoreboard) is larger or smaller.
             if (preg_match('/^([0-9a-f]+)-([0-9a-f]+) rw-s .* \/dev\/zero \(deleted\)$/', trim($line), $found) === 1) {
                 $size = (hexdec($found[2]) - hexdec($found[1])) / 1024;
-                if ($size === 64 || $size === 64.0) {
+                if ((int) $size === (8 << 20) / 16 / 1024) {
                     $parts[$found[1]] = $size;
                 }
             }

@@ -103,6 +103,16 @@ impl Arena {
         })
     }
 
+    /// The record of that name, if one is in use.
+    pub fn known_record(&self, name: u64) -> Option<&'static Record> {
+        // They are taken in order.
+        let mut named = (0..self.room()).map(|index| (self.at(index), self.at(index).name.load(Ordering::Acquire)));
+        named
+            .find(|(_, known)| *known == name || *known == 0)
+            .filter(|(_, known)| *known == name)
+            .map(|(record, _)| record)
+    }
+
     /// How many records it can hold.
     pub fn room(&self) -> usize {
         (self.length - size_of::<Header>()) / size_of::<Record>()

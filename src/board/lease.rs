@@ -34,7 +34,8 @@ impl Turn {
         taken.is_ok().then(|| Turn { place: place.clone(), word })
     }
 
-    /// Says that the holder is alive; false if somebody else has taken over.
+    /// Says that the holder is alive; false if somebody else has taken over. Who says an instant to come cannot breathe
+    /// before it.
     pub fn breathe(&mut self, now: u64) -> bool {
         if (now / NANOS_PER_MILLI).saturating_sub(self.word >> NONCE_BITS) < BREATH {
             return self.place.lease.0.load(Ordering::Relaxed) == self.word;

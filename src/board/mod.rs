@@ -14,6 +14,7 @@ mod pace;
 mod record;
 mod seal;
 mod trouble;
+mod volume;
 
 use std::hash::Hash;
 use std::io;
@@ -27,6 +28,7 @@ pub use lease::Turn;
 pub use record::{Publication, Published, ROOM, Record};
 use seal::{Keys, Seal};
 pub use trouble::Trouble;
+pub use volume::Volume;
 
 /// How many users one master can serve from shared memory; those beyond keep to their processes.
 pub const ARENAS: usize = 16;
@@ -116,13 +118,28 @@ impl Board {
     /// The record for `key`, which is never written down: only its keyed hash is. What is not claimed or full gives a
     /// record of the process's own.
     pub fn place<K: Hash>(&self, key: &K) -> Place {
-        let seal = self.keys.seal(key);
+        self.place_of(self.keys.seal(key))
+    }
+
+    /// The records for a text about `key` that may be too long for one.
+    pub fn volume<K: Hash>(self: &Arc<Board>, key: &K) -> Volume {
+        Volume::new(self.clone(), self.keys.seal(key).part(0))
+    }
+
+    fn place_of(&self, seal: Seal) -> Place {
         let shared = match &*self.state.lock() {
             State::Claimed { arena, .. } => arena.record(seal.name()),
             _ => None,
         };
         let record = shared.map_or_else(|| Holding::Own(Arc::default()), Holding::Shared);
         Place { record, seal }
+    }
+
+    /// The record under a seal, if somebody has taken one.
+    fn known_place(&self, seal: &Seal) -> Option<Place> {
+        let State::Claimed { arena, .. } = &*self.state.lock() else { return None };
+        let record = arena.known_record(seal.name())?;
+        Some(Place { record: Holding::Shared(record), seal: seal.clone() })
     }
 
     /// A record of the process's own, for what is not worth sharing.

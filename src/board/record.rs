@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use super::pace::Pace;
 use super::seal::Seal;
 
-/// How many bytes can be published. A primary, replicas and histories take a few hundred; a map of slots would go into
-/// several records.
+/// How many bytes can be published. A primary, replicas and histories take a few hundred; a map of slots may need
+/// several records ([`Volume`](super::Volume)).
 pub const ROOM: usize = WORDS * 8;
 const WORDS: usize = 254;
 /// A reader that is overtaken by writers this often goes on with what it knows.

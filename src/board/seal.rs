@@ -32,6 +32,15 @@ impl Keys {
 }
 
 impl Seal {
+    /// The seal of a further record about the same, by its number.
+    pub fn part(&self, number: usize) -> Seal {
+        let mut hasher = self.hasher.build_hasher();
+        (self.secret, number).hash(&mut hasher);
+        let secret = hasher.finish();
+        self.name.hash(&mut hasher);
+        Seal { name: hasher.finish().max(1), secret, hasher: self.hasher.clone() }
+    }
+
     /// The name of the record in its arena.
     pub fn name(&self) -> u64 {
         self.name

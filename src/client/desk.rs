@@ -24,6 +24,8 @@ pub struct Desk {
     pub(super) probes: Vec<Probe>,
     /// The right to search on behalf of all workers of the host.
     pub(super) turn: Option<Turn>,
+    /// The right to ask for the map of a cluster. No litter: the questions are commands, which would clear it away.
+    pub(super) asking: Option<Turn>,
     /// How far the batch on its way has come.
     pub(super) course: Course,
     /// What is unusual about the command that is run.
@@ -95,6 +97,7 @@ impl Desk {
         self.search = None;
         self.manner = Manner::Usual;
         self.turn = None;
+        self.asking = None;
         self.ahead.clear();
     }
 

@@ -17,14 +17,14 @@ pub struct BoardSettings {
 
 impl Default for BoardSettings {
     fn default() -> BoardSettings {
-        BoardSettings { shared: true, size: 1 << 20 }
+        BoardSettings { shared: true, size: 8 << 20 }
     }
 }
 
 /// The settings: name (below `resilient_redis.`), default as php.ini shows it, meaning. To be set in php.ini only.
 pub const BOARD_INI_NAMES: &[(&str, &str, &str)] = &[
     ("board", "1", "whether the workers of one FPM master share what they learn"),
-    ("board_size", "1M", "shared memory for that, in bytes or with K, M or G"),
+    ("board_size", "8M", "shared memory for that, in bytes or with K, M or G"),
 ];
 
 impl BoardSettings {

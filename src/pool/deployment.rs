@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::board::Place;
+use crate::board::{Place, Volume};
 use crate::config::{AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings, Tls};
 use crate::telemetry::Toll;
 use crate::time::Instant;
@@ -89,7 +89,11 @@ impl DeploymentKey {
 }
 
 impl Deployment {
-    pub(super) fn new(key: DeploymentKey, place: Place) -> Deployment {
+    pub(super) fn new(key: DeploymentKey, place: Place, volume: Volume) -> Deployment {
+        let slots = Slots::new(volume);
+        if !key.fixed && !key.shard {
+            slots.look(|node| key.admits(node));
+        }
         Deployment {
             key,
             knowledge: Mutex::default(),
@@ -99,7 +103,7 @@ impl Deployment {
             disturbance: Mutex::default(),
             watch: Watch::default(),
             readers: Readers::default(),
-            slots: Slots::default(),
+            slots,
         }
     }
 
@@ -138,6 +142,14 @@ impl Deployment {
     #[inline]
     pub fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// Takes over what another worker has told of the slots, and tells what it does not know, if there is either.
+    #[inline]
+    pub fn exchange_slots(&self, now: impl FnOnce() -> Instant) {
+        if self.slots.is_stirred() {
+            self.slots.exchange(now(), |node| self.key.admits(node));
+        }
     }
 
     /// Learns who watches over it.

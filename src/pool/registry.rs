@@ -37,7 +37,8 @@ impl Registry {
         let new = |key: DeploymentKey| {
             // Who talks to one node finds nothing out that others wait for, and records are few.
             let place = if key.fixed { self.board.own_place(&key) } else { self.board.place(&key) };
-            Arc::new(Deployment::new(key, place))
+            let volume = self.board.volume(&key);
+            Arc::new(Deployment::new(key, place, volume))
         };
         deployments.entry(key.clone()).or_insert_with(|| new(key)).clone()
     }

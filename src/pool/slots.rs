@@ -1,22 +1,42 @@
-//! Which shard serves which slot, as the whole process knows it.
+//! Which shard serves which slot, as the whole process knows it, and as the workers of a host tell each other (P10).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::board::{Place, Publication, Turn, Volume};
 use crate::config::NodeAddress;
+use crate::time::Instant;
 use crate::topology::SlotMap;
 
 /// The map of a deployment that turned out to be a cluster; empty while it did not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Slots {
     map: Mutex<Option<Arc<SlotMap>>>,
     /// Counts the maps; 0 while there is none.
     edition: AtomicU64,
+    /// Where the workers tell each other.
+    volume: Volume,
+    /// The volume's news as of the last look, and the stamp of what was read or written last.
+    seen: AtomicU32,
+    stamp: AtomicU64,
+    /// Whether something is known here that the others were not told yet.
+    untold: AtomicBool,
 }
 
 impl Slots {
+    pub(super) fn new(volume: Volume) -> Slots {
+        Slots {
+            map: Mutex::default(),
+            edition: AtomicU64::new(0),
+            volume,
+            seen: AtomicU32::new(0),
+            stamp: AtomicU64::new(0),
+            untold: AtomicBool::new(false),
+        }
+    }
+
     /// Counts the maps that there were; 0 while there is none. To be compared without a lock.
     #[inline]
     pub fn edition(&self) -> u64 {
@@ -29,23 +49,208 @@ impl Slots {
         map.clone().map(|map| (map, self.edition()))
     }
 
-    /// Learns what a node has told.
-    pub fn learn(&self, learned: SlotMap) {
-        let mut map = self.map.lock();
-        *map = Some(Arc::new(learned));
-        self.edition.fetch_add(1, Ordering::AcqRel);
+    /// The record of the map: its turn is the right to ask for it.
+    pub fn place(&self) -> &Place {
+        self.volume.take()
     }
 
-    /// Learns that a slot is served by the shard of that node. False if no shard is known to have it.
-    pub fn assign(&self, slot: u16, node: &NodeAddress) -> bool {
+    /// Learns what a node has told.
+    pub fn learn(&self, learned: &SlotMap) {
+        self.join(learned);
+        self.untold.store(true, Ordering::Release);
+    }
+
+    /// Learns that a slot is served by the shard of that node; heard `at` that time. False if no shard is known to have it.
+    pub fn assign(&self, slot: u16, node: &NodeAddress, at: Instant) -> bool {
         let mut map = self.map.lock();
         let Some(known) = map.as_mut() else { return false };
         let Some(shard) = known.shard_with(node) else { return false };
         if known.shard_of(slot) != Some(shard) {
             // Copied once, while somebody has the former map in hand, and not for each slot.
-            Arc::make_mut(known).assign(slot, shard);
+            Arc::make_mut(known).assign(slot, shard, at);
             self.edition.fetch_add(1, Ordering::AcqRel);
+            self.untold.store(true, Ordering::Release);
         }
         true
+    }
+
+    /// Whether another worker has told something, or should be told. All that a command costs without either: two loads.
+    #[inline]
+    pub fn is_stirred(&self) -> bool {
+        let news = self.volume.first().map_or(0, |place| place.news());
+        news != self.seen.load(Ordering::Relaxed) || self.untold.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what another worker has told, and what nobody was told yet tells them.
+    #[cold]
+    pub(super) fn exchange(&self, now: Instant, admits: impl Fn(&NodeAddress) -> bool) {
+        self.hear(admits);
+        if self.untold.load(Ordering::Acquire) {
+            // Somebody asks for the map at the moment: what he tells is news, and we come back.
+            let place = self.place();
+            let turn = place.is_shared().then(|| place.take_turn(now.as_nanos()));
+            if !matches!(turn, Some(None)) {
+                self.tell(turn.flatten().as_ref(), now);
+            }
+        }
+    }
+
+    /// Looks for what other workers have told before this one began.
+    pub(super) fn look(&self, admits: impl Fn(&NodeAddress) -> bool) {
+        self.volume.look();
+        self.hear(admits);
+    }
+
+    /// Tells the others what is known, if they do not know. The turn has to be held, unless nobody is there to be told.
+    pub fn tell(&self, turn: Option<&Turn>, now: Instant) {
+        self.untold.store(false, Ordering::Release);
+        let Some((map, _)) = self.map().filter(|_| turn.is_some() && self.place().is_shared()) else { return };
+        let Some(text) = map.encode() else { return };
+        if let Publication::Done(stamp) = self.volume.publish(text.as_bytes(), now.as_nanos()) {
+            self.stamp.store(stamp, Ordering::Release);
+        }
+    }
+
+    fn hear(&self, admits: impl Fn(&NodeAddress) -> bool) {
+        let Some(place) = self.volume.first() else { return };
+        // Read first: what is told after this is news again.
+        self.seen.store(place.news(), Ordering::Relaxed);
+        if place.stamp() == self.stamp.load(Ordering::Acquire) {
+            return;
+        }
+        let Some(told) = self.volume.read() else { return };
+        self.stamp.store(told.stamp, Ordering::Release);
+        let Some(told) = SlotMap::decode(&told.bytes, admits) else { return };
+        if self.join(&told) {
+            self.untold.store(true, Ordering::Release);
+        }
+    }
+
+    /// Takes over what is new of a map. True if something is known that it does not say.
+    fn join(&self, other: &SlotMap) -> bool {
+        let mut map = self.map.lock();
+        let joined = map.as_ref().map_or_else(|| other.clone(), |own| own.joined(other));
+        let says_more = joined != *other;
+        if map.as_ref().is_none_or(|own| **own != joined) {
+            *map = Some(Arc::new(joined));
+            self.edition.fetch_add(1, Ordering::AcqRel);
+        }
+        says_more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+    use crate::board::{Board, LEAST_SIZE};
+
+    fn node(port: u16) -> NodeAddress {
+        NodeAddress::tcp("h", port)
+    }
+
+    fn map(asked: u64) -> SlotMap {
+        let range = |first, last, port| {
+            let node = Value::Array(vec![Value::BulkString(b"h".to_vec()), Value::Int(port)]);
+            Value::Array(vec![Value::Int(first), Value::Int(last), node])
+        };
+        let reply = Value::Array(vec![range(0, 99, 1), range(100, 199, 2)]);
+        SlotMap::read(&reply, &node(1), Instant::of_nanos(asked), |_| true).unwrap()
+    }
+
+    fn workers<const N: usize>() -> [Slots; N] {
+        let board = Board::shared(usize::try_from(LEAST_SIZE).unwrap()).unwrap();
+        board.claim(|| 33, 0);
+        let board = Arc::new(board);
+        std::array::from_fn(|_| Slots::new(board.volume(&"cluster")))
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::of_nanos(seconds * 1_000_000_000)
+    }
+
+    /// What a worker does before each command.
+    fn stir(slots: &Slots, seconds: u64) {
+        if slots.is_stirred() {
+            slots.exchange(at(seconds), |_| true);
+        }
+    }
+
+    fn owner(slots: &Slots, slot: u16) -> Option<usize> {
+        slots.map().and_then(|(map, _)| map.shard_of(slot))
+    }
+
+    #[test]
+    fn what_one_worker_learns_the_others_know() {
+        let [one, other, late] = workers();
+        assert!(other.place().is_shared() && !other.is_stirred());
+        one.learn(&map(10));
+        stir(&one, 20);
+        stir(&other, 20);
+        assert_eq!(other.map().unwrap().0, one.map().unwrap().0);
+        assert!(other.assign(5, &node(2), at(21)));
+        stir(&other, 21);
+        stir(&one, 22);
+        assert_eq!((owner(&one, 5), owner(&one, 6)), (Some(1), Some(0)));
+        // What one has told itself is looked at once.
+        stir(&other, 22);
+        assert!(!one.is_stirred() && !other.is_stirred(), "all is told and heard");
+        late.look(|_| true);
+        assert_eq!(owner(&late, 5), Some(1), "known before its first question");
+    }
+
+    #[test]
+    fn nobody_goes_back_to_an_older_map() {
+        let [one, other] = workers();
+        one.learn(&map(at(10).as_nanos()));
+        stir(&one, 11);
+        other.place();
+        stir(&other, 11);
+        // A slot moves while one asks for the map, and his answer is from before.
+        other.assign(5, &node(2), at(13));
+        stir(&other, 13);
+        one.learn(&map(at(12).as_nanos()));
+        stir(&one, 14);
+        assert_eq!(owner(&one, 5), Some(1));
+        stir(&other, 15);
+        assert_eq!(owner(&other, 5), Some(1));
+        let known = |slots: &Slots| slots.map().unwrap().0.asked();
+        assert_eq!((known(&one), known(&other)), (at(12), at(12)));
+        other.learn(&map(at(3).as_nanos()));
+        stir(&other, 16);
+        stir(&one, 16);
+        assert_eq!((known(&one), known(&other)), (at(12), at(12)), "an answer that came very late");
+        for _ in 0..3 {
+            stir(&one, 17);
+            stir(&other, 17);
+        }
+        assert!(!one.is_stirred() && !other.is_stirred(), "they do not tell each other for ever");
+    }
+
+    #[test]
+    fn what_cannot_be_told_while_another_asks_is_told_when_he_has_done() {
+        let [one, other] = workers();
+        one.learn(&map(at(10).as_nanos()));
+        stir(&one, 11);
+        other.place();
+        stir(&other, 11);
+        let turn = one.place().take_turn(at(12).as_nanos()).unwrap();
+        other.assign(5, &node(2), at(12));
+        stir(&other, 12);
+        one.learn(&map(at(11).as_nanos()));
+        one.tell(Some(&turn), at(12));
+        drop(turn);
+        stir(&other, 13);
+        stir(&one, 13);
+        assert_eq!((owner(&one, 5), owner(&other, 5)), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn who_is_alone_knows_for_itself() {
+        let slots = Slots::new(Arc::new(Board::alone()).volume(&"cluster"));
+        slots.learn(&map(10));
+        stir(&slots, 11);
+        assert!(!slots.is_stirred() && owner(&slots, 5) == Some(0));
     }
 }

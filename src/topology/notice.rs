@@ -126,14 +126,14 @@ impl Notice {
     }
 }
 
-fn spell(node: &NodeAddress) -> String {
+pub(super) fn spell(node: &NodeAddress) -> String {
     match node {
         NodeAddress::Tcp { host, port } => format!("tcp {port} {host}"),
         NodeAddress::Unix { path } => format!("unix {path}"),
     }
 }
 
-fn read(text: &str) -> Option<NodeAddress> {
+pub(super) fn read(text: &str) -> Option<NodeAddress> {
     match text.split_once(' ')? {
         ("unix", path) => Some(NodeAddress::unix(path)),
         ("tcp", rest) => {

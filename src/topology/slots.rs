@@ -1,13 +1,18 @@
 //! Which shard of a cluster serves which slot, as one node told it.
 
+use std::collections::BTreeMap;
+
 use redis::Value;
 
 use crate::command::SLOTS;
 use crate::config::NodeAddress;
+use crate::time::Instant;
 
 /// More than these a hostile node may claim, but no cluster has: one is made for up to a thousand nodes.
-const MOST_SHARDS: usize = 1_000;
-const MOST_REPLICAS: usize = 64;
+pub(super) const MOST_SHARDS: usize = 1_000;
+pub(super) const MOST_REPLICAS: usize = 64;
+/// When more slots than these moved since somebody asked for the map, it is not known of all of them any more when that was.
+const MOST_MOVES: usize = 1_024;
 
 /// One shard: a primary and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +39,15 @@ impl Shard {
 }
 
 /// The shards, and the slots that each of them serves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotMap {
-    shards: Vec<Shard>,
+    pub(super) shards: Vec<Shard>,
     /// For each slot the number of its shard, counted from one; zero where nobody serves it.
-    owners: Box<[u16]>,
+    pub(super) owners: Box<[u16]>,
+    /// When the node was asked that told it.
+    pub(super) asked: Instant,
+    /// The slots that have moved since, and when that was heard.
+    pub(super) moved: BTreeMap<u16, Instant>,
 }
 
 impl SlotMap {
@@ -46,17 +55,27 @@ impl SlotMap {
     #[cfg(test)]
     pub fn of(shards: Vec<Shard>, owner: impl Fn(u16) -> usize) -> SlotMap {
         let owners = (0..SLOTS as u16).map(|slot| owner(slot) as u16 + 1).collect();
-        SlotMap { shards, owners }
+        SlotMap { shards, owners, ..SlotMap::empty(Instant::default()) }
     }
 
-    /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave. Where that names no host, the host that was asked is
+    pub(super) fn empty(asked: Instant) -> SlotMap {
+        let owners = vec![0; SLOTS].into_boxed_slice();
+        SlotMap { shards: Vec::new(), owners, asked, moved: BTreeMap::new() }
+    }
+
+    /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave, which was asked `at` that time. Where that names no host, the host that was asked is
     /// meant. Only nodes that `admits` is true of are taken; `None` if the reply is none, or leaves no shard.
-    pub fn read(reply: &Value, asked: &NodeAddress, admits: impl Fn(&NodeAddress) -> bool) -> Option<SlotMap> {
+    pub fn read(
+        reply: &Value,
+        asked: &NodeAddress,
+        at: Instant,
+        admits: impl Fn(&NodeAddress) -> bool,
+    ) -> Option<SlotMap> {
         let Value::Array(ranges) = reply else { return None };
         if ranges.len() > SLOTS {
             return None;
         }
-        let mut map = SlotMap { shards: Vec::new(), owners: vec![0; SLOTS].into_boxed_slice() };
+        let mut map = SlotMap::empty(at);
         for range in ranges {
             let Value::Array(parts) = range else { return None };
             let [Value::Int(first), Value::Int(last), nodes @ ..] = &parts[..] else { return None };
@@ -73,7 +92,7 @@ impl SlotMap {
     }
 
     /// The number of a shard, which is new or has had slots before.
-    fn number_of(&mut self, shard: Shard) -> Option<u16> {
+    pub(super) fn number_of(&mut self, shard: Shard) -> Option<u16> {
         let place = match self.shards.iter().position(|known| known.primary == shard.primary) {
             Some(place) => place,
             None if self.shards.len() == MOST_SHARDS => return None,
@@ -107,11 +126,37 @@ impl SlotMap {
         primary.or_else(|| self.shards.iter().position(|shard| shard.includes(node)))
     }
 
-    /// Gives a slot to a shard: its owner said so.
-    pub fn assign(&mut self, slot: u16, shard: usize) {
+    /// Gives a slot to a shard: a node said so `at` that time.
+    pub fn assign(&mut self, slot: u16, shard: usize, at: Instant) {
         if let (Some(owner), Ok(number)) = (self.owners.get_mut(usize::from(slot)), u16::try_from(shard + 1)) {
             *owner = number;
+            self.moved.insert(slot, at);
         }
+        if self.moved.len() > MOST_MOVES {
+            let oldest = self.moved.iter().min_by_key(|(_, at)| **at).map(|(slot, _)| *slot);
+            oldest.map(|slot| self.moved.remove(&slot));
+        }
+    }
+
+    /// When the node was asked that told the map.
+    pub fn asked(&self) -> Instant {
+        self.asked
+    }
+
+    /// What is known by two maps together: the one that was asked for later, with the slots of the other that have moved
+    /// after that. In whatever order maps are joined, what comes out is the same.
+    pub fn joined(&self, other: &SlotMap) -> SlotMap {
+        let (later, earlier) = if other.asked > self.asked { (other, self) } else { (self, other) };
+        let mut joined = later.clone();
+        for (slot, at) in &earlier.moved {
+            if *at > later.asked && later.moved.get(slot).is_none_or(|known| known < at) {
+                let owner = earlier.shard_of(*slot).map(|shard| &earlier.shards[shard].primary);
+                if let Some(shard) = owner.and_then(|primary| joined.shard_with(primary)) {
+                    joined.assign(*slot, shard, *at);
+                }
+            }
+        }
+        joined
     }
 }
 
@@ -128,40 +173,13 @@ fn address_in(node: &Value, asked: &NodeAddress) -> Option<NodeAddress> {
 }
 
 /// A node that another one named. No host means the one that was asked; `?` one that nobody knows yet.
-fn named(host: &str, port: u16, asked: &NodeAddress) -> Option<NodeAddress> {
+pub(super) fn named(host: &str, port: u16, asked: &NodeAddress) -> Option<NodeAddress> {
     match (host, asked) {
         _ if port == 0 => None,
         ("?", _) => None,
         ("", NodeAddress::Tcp { host, .. }) => Some(NodeAddress::tcp(host, port)),
         ("", NodeAddress::Unix { .. }) => None,
         (host, _) => Some(NodeAddress::tcp(host, port)),
-    }
-}
-
-/// Where a node says that a slot is: `MOVED` for good, `ASK` for this command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirect {
-    /// Whether it is for good.
-    pub moved: bool,
-    /// The slot.
-    pub slot: u16,
-    /// The node.
-    pub to: NodeAddress,
-}
-
-impl Redirect {
-    /// Reads the error `MOVED slot host:port` or `ASK slot host:port` of the node `asked`; `None` if it is another one, or
-    /// leads nowhere.
-    pub fn read(text: &str, asked: &NodeAddress) -> Option<Redirect> {
-        let mut words = text.split(' ');
-        let moved = match words.next()? {
-            "MOVED" => true,
-            "ASK" => false,
-            _ => return None,
-        };
-        let slot = words.next()?.parse().ok().filter(|slot| usize::from(*slot) < SLOTS)?;
-        let (host, port) = words.next()?.rsplit_once(':')?;
-        Some(Redirect { moved, slot, to: named(host, port.parse().ok()?, asked)? })
     }
 }
 
@@ -186,7 +204,7 @@ mod tests {
     }
 
     fn read(ranges: Vec<Value>) -> Option<SlotMap> {
-        SlotMap::read(&Value::Array(ranges), &at(9), |_| true)
+        SlotMap::read(&Value::Array(ranges), &at(9), Instant::default(), |_| true)
     }
 
     #[test]
@@ -214,9 +232,9 @@ mod tests {
     #[test]
     fn what_may_not_be_reached_is_left_out() {
         let reply = Value::Array(vec![range(0, 5, &[node("10.0.0.1", 1), node("10.0.0.2", 2)])]);
-        let map = SlotMap::read(&reply, &at(9), |node| *node == at(1)).unwrap();
+        let map = SlotMap::read(&reply, &at(9), Instant::default(), |node| *node == at(1)).unwrap();
         assert_eq!(map.shards(), [Shard { primary: at(1), replicas: vec![] }]);
-        assert!(SlotMap::read(&reply, &at(9), |_| false).is_none());
+        assert!(SlotMap::read(&reply, &at(9), Instant::default(), |_| false).is_none());
     }
 
     #[test]
@@ -232,22 +250,37 @@ mod tests {
             Value::Array(vec![range(0, 3, &[])]),
         ];
         for reply in nonsense {
-            assert!(SlotMap::read(&reply, &at(9), |_| true).is_none(), "{reply:?}");
+            assert!(SlotMap::read(&reply, &at(9), Instant::default(), |_| true).is_none(), "{reply:?}");
         }
     }
 
     #[test]
-    fn redirects_are_read_and_errors_of_another_kind_are_none() {
-        let asked = at(9);
-        let read = |text: &str| Redirect::read(text, &asked);
-        let to = |moved, slot, to| Some(Redirect { moved, slot, to });
-        assert_eq!(read("MOVED 3999 127.0.0.1:6381"), to(true, 3999, NodeAddress::tcp("127.0.0.1", 6381)));
-        assert_eq!(read("ASK 1 :6381"), to(false, 1, at(6381)));
-        assert_eq!(read("MOVED 1 ::1:6381"), to(true, 1, NodeAddress::tcp("::1", 6381)));
-        for text in
-            ["ERR no", "MOVED", "MOVED 1", "MOVED 16384 h:1", "MOVED x h:1", "MOVED 1 h", "MOVED 1 ?:1", "ASK 1 h:0"]
-        {
-            assert_eq!(read(text), None, "{text}");
+    fn of_two_maps_the_later_one_counts_but_for_what_moved_after_it() {
+        let map = |asked| {
+            let ranges = vec![range(0, 99, &[node("10.0.0.1", 1)]), range(100, 199, &[node("10.0.0.1", 2)])];
+            SlotMap::read(&Value::Array(ranges), &at(9), Instant::of_nanos(asked), |_| true).unwrap()
+        };
+        let (mut early, mut late) = (map(10), map(20));
+        early.assign(1, 1, Instant::of_nanos(15));
+        early.assign(2, 1, Instant::of_nanos(25));
+        early.assign(3, 1, Instant::of_nanos(26));
+        late.assign(3, 0, Instant::of_nanos(27));
+        late.assign(101, 0, Instant::of_nanos(30));
+        for joined in [early.joined(&late), late.joined(&early)] {
+            assert_eq!(joined.asked(), Instant::of_nanos(20));
+            let owners = [0, 1, 2, 3, 100, 101].map(|slot| joined.shard_of(slot).unwrap());
+            assert_eq!(owners, [0, 0, 1, 0, 1, 0], "slot 1 moved before the later map was asked for");
+            assert_eq!(joined.joined(&early), joined, "nothing of it is new any more");
         }
+        assert_eq!(early.joined(&late), late.joined(&early));
+    }
+
+    #[test]
+    fn slots_that_moved_are_remembered_within_a_bound_the_oldest_go_first() {
+        let mut map = read(vec![range(0, 16_383, &[node("h", 1)])]).unwrap();
+        for slot in 0..2_000 {
+            map.assign(slot, 0, Instant::of_nanos(u64::from(slot)));
+        }
+        assert_eq!((map.moved.len(), map.moved.keys().min()), (MOST_MOVES, Some(&976)));
     }
 }

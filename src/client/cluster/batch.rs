@@ -333,7 +333,8 @@ impl Client {
     fn learn_moves(&mut self) -> bool {
         let Some(cluster) = self.cluster.as_deref_mut() else { return true };
         let moved = std::mem::take(&mut cluster.work.progress.moved);
-        moved.iter().filter(|(_, to)| to.moved).all(|(_, to)| self.deployment.slots().assign(to.slot, &to.to))
+        let (now, slots) = (self.world.clock.now(), self.deployment.slots());
+        moved.iter().filter(|(_, to)| to.moved).all(|(_, to)| slots.assign(to.slot, &to.to, now))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Learning the map of the slots: from any node that answers.
+//! The map of the slots: following what is known of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::config::NodeAddress;
 use crate::failover::{Limit, Phase};
 use crate::pool::DeploymentKey;
-use crate::resp::ValueSink;
 use crate::time::{Backoff, Deadline};
 use crate::topology::{Shard, SlotMap};
 
@@ -21,6 +20,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 impl Client {
     /// Has the map at hand, asking for it if nobody in this process knows it yet.
     pub(super) fn make_sure_of_map(&mut self, desk: &mut Desk, until: Deadline) -> Result<(), Box<Failure>> {
+        self.deployment.slots().place();
         self.follow_map();
         let mut backoff = Backoff::new(Duration::from_millis(10), self.configuration.policy.retry.cap);
         let mut patience = PATIENCE;
@@ -35,9 +35,10 @@ impl Client {
         Ok(())
     }
 
-    /// Follows what this process has learned of the slots since the last command. Shards that are as they were keep their
+    /// Follows what this process, or another worker, has learned of the slots since the last command. Shards that are as they were keep their
     /// clients, and with them what is pinned.
     pub(super) fn follow_map(&mut self) {
+        self.deployment.exchange_slots(|| self.world.clock.now());
         let edition = self.deployment.slots().edition();
         let Some(cluster) = self.cluster.as_deref_mut().filter(|cluster| cluster.edition != edition) else { return };
         let Some((map, edition)) = self.deployment.slots().map() else { return };
@@ -54,54 +55,6 @@ impl Client {
         cluster.map = Some(map);
         cluster.edition = edition;
         self.note_pin();
-    }
-
-    /// Asks for the map: first the node that knows, then the known primaries, their replicas, and the endpoints.
-    pub(super) fn renew_map(
-        &mut self,
-        desk: &mut Desk,
-        until: Deadline,
-        first: Option<&NodeAddress>,
-        patience: Duration,
-    ) -> Result<(), Box<Failure>> {
-        let mut nodes: Vec<NodeAddress> = first.cloned().into_iter().collect();
-        if let Some(map) = self.map() {
-            nodes.extend(map.shards().iter().map(|shard| shard.primary.clone()));
-            nodes.extend(map.shards().iter().flat_map(|shard| shard.replicas.iter().cloned()));
-        }
-        nodes.extend(self.configuration.endpoints.iter().map(|endpoint| endpoint.address.clone()));
-        let mut last = None;
-        let mut asked: Vec<NodeAddress> = Vec::new();
-        for node in nodes {
-            if asked.contains(&node) || !self.deployment.key().admits(&node) {
-                continue;
-            }
-            let limit = Deadline::after(self.now(), Some(patience)).min(until);
-            match self.ask_for_map(desk, &node, limit) {
-                Ok(map) => {
-                    self.deployment.slots().learn(map);
-                    self.follow_map();
-                    return Ok(());
-                }
-                Err(failure) => last = Some(failure),
-            }
-            if until.passed(self.now()) {
-                break;
-            }
-            asked.push(node);
-        }
-        Err(last.unwrap_or_else(|| unserved(None, "no node of it may be asked")))
-    }
-
-    fn ask_for_map(&mut self, desk: &mut Desk, node: &NodeAddress, until: Deadline) -> Result<SlotMap, Box<Failure>> {
-        let mut client = self.at_node(node, false);
-        client.bound_by(until, Deadline::NEVER);
-        let mut sink = ValueSink::default();
-        let row = crate::command::find(b"CLUSTER");
-        desk.asking(&["CLUSTER", "SLOTS"], |desk| client.run_alone(desk, row, &mut sink))?;
-        let key = self.deployment.key();
-        let map = sink.take().and_then(|reply| SlotMap::read(&reply, node, |node| key.admits(node)));
-        map.ok_or_else(|| unserved(None, &format!("{node} knows no node that serves one")))
     }
 
     /// A command could not be served where it was thought to belong: looks at the map anew and gives it time to change.

@@ -2,6 +2,7 @@
 //! keep to its primary. Here is decided which of them a command goes to.
 
 mod ahead;
+mod asking;
 mod batch;
 mod fan;
 mod map;
@@ -168,7 +169,8 @@ impl Client {
             // What rode behind the command was for the node that turned it away.
             desk.frame.dismount();
             let moved = redirect.filter(|redirect| redirect.moved);
-            let known = moved.as_ref().is_some_and(|to| self.deployment.slots().assign(to.slot, &to.to));
+            let (now, slots) = (self.now(), self.deployment.slots());
+            let known = moved.as_ref().is_some_and(|to| slots.assign(to.slot, &to.to, now));
             let asked = moved.as_ref().map(|redirect| redirect.to.clone());
             if !known || detour.count > 0 {
                 self.wait_for_change(desk, &mut detour, until, asked.as_ref(), failure)?;

@@ -16,6 +16,11 @@ pub fn cluster() -> Bench {
 }
 
 fn with_options(options: &[(&str, Setting)]) -> Bench {
+    Bench::with(servers(), &[1], options)
+}
+
+/// Their servers.
+pub fn servers() -> Vec<Server> {
     let shards: Vec<[_; 2]> = (1..=3).map(|index| [node(index), node(index + 3)]).collect();
     let sharding = Sharding::of(&shards.iter().map(|shard| &shard[..]).collect::<Vec<_>>());
     let servers = (1..=6).map(|index| {
@@ -24,7 +29,7 @@ fn with_options(options: &[(&str, Setting)]) -> Bench {
         let history = (letter.to_string().repeat(40), "0".repeat(40));
         Server { cluster: Some((node(index), sharding.clone())), history, ..server }
     });
-    Bench::with(servers.collect(), &[1], options)
+    servers.collect()
 }
 
 /// The server that a key belongs to, as long as nothing moves.
@@ -37,7 +42,7 @@ pub fn key_at(server: usize) -> String {
     (0..).map(|number| format!("k{number}")).find(|key| home(key) == server).unwrap()
 }
 
-fn keys() -> [String; 3] {
+pub fn keys() -> [String; 3] {
     [1, 2, 3].map(key_at)
 }
 

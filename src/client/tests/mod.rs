@@ -20,6 +20,7 @@ mod scripts;
 mod searches;
 mod secured;
 mod sentinels;
+mod shared_maps;
 mod sharing;
 mod split_brain;
 mod state;

@@ -21,7 +21,7 @@ fn promote_2(state: &mut State) {
 }
 
 /// A board that several worlds share.
-fn shared_board() -> Arc<Board> {
+pub(super) fn shared_board() -> Arc<Board> {
     let board = Board::shared(usize::try_from(LEAST_SIZE).unwrap()).unwrap();
     board.claim(|| 33, 0);
     Arc::new(board)
@@ -38,7 +38,12 @@ pub(super) fn workers<const N: usize>(
     std::array::from_fn(|_| worker(&network, &board, endpoints, options))
 }
 
-fn worker(network: &ScriptedNetwork, board: &Arc<Board>, endpoints: &[usize], options: &[(&str, Setting)]) -> Bench {
+pub(super) fn worker(
+    network: &ScriptedNetwork,
+    board: &Arc<Board>,
+    endpoints: &[usize],
+    options: &[(&str, Setting)],
+) -> Bench {
     let uris: Vec<Setting> = endpoints.iter().map(|index| Setting::Text(format!("tcp://{}", node(*index)))).collect();
     let parameters = if let [only] = &uris[..] { only.clone() } else { Setting::List(uris) };
     Bench::on(network, board, &parameters, options)
