@@ -34,6 +34,10 @@ impl Client {
     /// Sends a batch on a connection that is idle and needs no second look; `None` if there is none, or something else
     /// has to come first.
     fn begin_batch(&mut self, place: usize, batch: &Batch) -> Option<Ahead> {
+        if self.deployment.has_news() {
+            // Mostly what this client has found itself. Trouble stays news.
+            self.heed();
+        }
         if self.pins.any() || self.deployment.has_news() {
             return None;
         }

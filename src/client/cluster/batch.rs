@@ -225,7 +225,7 @@ impl Client {
         failed.map(|(_, failure)| failure)
     }
 
-    fn run_part(
+    pub(super) fn run_part(
         &mut self,
         desk: &mut Desk,
         number: usize,
@@ -264,6 +264,10 @@ impl Client {
         let result = client.go_on_with_batch(desk, &part.batch, &mut placed);
         if guest.is_none() {
             self.adopt_from(place);
+        }
+        let answered = guest.unwrap_or_else(|| self.address_of(place));
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.work.progress.refused_by(&answered);
         }
         result
     }

@@ -3,15 +3,17 @@
 use redis::Value;
 
 use crate::command::{Command, Shape, may_write};
-use crate::resp::{Sink, ValueSink, hand_on};
+use crate::config::NodeAddress;
+use crate::resp::{Sink, hand_on};
 use crate::time::Deadline;
 
 use super::super::batch::Batch;
 use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
+use super::Detour;
 use super::map::PATIENCE;
-use super::parts::Collected;
+use super::parts::{Collected, Part};
 use super::pieces::Pieces;
 
 /// What the replies of all shards come to. (The commands' tips on requests and replies, as `COMMAND` has them.)
@@ -19,7 +21,7 @@ use super::pieces::Pieces;
 pub enum Merge {
     /// Their sum.
     Sum,
-    /// The smallest.
+    /// The smallest; of lists, of each place.
     Least,
     /// One after the other in one list.
     Joined,
@@ -29,6 +31,8 @@ pub enum Merge {
     First,
     /// The first that is something.
     Any,
+    /// The first: one node is enough.
+    One,
 }
 
 impl Merge {
@@ -41,18 +45,27 @@ impl Merge {
         };
         match name {
             "DBSIZE" => Some(Merge::Sum),
-            "WAIT" => Some(Merge::Least),
+            "WAIT" | "WAITAOF" => Some(Merge::Least),
             "KEYS" => Some(Merge::Joined),
             "FLUSHALL" | "FLUSHDB" => Some(Merge::First),
             "RANDOMKEY" => Some(Merge::Any),
-            "SCRIPT" => by_word(&[("LOAD", Merge::First), ("FLUSH", Merge::First), ("EXISTS", Merge::All)]),
+            "SCRIPT" => by_word(&[
+                ("LOAD", Merge::First),
+                ("FLUSH", Merge::First),
+                ("EXISTS", Merge::All),
+                ("KILL", Merge::One),
+            ]),
             "FUNCTION" => by_word(&[
                 ("LOAD", Merge::First),
                 ("DELETE", Merge::First),
                 ("FLUSH", Merge::First),
                 ("RESTORE", Merge::First),
+                ("KILL", Merge::One),
             ]),
             "CONFIG" => by_word(&[("SET", Merge::First), ("RESETSTAT", Merge::First), ("REWRITE", Merge::First)]),
+            "SLOWLOG" => by_word(&[("GET", Merge::Joined), ("LEN", Merge::Sum), ("RESET", Merge::First)]),
+            "LATENCY" => by_word(&[("RESET", Merge::First)]),
+            "MEMORY" => by_word(&[("PURGE", Merge::First)]),
             _ => None,
         }
     }
@@ -62,20 +75,29 @@ impl Merge {
             || replies.iter().filter_map(|reply| if let Value::Int(number) = reply { Some(*number) } else { None });
         match self {
             Merge::Sum => Value::Int(integers().sum()),
+            Merge::Least if matches!(replies.first(), Some(Value::Array(_))) => {
+                let least = |(one, other): (Value, Value)| match (one, other) {
+                    (Value::Int(one), Value::Int(other)) => Value::Int(one.min(other)),
+                    (one, _) => one,
+                };
+                Value::Array(each_place(replies, least))
+            }
             Merge::Least => Value::Int(integers().min().unwrap_or(0)),
             Merge::Joined => Value::Array(replies.into_iter().flat_map(elements).collect()),
             Merge::All => {
-                let mut lists = replies.into_iter().map(elements);
-                let first = lists.next().unwrap_or_default();
-                Value::Array(lists.fold(first, |all, list| {
-                    let both = |(one, other): (Value, Value)| if one == Value::Int(0) { one } else { other };
-                    all.into_iter().zip(list).map(both).collect()
-                }))
+                let both = |(one, other): (Value, Value)| if one == Value::Int(0) { one } else { other };
+                Value::Array(each_place(replies, both))
             }
-            Merge::First => replies.into_iter().next().unwrap_or(Value::Nil),
+            Merge::First | Merge::One => replies.into_iter().next().unwrap_or(Value::Nil),
             Merge::Any => replies.into_iter().find(|reply| *reply != Value::Nil).unwrap_or(Value::Nil),
         }
     }
+}
+
+/// Lists as one: what stands at the same place is made one.
+fn each_place(lists: Vec<Value>, one_of: impl Fn((Value, Value)) -> Value) -> Vec<Value> {
+    let lists = lists.into_iter().map(elements);
+    lists.reduce(|all, list| all.into_iter().zip(list).map(&one_of).collect()).unwrap_or_default()
 }
 
 pub(super) fn elements(reply: Value) -> Vec<Value> {
@@ -123,8 +145,53 @@ impl Split {
     }
 }
 
+/// What one node answers.
+type Answer = Result<Value, Box<Failure>>;
+
+/// What the replies of all nodes come to; a failure says which nodes have done it, if that is not all the same.
+fn settle(merge: Merge, writes: bool, results: Vec<(NodeAddress, Answer)>) -> Answer {
+    if results.iter().all(|(_, result)| result.is_ok())
+        || merge == Merge::One && results.iter().any(|(_, result)| result.is_ok())
+    {
+        return Ok(merge.of_replies(results.into_iter().filter_map(|(_, result)| result.ok()).collect()));
+    }
+    let told = if writes { told_by_node(&results) } else { None };
+    // What is in doubt is told first; of those that kill a script, that of the node that runs one.
+    let weight = |failure: &Failure| match &failure.kind {
+        _ if failure.is_outcome_unknown() => 0,
+        Kind::Server(kind) if kind == "NOTBUSY" => 2,
+        _ => 1,
+    };
+    let failures = results.into_iter().filter_map(|(_, result)| result.err());
+    let Some(mut failure) = failures.min_by_key(|failure| weight(failure)) else { return Ok(Value::Nil) };
+    if let Some(told) = told {
+        if !failure.is_outcome_unknown() {
+            failure.kind = Kind::LostReply;
+        }
+        failure.message += &told;
+    }
+    Err(failure)
+}
+
+/// Which nodes have done a command that was for all, if some have and some have not.
+fn told_by_node(results: &[(NodeAddress, Answer)]) -> Option<String> {
+    let list = |wanted: &dyn Fn(&Answer) -> bool| {
+        let nodes = results.iter().filter(|(_, result)| wanted(result)).map(|(node, _)| node.to_string());
+        nodes.collect::<Vec<_>>().join(", ")
+    };
+    let in_doubt = |result: &Answer| matches!(result, Err(failure) if failure.is_outcome_unknown());
+    let done = list(&Result::is_ok);
+    if done.is_empty() {
+        return None;
+    }
+    let parts =
+        [("done", done), ("not done", list(&|one| one.is_err() && !in_doubt(one))), ("in doubt", list(&in_doubt))];
+    let parts = parts.iter().filter(|(_, nodes)| !nodes.is_empty()).map(|(what, nodes)| format!("{what} at {nodes}"));
+    Some(format!("; of the cluster's nodes it is {}", parts.collect::<Vec<_>>().join(", ")))
+}
+
 impl Client {
-    /// Runs the command in the desk's frame on every shard.
+    /// Runs the command in the desk's frame on every shard: all are sent it before the first is waited for.
     pub(super) fn run_everywhere(
         &mut self,
         desk: &mut Desk,
@@ -133,38 +200,57 @@ impl Client {
         sink: &mut dyn Sink,
         until: Deadline,
     ) -> Result<(), Box<Failure>> {
-        let mut replies = Vec::new();
-        for place in 0..self.map().map_or(0, |map| map.shards().len()) {
-            let mut reply = ValueSink::default();
-            let result = self.run_on(place, desk, command, &mut reply, until, Deadline::NEVER);
-            desk.frame.dismount();
-            if let Err(failure) = result {
-                return Err(self.failed_halfway(desk, command, until, replies.len(), failure));
+        let shards = self.map().map_or(0, |map| map.shards().len());
+        let (mut whole, mut parts) = (Batch::default(), Vec::new());
+        for place in 0..shards {
+            let mut part = Part { place, items: vec![Some(place)], ..Part::default() };
+            part.batch.push(&desk.frame, command, Shape::Plain)?;
+            whole.push(&desk.frame, command, Shape::Plain)?;
+            parts.push(part);
+        }
+        let work = &mut self.cluster.get_or_insert_default().work;
+        work.progress.begin(shards);
+        work.parts = parts;
+        let mut collected = Collected::default();
+        let mut failures: Vec<Option<Box<Failure>>> = vec![None; shards];
+        let mut left: Vec<usize> = (0..shards).collect();
+        self.send_ahead(desk);
+        // One that cannot be reached does not take the time of the others: it is tried to the end when they are done.
+        for detour in [Detour::default(), Detour::renewed()] {
+            while let Some(place) = self.next_part(desk, &mut left, until) {
+                failures[place] = self.run_part(desk, place, &whole, &mut collected, &detour, until).err();
             }
-            replies.extend(reply.take());
+            let again = |failure: &Failure| matches!(failure.kind, Kind::Connection | Kind::Timeout(_));
+            left = (0..shards).filter(|place| failures[*place].as_deref().is_some_and(again)).collect();
+            if until.passed(self.now()) {
+                break;
+            }
         }
-        self.hand_out(merge.of_replies(replies), sink);
-        Ok(())
-    }
-
-    /// The failure of a command that was to be done by all, after so many had done it.
-    fn failed_halfway(
-        &mut self,
-        desk: &mut Desk,
-        command: Option<&'static Command>,
-        until: Deadline,
-        done: usize,
-        mut failure: Box<Failure>,
-    ) -> Box<Failure> {
-        if matches!(failure.kind, Kind::Connection | Kind::Timeout(_)) {
-            // For the next one: the node may be none of the cluster's any more.
-            let _ = self.renew_map(desk, until, None, PATIENCE);
+        if self.is_pinned() {
+            self.note_pin();
         }
-        if done > 0 && may_write(command) && !failure.is_outcome_unknown() {
-            failure.kind = Kind::LostReply;
-            failure.message += &format!("; {done} of the cluster's nodes had done it before");
+        let mut said = collected.into_values();
+        said.resize_with(shards, || Ok(Value::Nil));
+        let name = if shards > 0 { whole.name(0) } else { String::new() };
+        let results = said.into_iter().zip(failures).enumerate().map(|(place, (said, failure))| {
+            let node = self.address_of(place);
+            let refused = |text: String| Failure::refused(&name, &node, &text);
+            let result = failure.map_or_else(|| said.map_err(refused), Err);
+            (node.clone(), result)
+        });
+        match settle(merge, may_write(command), results.collect()) {
+            Ok(reply) => {
+                self.hand_out(reply, sink);
+                Ok(())
+            }
+            Err(failure) => {
+                if matches!(failure.kind, Kind::Connection | Kind::Timeout(_)) {
+                    // For the next one: the node may be none of the cluster's any more.
+                    let _ = self.renew_map(desk, until, None, PATIENCE);
+                }
+                Err(failure)
+            }
         }
-        failure
     }
 
     /// Runs the command in the desk's frame part by part, each at the shard of its keys.
@@ -175,8 +261,11 @@ impl Client {
         let result = self.run_routed_batch(desk, &batch, &mut collected);
         let replies = collected.into_values();
         result?;
-        if let Some(text) = replies.iter().find_map(|reply| reply.as_ref().err()) {
-            return Err(Failure::refused(&batch.name(0), &self.configuration.endpoints[0].address, text));
+        let refused = replies.iter().enumerate().find_map(|(item, reply)| Some((item, reply.as_ref().err()?)));
+        if let Some((item, text)) = refused {
+            let known = self.cluster.as_ref().and_then(|cluster| cluster.work.progress.who_refused(item));
+            let node = known.unwrap_or(&self.configuration.endpoints[0].address);
+            return Err(Failure::refused(&batch.name(item), node, text));
         }
         self.hand_out(pieces.merge(replies.into_iter().filter_map(Result::ok)), sink);
         Ok(())

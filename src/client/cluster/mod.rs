@@ -332,6 +332,11 @@ impl Detour {
     /// replaced by others.
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
+    /// That of a command which is for the nodes that are known: they are tried until its end.
+    fn renewed() -> Detour {
+        Detour { renewed: true, ..Detour::default() }
+    }
+
     fn patience(&self, now: Instant) -> Deadline {
         if self.renewed { Deadline::NEVER } else { Deadline::after(now, Some(Self::PATIENCE)) }
     }

@@ -44,6 +44,8 @@ pub struct Progress {
     pub given: Vec<bool>,
     /// The items that a node turned away because they belong elsewhere.
     pub moved: Vec<(usize, Redirect)>,
+    /// The items whose reply is an error, and the node that it came from.
+    refused: Vec<(usize, Option<NodeAddress>)>,
 }
 
 impl Progress {
@@ -52,6 +54,18 @@ impl Progress {
         self.given.clear();
         self.given.resize(count, false);
         self.moved.clear();
+        self.refused.clear();
+    }
+
+    /// Notes which node has given the errors that came last.
+    pub fn refused_by(&mut self, node: &NodeAddress) {
+        let new = self.refused.iter_mut().rev().take_while(|(_, node)| node.is_none());
+        new.for_each(|(_, by)| *by = Some(node.clone()));
+    }
+
+    /// The node whose error is the reply to an item.
+    pub fn who_refused(&self, item: usize) -> Option<&NodeAddress> {
+        self.refused.iter().rev().find(|(refused, _)| *refused == item)?.1.as_ref()
     }
 
     fn note(&mut self, item: usize, given: bool) {
@@ -111,6 +125,7 @@ impl Replies for Placed<'_> {
             self.progress.moved.push((item, redirect));
         } else if !(said.starts_with("EXECABORT") && self.has_moved(item)) {
             self.progress.note(item, true);
+            self.progress.refused.push((item, None));
             return self.replies.refuse(item, text);
         }
         self.progress.note(item, false);

@@ -8,6 +8,7 @@ mod budget;
 mod cluster;
 mod deadlines;
 mod events;
+mod fanning;
 mod freezes;
 mod hard_searches;
 mod min_replicas;
