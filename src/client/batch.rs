@@ -110,8 +110,21 @@ impl Batch {
             return;
         }
         let item = other.items[index];
+        if item.effect != Effect::None {
+            self.take_over_effect(item.effect);
+        }
+        // It is no longer for one of the parts that it was for the whole.
+        self.blocking = other.blocking;
+        self.made_over |= item.shape.is_made_over();
+        self.bytes.extend_from_slice(other.encoded(index));
+        self.items.push(Item { end: self.bytes.len(), ..item });
+    }
+
+    #[cold]
+    fn take_over_effect(&mut self, effect: Effect) {
         let place = self.items.len();
-        match item.effect {
+        self.has_effects = true;
+        match effect {
             Effect::Multi => self.open = Some(place),
             Effect::Exec | Effect::Discard => {
                 if let Some(first) = self.open.take() {
@@ -120,12 +133,12 @@ impl Batch {
             }
             _ => {}
         }
-        // It is no longer for one of the parts that it was for the whole.
-        self.blocking = other.blocking;
-        self.has_effects |= item.effect != Effect::None;
-        self.made_over |= item.shape.is_made_over();
-        self.bytes.extend_from_slice(other.encoded(index));
-        self.items.push(Item { end: self.bytes.len(), ..item });
+    }
+
+    /// Makes room for so many bytes of so many commands.
+    pub(super) fn reserve(&mut self, bytes: usize, commands: usize) {
+        self.bytes.reserve(bytes);
+        self.items.reserve(commands);
     }
 
     /// Adds a MULTI: what follows is one transaction, until [`Batch::close`].

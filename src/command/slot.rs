@@ -35,7 +35,9 @@ pub fn slot_of(key: &[u8]) -> u16 {
 
 /// What is hashed of a key: between its first `{` and the first `}` behind that, if anything stands there; otherwise all.
 fn tag_of(key: &[u8]) -> &[u8] {
-    let Some(open) = memchr::memchr(b'{', key) else { return key };
+    // Most keys are short: to look at each byte takes less than to begin a search.
+    let open = if key.len() < 24 { key.iter().position(|byte| *byte == b'{') } else { memchr::memchr(b'{', key) };
+    let Some(open) = open else { return key };
     let behind = &key[open + 1..];
     match memchr::memchr(b'}', behind) {
         Some(close) if close > 0 => &behind[..close],
@@ -106,6 +108,7 @@ mod tests {
         assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
         assert_ne!(slot_of(b"foo{}{bar}"), slot_of(b"bar"));
         assert_eq!(tag_of(b"foo{bar"), b"foo{bar");
+        assert_eq!(tag_of(b"a key that is longer than most: {tag} and more"), b"tag");
     }
 
     #[test]

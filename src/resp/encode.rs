@@ -168,14 +168,13 @@ impl Frame {
 
 /// The words of one encoded command, its name first.
 pub fn words_of(command: &[u8]) -> Vec<&[u8]> {
-    let header = memchr::memchr(b'\n', command).map_or(command.len(), |end| end + 1);
-    words_behind(&command[header..]).collect()
+    words_behind(&command[body_of(command)..]).collect()
 }
 
 /// One word of an encoded command, counted from its name; `None` if it has fewer. Walks no further than there.
+#[inline]
 pub fn word_in(command: &[u8], place: usize) -> Option<&[u8]> {
-    let header = memchr::memchr(b'\n', command)? + 1;
-    words_behind(&command[header..]).nth(place)
+    words_behind(&command[body_of(command)..]).nth(place)
 }
 
 /// The second word of an encoded command in capitals: which subcommand it is; empty if it has none.
@@ -183,16 +182,35 @@ pub fn second_word(command: &[u8]) -> Vec<u8> {
     word_in(command, 1).unwrap_or_default().to_ascii_uppercase()
 }
 
+/// Where an encoded command's words begin.
+#[inline]
+fn body_of(command: &[u8]) -> usize {
+    number_in(command).map_or(command.len(), |(_, end)| end)
+}
+
 /// The words in the body of a command.
+#[inline]
 fn words_behind(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
-        let end = memchr::memchr(b'\n', rest)?;
-        // The frame holds only what `word` wrote.
-        let length = rest[1..end - 1].iter().fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
-        let word = &rest[end + 1..end + 1 + length];
-        rest = &rest[end + length + 3..];
+        let (length, begin) = number_in(rest)?;
+        let (word, behind) = rest[begin..].split_at(length);
+        rest = &behind[2..];
         Some(word)
     })
+}
+
+/// The number in the line that the bytes begin with, behind its sign, and where that line ends. Frames hold only what
+/// [`Frame::word`] wrote. Most numbers have a digit or two: a search for the line's end would take longer than reading them.
+#[inline]
+fn number_in(line: &[u8]) -> Option<(usize, usize)> {
+    let mut number = 0;
+    for (place, digit) in line.iter().enumerate().skip(1) {
+        if *digit == b'\r' {
+            return Some((number, place + 2));
+        }
+        number = number * 10 + usize::from(digit - b'0');
+    }
+    None
 }
 
 /// A complete frame of `words`: for the commands that the house itself sends.

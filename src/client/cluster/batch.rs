@@ -1,18 +1,16 @@
 //! Batches: each shard gets its part in one write, the replies stand in the order of the whole.
 
-use crate::command::{Effect, Slots, key_positions, slots_of};
+use crate::command::{key_positions, slots_of};
 use crate::config::NodeAddress;
 use crate::failover::is_script;
-use crate::resp::{second_word, words_of};
+use crate::resp::words_of;
 use crate::time::Deadline;
 
 use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
 use super::super::failure::Failure;
 use super::super::state::Client;
-use super::fan::Merge;
-use super::parts::{Part, Placed};
-use super::route::{crossing, of_the_options, shown};
+use super::parts::Placed;
 use super::{Detour, torn, unserved};
 
 impl Client {
@@ -31,15 +29,15 @@ impl Client {
         self.make_sure_of_map(desk, until)?;
         self.tell_torn()?;
         let was_pinned = self.is_pinned();
-        let slots = self.slots_of_batch(batch)?;
+        self.place_batch(batch)?;
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.work.progress.begin(batch.len());
-            cluster.work.pending = (0..batch.len()).map(|item| (item, None)).collect();
+            cluster.work.pending = None;
         }
         replies.prepare(batch.len());
         let mut detour = Detour::default();
         let result = loop {
-            if let Err(failure) = self.divide(batch, &slots) {
+            if let Err(failure) = self.divide(batch) {
                 // Nobody serves a slot at the moment.
                 match self.wait_for_change(desk, &mut detour, until, None, failure) {
                     Ok(()) => continue,
@@ -102,98 +100,6 @@ impl Client {
             }
             failure
         })
-    }
-
-    /// The slot of each item; those without keys go where their neighbours go.
-    fn slots_of_batch(&self, batch: &Batch) -> Result<Vec<Option<u16>>, Box<Failure>> {
-        let mut slots = vec![None; batch.len()];
-        let mut at = 0;
-        while at < batch.len() {
-            let (first, last) = batch.unit(at);
-            let mut of_unit: Option<(u16, usize)> = None;
-            for item in first..=last {
-                match slots_of(batch.command(item), batch.encoded(item)) {
-                    Slots::None => self.may_go_anywhere(batch, item)?,
-                    Slots::Several(one, other) => {
-                        return Err(crossing(&batch.name(item), batch.encoded(item), one, other));
-                    }
-                    Slots::One(slot) => match of_unit {
-                        Some((known, earlier)) if known != slot => {
-                            let (other, key) = (first_key(batch, earlier), first_key(batch, item));
-                            let text = format!(
-                                "a transaction is at one node, and its keys `{other}` (slot {known}) and `{key}` (slot {slot}) may be at two (CROSSSLOT); the same {{tag}} in all keys keeps them together"
-                            );
-                            return Err(Box::new(Failure::misuse(&batch.name(item), text)));
-                        }
-                        _ => of_unit = Some((slot, item)),
-                    },
-                }
-            }
-            if let Some((slot, _)) = of_unit {
-                if self.pins.any() && self.place_of(Some(slot)) != self.place_of(None) {
-                    let text = format!("slot {slot} is served by another node than the keys that are watched");
-                    return Err(Box::new(Failure::misuse(&batch.name(first), text)));
-                }
-                slots[first..=last].fill(Some(slot));
-            }
-            at = last + 1;
-        }
-        Ok(slots)
-    }
-
-    fn may_go_anywhere(&self, batch: &Batch, item: usize) -> Result<(), Box<Failure>> {
-        let name = &*batch.name(item);
-        if matches!(batch.effect(item), Effect::Select | Effect::Auth) {
-            return Err(Box::new(Failure::misuse(name, of_the_options(batch.effect(item), name))));
-        }
-        if name == "SCAN" || Merge::of(name, || second_word(batch.encoded(item))).is_some() {
-            let text = format!("{name} concerns all nodes of the cluster, so it cannot be sent in a batch");
-            return Err(Box::new(Failure::misuse(name, text)));
-        }
-        Ok(())
-    }
-
-    /// Makes the parts of what has no reply yet.
-    fn divide(&mut self, batch: &Batch, slots: &[Option<u16>]) -> Result<(), Box<Failure>> {
-        let waiting = self.cluster.as_ref().map(|cluster| &cluster.work.pending[..]).unwrap_or_default();
-        let slots_of_waiting = waiting.iter().filter_map(|(item, _)| slots[*item]);
-        if let Some(slot) = slots_of_waiting.into_iter().find(|slot| self.place_of(Some(*slot)).is_none()) {
-            return Err(unserved(Some(slot), ""));
-        }
-        let pending =
-            self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.pending)).unwrap_or_default();
-        let mut parts: Vec<Part> = Vec::new();
-        // The parts by their shards; those for guests are few and looked for.
-        let mut known: Vec<Option<usize>> = vec![None; self.map().map_or(0, |map| map.shards().len())];
-        let mut last = self.place_of(None).unwrap_or(0);
-        for (item, guest) in pending {
-            if let Some(slot) = slots[item] {
-                last = self.place_of(Some(slot)).unwrap_or(last);
-            }
-            let found = match &guest {
-                None => known[last],
-                Some(_) => parts.iter().position(|part| part.place == last && part.guest == guest),
-            };
-            let number = found.unwrap_or_else(|| {
-                parts.push(Part { place: last, guest: guest.clone(), ..Part::default() });
-                parts.len() - 1
-            });
-            if guest.is_none() {
-                known[last] = Some(number);
-            }
-            let part = &mut parts[number];
-            // Who was let in with MULTI stays so until EXEC.
-            if guest.is_some() && batch.unit(item).0 == item {
-                part.batch.push_asking();
-                part.items.push(None);
-            }
-            part.batch.take_over(batch, item);
-            part.items.push(Some(item));
-        }
-        if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.work.parts = parts;
-        }
-        Ok(())
     }
 
     /// Runs all parts, whatever becomes of one of them. Gives the failure of the earliest item, but one that leaves in doubt
@@ -276,7 +182,8 @@ impl Client {
     fn make_missing_pending(&mut self) {
         if let Some(cluster) = self.cluster.as_deref_mut() {
             let given = &cluster.work.progress.given;
-            cluster.work.pending = (0..given.len()).filter(|item| !given[*item]).map(|item| (item, None)).collect();
+            let missing = (0..given.len()).filter(|item| !given[*item]).map(|item| (item, None));
+            cluster.work.pending = Some(missing.collect());
             cluster.work.progress.moved.clear();
         }
     }
@@ -329,7 +236,7 @@ impl Client {
             let guest = (!redirect.moved).then(|| redirect.to.clone());
             pending.extend((first..=last).map(|item| (item, guest.clone())));
         }
-        cluster.work.pending = pending;
+        cluster.work.pending = Some(pending);
         Some(said)
     }
 
@@ -340,13 +247,6 @@ impl Client {
         let (now, slots) = (self.world.clock.now(), self.deployment.slots());
         moved.iter().filter(|(_, to)| to.moved).all(|(_, to)| slots.assign(to.slot, &to.to, now))
     }
-}
-
-/// The first key of an item, for a message.
-fn first_key(batch: &Batch, item: usize) -> String {
-    let words = words_of(batch.encoded(item));
-    let place = batch.command(item).and_then(|row| key_positions(row, &words).first().copied()).unwrap_or(1);
-    words.get(place).map_or_else(String::new, |key| shown(key))
 }
 
 /// What nodes said of items that belong elsewhere.

@@ -4,6 +4,7 @@
 mod ahead;
 mod asking;
 mod batch;
+mod divide;
 mod fan;
 mod map;
 mod parts;

@@ -18,8 +18,10 @@ pub struct Work {
     pub merged: Option<Value>,
     /// The parts that are on their way.
     pub parts: Vec<Part>,
-    /// The items that have no reply yet, with the node that asked for them.
-    pub pending: Vec<(usize, Option<NodeAddress>)>,
+    /// The items that have no reply yet, with the node that asked for them; `None` if that is all of them.
+    pub pending: Option<Vec<(usize, Option<NodeAddress>)>>,
+    /// The slots of the items.
+    pub slots: Vec<u16>,
     /// How the batch came along.
     pub progress: Progress,
 }
