@@ -227,12 +227,13 @@ impl Client {
         let mut moved = cluster.work.progress.moved.clone();
         moved.sort_by_key(|(item, _)| *item);
         for (item, redirect) in &moved {
-            let (first, last) = batch.unit(*item);
+            let (first, last) = cluster.work.progress.unit(batch, *item);
             if pending.last().is_some_and(|(known, _)| *known >= first) {
                 continue;
             }
             // What is watched, or open, is so at one connection.
             said.of_transaction |= first != last || queues;
+            cluster.work.progress.take_back(batch, (first, last));
             let guest = (!redirect.moved).then(|| redirect.to.clone());
             pending.extend((first..=last).map(|item| (item, guest.clone())));
         }

@@ -9,7 +9,7 @@ use super::super::batch::Batch;
 use super::super::failure::Failure;
 use super::super::state::Client;
 use super::fan::Merge;
-use super::parts::Part;
+use super::parts::{Part, Progress};
 use super::route::{crossing, of_the_options, shown};
 use super::unserved;
 
@@ -97,6 +97,7 @@ impl Client {
             batch,
             map,
             slots: &work.slots,
+            progress: &work.progress,
             parts: Vec::new(),
             known: vec![None; map.shards().len()],
             last: cluster.pinned.unwrap_or(0),
@@ -115,6 +116,7 @@ struct Division<'a> {
     batch: &'a Batch,
     map: &'a SlotMap,
     slots: &'a [u16],
+    progress: &'a Progress,
     parts: Vec<Part>,
     /// The parts by their shards; those for guests are few and looked for.
     known: Vec<Option<usize>>,
@@ -136,7 +138,7 @@ impl Division<'_> {
         let number = number.unwrap_or_else(|| self.begin_part(guest));
         let part = &mut self.parts[number];
         // Who was let in with MULTI stays so until EXEC.
-        if guest.is_some() && self.batch.unit(item).0 == item {
+        if guest.is_some() && self.progress.unit(self.batch, item).0 == item {
             part.batch.push_asking();
             part.items.push(None);
         }

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use crate::command::Effect;
 use crate::config::NodeAddress;
 use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink};
 use crate::topology::Redirect;
@@ -48,6 +49,8 @@ pub struct Progress {
     pub moved: Vec<(usize, Redirect)>,
     /// The items whose reply is an error, and the node that it came from.
     refused: Vec<(usize, Option<NodeAddress>)>,
+    /// Transactions, by their MULTI, that a node would not open: their commands ran by themselves. In order.
+    dissolved: Vec<usize>,
 }
 
 impl Progress {
@@ -57,6 +60,7 @@ impl Progress {
         self.given.resize(count, false);
         self.moved.clear();
         self.refused.clear();
+        self.dissolved.clear();
     }
 
     /// Notes which node has given the errors that came last.
@@ -68,6 +72,20 @@ impl Progress {
     /// The node whose error is the reply to an item.
     pub fn who_refused(&self, item: usize) -> Option<&NodeAddress> {
         self.refused.iter().rev().find(|(refused, _)| *refused == item)?.1.as_ref()
+    }
+
+    /// The first and the last item of what is sent elsewhere together with this item: itself, or its transaction.
+    pub fn unit(&self, whole: &Batch, item: usize) -> (usize, usize) {
+        let (first, last) = whole.unit(item);
+        if first != last && self.dissolved.binary_search(&first).is_ok() { (item, item) } else { (first, last) }
+    }
+
+    /// What was given for these items is no truth: they are sent once more.
+    pub fn take_back(&mut self, whole: &Batch, (first, last): (usize, usize)) {
+        self.given[first..=last].fill(false);
+        if whole.effect(first) == Effect::Multi {
+            self.dissolved.retain(|dissolved| *dissolved != first);
+        }
     }
 
     fn note(&mut self, item: usize, given: bool) {
@@ -105,7 +123,7 @@ impl<'a> Placed<'a> {
 
     /// Whether a node has turned away something of the unit that an item belongs to.
     fn has_moved(&self, item: usize) -> bool {
-        let (first, last) = self.whole.unit(item);
+        let (first, last) = self.progress.unit(self.whole, item);
         self.progress.moved.iter().any(|(moved, _)| (first..=last).contains(moved))
     }
 }
@@ -128,6 +146,11 @@ impl Replies for Placed<'_> {
         } else if !(said.starts_with("EXECABORT") && self.has_moved(item)) {
             self.progress.note(item, true);
             self.progress.refused.push((item, None));
+            if self.whole.effect(item) == Effect::Multi
+                && let Err(place) = self.progress.dissolved.binary_search(&item)
+            {
+                self.progress.dissolved.insert(place, item);
+            }
             return self.replies.refuse(item, text);
         }
         self.progress.note(item, false);
@@ -142,6 +165,7 @@ impl Replies for Placed<'_> {
     fn forget(&mut self, index: usize) {
         let Some(item) = self.item(index) else { return };
         self.progress.moved.retain(|(moved, _)| *moved != item);
+        self.progress.dissolved.retain(|dissolved| *dissolved != item);
         // What stands there is replaced when the reply comes, or taken away when it is clear that none will: a gap in PHP's
         // list would lose its place.
         self.progress.note(item, false);

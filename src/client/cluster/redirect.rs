@@ -95,7 +95,12 @@ impl Client {
         }
         let is_there = |guest: &Client| guest.configuration.endpoints[0].address == *node;
         let known = self.cluster.as_ref().and_then(|cluster| cluster.guest.as_deref()).is_some_and(is_there);
-        let made = (!known).then(|| Box::new(self.at_node(node, false)));
+        let made = (!known).then(|| {
+            let mut guest = Box::new(self.at_node(node, false));
+            // It is the primary of a shard: what it does has to be acknowledged as everywhere.
+            guest.configuration.policy.min_replicas = self.configuration.policy.min_replicas;
+            guest
+        });
         if let Some(cluster) = self.cluster.as_deref_mut() {
             if made.is_some() {
                 cluster.guest = made;

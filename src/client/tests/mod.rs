@@ -6,6 +6,7 @@ mod batches;
 mod breakers;
 mod budget;
 mod cluster;
+mod cluster_batches;
 mod deadlines;
 mod events;
 mod fanning;
