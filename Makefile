@@ -155,6 +155,16 @@ test-trixie: ## the suite on Debian 13: PHP 8.4 with Redis 8.0, and with Valkey 
 guard: setup build ## count the instructions that commands take, against ceilings
 	@$(with_extension) benches/guard.php
 
+# PHPREDIS_SO: another phpredis than Debian's; ONLY: parts, with commas between, while the rest stays as it was measured last.
+.PHONY: bench
+bench: setup build ## compare with phpredis, Predis and hiredis; writes docs/performance.md (QUICK=1 PHPREDIS_SO=file ONLY=part)
+	@.ci/setup bench
+	@$(with_extension) benches/compare.php --page=docs/performance.md $(if $(QUICK),--quick) $(if $(ONLY),--only=$(ONLY))
+
+.PHONY: bench-rust
+bench-rust: ## criterion benches of what needs no PHP (FILTER=name)
+	$(CARGO) bench --manifest-path benches/criterion/Cargo.toml --target-dir $(TARGET_DIR) $(if $(FILTER),-- '$(FILTER)')
+
 .PHONY: bench-calls
 bench-calls: setup build ## measure what a call costs beside an empty method in C
 	@$(with_extension) benches/calls.php

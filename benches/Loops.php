@@ -39,6 +39,7 @@ final class Loops
 
         return match ($kind) {
             'get' => self::get($redis, $operation),
+            'spread' => self::spread($redis, (int) $size),
             'set' => static function (int $times) use ($redis): void {
                 for ($i = 0; $i < $times; $i++) {
                     $redis->set('written', self::VALUE);
@@ -81,6 +82,18 @@ final class Loops
         return static function (int $times) use ($redis, $key): void {
             for ($i = 0; $i < $times; $i++) {
                 $redis->get($key);
+            }
+        };
+    }
+
+    /** Keys in different slots, one after the other. */
+    private static function spread(object $redis, int $count): \Closure
+    {
+        return static function (int $times) use ($redis, $count): void {
+            for ($i = 0; $i < $times; $i++) {
+                for ($j = 0; $j < $count; $j++) {
+                    $redis->get("key:$j");
+                }
             }
         };
     }

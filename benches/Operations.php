@@ -35,7 +35,7 @@ final class Operations
         return match (true) {
             in_array($operation, ['get-32', 'set-32', 'incr', 'get-10k'], true) => 2000,
             $operation === 'transaction', $operation === 'mget-100' => 500,
-            $operation === 'get-4m', $operation === 'pipeline-10000' => 5,
+            $operation === 'get-4m', $operation === 'pipeline-10000' => 3,
             $operation === 'lrange-10000' => 10,
             default => 50,
         };

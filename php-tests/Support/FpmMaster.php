@@ -16,8 +16,9 @@ final class FpmMaster
     /**
      * @param array<string, string> $ini
      * @param list<string> $users
+     * @param list<string> $extensions
      */
-    private function __construct(string $scripts, int $workers, array $ini, array $users)
+    private function __construct(string $scripts, int $workers, array $ini, array $users, array $extensions)
     {
         $this->folder = Scratch::folder('fpm');
         $this->scripts = $users === [] ? $scripts : $this->copied($scripts);
@@ -47,7 +48,9 @@ final class FpmMaster
         if (is_file(ini_get('extension_dir') . '/opcache.so')) {
             array_push($command, '-d', 'zend_extension=opcache');
         }
-        array_push($command, '-d', 'extension=' . Extension::path());
+        foreach ([Extension::path(), ...$extensions] as $extension) {
+            array_push($command, '-d', "extension=$extension");
+        }
         foreach ($directives as $name => $value) {
             array_push($command, '-d', "$name=$value");
         }
@@ -65,10 +68,11 @@ final class FpmMaster
      * @param string $scripts the folder of the PHP files that are requested
      * @param array<string, string> $ini
      * @param list<string> $users a pool of `$workers` for each of them; without any, one pool of our own user
+     * @param list<string> $extensions what is loaded besides ours
      */
-    public static function start(string $scripts, int $workers = 1, array $ini = [], array $users = []): self
+    public static function start(string $scripts, int $workers = 1, array $ini = [], array $users = [], array $extensions = []): self
     {
-        return new self($scripts, $workers, $ini, $users);
+        return new self($scripts, $workers, $ini, $users, $extensions);
     }
 
     /** @param array<string, string|int> $query */
@@ -81,6 +85,14 @@ final class FpmMaster
     public function send(string $script, array $query = [], ?string $user = null): FastCgi
     {
         return new FastCgi($this->socket($user), "$this->scripts/$script", http_build_query($query));
+    }
+
+    /** @return list<int> the workers' process ids */
+    public function workers(): array
+    {
+        $master = $this->process->pid();
+
+        return array_map(intval(...), explode(' ', trim((string) file_get_contents("/proc/$master/task/$master/children"))));
     }
 
     public function log(): string
