@@ -178,6 +178,10 @@ impl Client {
         former: Option<&NodeAddress>,
         recovery: Option<&Recovery>,
     ) -> Result<Roles, Lost> {
+        if !self.configuration.ring.is_empty() {
+            // Each node has keys of its own, so there is none to be found that has them all.
+            return Err(Lost::before(Phase::Auth, Cause::Cluster));
+        }
         call.dialed = true;
         let result = self.drive_to_end(desk, call, search, former, recovery);
         // Whoever waits goes on where this search has stopped.
@@ -223,10 +227,6 @@ impl Client {
             self.take_turns(desk, &mut search, looked, self.world.clock.now());
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
-                Step::Found(_) if self.configuration.ring => {
-                    let text = "the servers are no cluster, and sharding by the client (option cluster = 'predis' with several nodes) is not available yet";
-                    return Err(Lost::before(Phase::Auth, Cause::NotSupported(text.to_owned())));
-                }
                 Step::Found(found) => {
                     let roles = Roles { primary: found.node.clone(), replicas: found.replicas.clone() };
                     call.node = Some(found.node.clone());

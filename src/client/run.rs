@@ -108,12 +108,13 @@ impl Client {
         self.connect_in_cluster(desk)
     }
 
-    fn connect_alone(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+    pub(super) fn connect_alone(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
         desk.sweep();
         desk.frame.begin();
         desk.frame.end();
         let now = self.world.clock.coarse();
         let mut call = Call::new(None, &desk.frame, &self.configuration.policy, now);
+        call.deadline = call.deadline.min(self.bound);
         if self.pinned.is_some() {
             return Ok(());
         }

@@ -30,7 +30,7 @@ pub use row::{
     Telltale,
 };
 pub use shape::{Held, SLOW_LOG, shape};
-pub use slot::{SLOTS, Slots, slot_of, slots_of};
+pub use slot::{SLOTS, Slots, slot_of, slots_of, tag_of};
 pub use table::COMMANDS;
 #[allow(unused_imports, reason = "asked for only where PHP is built in")]
 pub(crate) use table::with_command_indices;

@@ -8,7 +8,7 @@ use super::error::ConfigurationError;
 use super::node::NodeParameters;
 use super::options::Options;
 use super::policy::{Policy, PoolLimits, Protocol, ReplyLimits};
-use super::predis;
+use super::ring::{self, RingMember};
 use super::secret::Credentials;
 use super::sentinel::{self, SentinelSettings};
 use super::setting::Setting;
@@ -38,8 +38,8 @@ pub struct Configuration {
     pub prefix: String,
     /// Whether the endpoint is the only node to talk to, whatever its role.
     pub fixed: bool,
-    /// Whether the endpoints are several that Predis would share keys among, unless they say that they are a cluster.
-    pub ring: bool,
+    /// If the endpoints are several that Predis would share keys among, unless they say that they are a cluster: how.
+    pub ring: Vec<RingMember>,
     /// Whether the endpoints are the nodes of one shard of a cluster.
     pub shard: bool,
     /// How long to wait for what, and what to try again.
@@ -72,7 +72,7 @@ pub fn configure(
     let sentinels = sentinel::is_declared(&nodes, &options)?;
     let (endpoints, common, secured) =
         if sentinels { behind_sentinels(&nodes, &options) } else { plain(&nodes, &options) }?;
-    let ring = endpoints.len() > 1 && options.cluster.as_ref().is_some_and(predis::is_ring);
+    let ring = if sentinels { Vec::new() } else { ring::members(&nodes, &options, &endpoints)? };
     options.commands.allow(&options.prefix)?;
     let reader = options.reader.as_ref().map(|value| reader(value, &options, &common, &secured)).transpose()?;
     let hosts = tls::hosts(endpoints.iter().chain(&reader));

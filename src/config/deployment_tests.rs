@@ -107,11 +107,38 @@ fn cluster_is_accepted_with_any_number_of_endpoints() {
         assert_eq!(configured(list(&["a", "b"]), cluster(word)).endpoints.len(), 2);
     }
     assert_eq!(configured(list(&["a", "b"]), map(&[("cluster", Setting::Bool(true))])).endpoints.len(), 2);
-    let ring = |nodes, word| configured(nodes, cluster(word)).ring;
+    let ring = |nodes, word| configured(nodes, cluster(word)).ring.len();
     assert_eq!(
         [ring(list(&["a", "b"]), "predis"), ring(list(&["a"]), "predis"), ring(list(&["a", "b"]), "redis")],
-        [true, false, false]
+        [2, 0, 0]
     );
+}
+
+#[test]
+fn the_nodes_of_a_ring_are_called_as_predis_calls_them() {
+    let options = map(&[("cluster", text("predis")), ("parameters", map(&[("port", Setting::Int(7000))]))]);
+    let nodes = Setting::List(vec![
+        text("tcp://Redis.Example:6379?alias=first&weight=3"),
+        text("tcp://[::1]:1"),
+        map(&[("host", text("[::1]")), ("port", Setting::Int(2))]),
+        map(&[("host", text("10.0.0.1"))]),
+        text("unix:/run/redis.sock"),
+        text("redis.example:6379"),
+    ]);
+    let members = configured(nodes, options.clone()).ring;
+    let seen: Vec<_> = members.iter().map(|member| (&*member.name, member.weight, member.endpoint)).collect();
+    let expected = [
+        ("Redis.Example:6379", 3, 0),
+        ("::1:1", 100, 1),
+        ("[::1]:2", 100, 2),
+        ("10.0.0.1:7000", 100, 3),
+        ("/run/redis.sock", 100, 4),
+        ("redis.example:6379", 100, 0),
+    ];
+    assert_eq!(seen, expected);
+    let placing = map(&[("cluster", text("predis")), ("distributor", text("ketama"))]);
+    assert_eq!(refused(list(&["a", "b"]), placing.clone()).option(), "distributor");
+    assert_eq!(configured(list(&["a"]), placing).ring.len(), 0);
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(super) struct NodeParameters {
     pub role: Option<DeclaredRole>,
     pub protocol: Option<Protocol>,
     pub retry: Option<RetryOption>,
+    pub weight: Option<u32>,
     /// Used where the scheme says TLS.
     pub ssl: Option<TlsOptions>,
 }
@@ -87,9 +88,7 @@ impl NodeParameters {
                 "protocol" => node.protocol = Some(protocol(&path, value)?),
                 "retry" => node.retry = Some(RetryOption::read(&path, value)?),
                 "ssl" => node.ssl = tls::read(&path, value)?,
-                "weight" => {
-                    numbers::whole_between(&path, value, 1, u32::MAX)?;
-                }
+                "weight" => node.weight = Some(numbers::whole_between(&path, value, 1, u32::MAX)?),
                 "slots" => check_slots(&path, value)?,
                 name if IGNORED_PARAMETERS.contains(&name) => {}
                 name => return Err(names::unknown_parameter(&path, name, value)),
@@ -120,6 +119,7 @@ impl NodeParameters {
             role: self.role.or(fallback.role),
             protocol: self.protocol.or(fallback.protocol),
             retry: self.retry.or_else(|| fallback.retry.clone()),
+            weight: self.weight.or(fallback.weight),
             ssl: self.ssl.or_else(|| fallback.ssl.clone()),
         }
     }
@@ -159,9 +159,25 @@ impl NodeParameters {
                     "the path of the socket file",
                 ));
             }
-            _ => NodeAddress::tcp(self.host.as_deref().unwrap_or(DEFAULT_HOST), self.port.unwrap_or(DEFAULT_PORT)),
+            _ => NodeAddress::tcp(self.host(), self.port()),
         };
         Ok(Endpoint { address, role: self.role, alias: self.alias.clone() })
+    }
+
+    /// What Predis calls the connection that complete parameters say.
+    pub(super) fn name(&self, scheme: Scheme) -> String {
+        match (scheme, &self.path) {
+            (Scheme::Unix, Some(path)) => path.clone(),
+            _ => format!("{}:{}", self.host(), self.port()),
+        }
+    }
+
+    fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or(DEFAULT_HOST)
+    }
+
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(DEFAULT_PORT)
     }
 }
 
@@ -194,7 +210,8 @@ fn host(option: &str, value: &Setting) -> Result<String, ConfigurationError> {
     }
     match fault_of_host_name(host).filter(|_| !host.contains(':')) {
         Some(fault) => Err(ConfigurationError::about(option, value, format!("{accepted} ({fault})"))),
-        None => Ok(host.to_owned()),
+        // As it is written, for the name by which Predis knows it.
+        None => Ok(text.trim().to_owned()),
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Options {
     pub commands: CommandSet,
     /// Option `cluster`, if it asks for one.
     pub cluster: Option<Setting>,
+    /// Of no meaning but where it would place keys.
+    pub distributor: Option<Setting>,
     /// Option `replication`.
     pub replication: Replication,
     /// Option `prefix`.
@@ -51,6 +53,7 @@ impl Options {
             commands: CommandSet::default(),
             allowed_nodes: None,
             cluster: None,
+            distributor: None,
             replication: Replication::Unsaid,
             prefix: String::new(),
             service: None,
@@ -91,6 +94,7 @@ impl Options {
             "parameters" => self.shared = parameters(value)?,
             "connections" => self.by_scheme = connections(value)?,
             "cluster" => self.cluster = predis::cluster(value)?.then(|| value.clone()),
+            "distributor" => self.distributor = Some(value.clone()),
             "replication" => self.replication = predis::replication(value)?,
             "service" => self.service = Some(predis::service(value)?),
             "update_sentinels" => self.update_sentinels = predis::update_sentinels(value)?,

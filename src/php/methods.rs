@@ -297,7 +297,11 @@ extern "C" fn topology(call: *mut zend_execute_data, return_value: *mut zval) {
             let mode = watched.map_or_else(|| knowledge.mode(), |_| Mode::Sentinel).as_str();
             let mode = knowledge.primary().map(|_| mode);
             let shards = client.shards();
-            let mode = if shards.is_empty() { mode } else { Some(Mode::Cluster.as_str()) };
+            let mode = match client.slot_map() {
+                None => mode,
+                Some(map) if map.is_ring() => Some("ring"),
+                Some(_) => Some(Mode::Cluster.as_str()),
+            };
             let sentinels: &[NodeAddress] = watched.map_or(&[], |watched| &watched.sentinels);
             let mut array = ArrayBuilder::new();
             array
@@ -337,14 +341,14 @@ fn readers(client: &Client) -> Value {
     list.build()
 }
 
-/// The shards of a cluster, and how many slots each serves.
+/// The shards of a cluster, and how many slots each serves; of a ring the nodes, and at how many points each stands.
 fn shards_of(map: &SlotMap, shards: &[Shard]) -> Value {
     let mut list = ArrayBuilder::new();
     for (place, shard) in shards.iter().enumerate() {
         let mut one = ArrayBuilder::new();
         one.set("primary", values::optional(Some(&shard.primary.to_string())))
             .set("replicas", values::list(&shard.replicas))
-            .set("slots", count(map.slots_of(place) as u64));
+            .set(if map.is_ring() { "points" } else { "slots" }, count(map.share_of(place) as u64));
         list.push(one.build());
     }
     list.build()

@@ -3,8 +3,9 @@
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
 use crate::client::Client;
-use crate::command::{SLOTS, slot_of};
+use crate::command::SLOTS;
 use crate::config::{ConfigurationError, DeclaredRole, NodeAddress};
+use crate::topology::SlotMap;
 
 use super::class;
 use super::commands::{self, guarded, unconstructed};
@@ -22,6 +23,8 @@ enum Wanted {
     Replica,
     Sentinel,
     Slot(u16),
+    /// By a key, with its prefix.
+    Key(Vec<u8>),
 }
 
 /// `getClientBy($selector, $value)`
@@ -38,7 +41,12 @@ pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut
             return;
         }
         let Some(client) = class::of(object).client.as_deref() else { return };
-        if matches!(wanted, Wanted::Slot(_)) && client.slot_map().is_none() {
+        let serves = match wanted {
+            Wanted::Key(_) => client.slot_map().is_some(),
+            Wanted::Slot(_) => client.slot_map().is_some_and(|map| !map.is_ring()),
+            _ => true,
+        };
+        if !serves {
             exceptions::throw_not_supported(&format!("getClientBy('{selector}', ...) needs a cluster"));
             return;
         }
@@ -84,7 +92,7 @@ fn wanted(selector: &str, value: &str, prefix: &[u8]) -> Option<Wanted> {
                 None
             }
         },
-        "key" => Some(Wanted::Slot(slot_of(&[prefix, value.as_bytes()].concat()))),
+        "key" => Some(Wanted::Key([prefix, value.as_bytes()].concat())),
         "slot" => {
             let slot = value.parse().ok().filter(|slot| usize::from(*slot) < SLOTS);
             if slot.is_none() {
@@ -155,11 +163,13 @@ fn find(client: &Client, wanted: &Wanted, value: &str) -> Option<(NodeAddress, b
     };
     let mut endpoints = configuration.endpoints.iter().chain(&configuration.reader);
     let shards = client.shards();
+    let serving = |slot: &dyn Fn(&SlotMap) -> u16| {
+        let map = client.slot_map()?;
+        shards.get(map.shard_of(slot(&map))?).map(|shard| (shard.primary.clone(), false))
+    };
     match wanted {
-        Wanted::Slot(slot) => {
-            let place = client.slot_map()?.shard_of(*slot)?;
-            shards.get(place).map(|shard| (shard.primary.clone(), false))
-        }
+        Wanted::Slot(slot) => serving(&|_| *slot),
+        Wanted::Key(key) => serving(&|map| map.slot_of(key)),
         Wanted::Primary if !shards.is_empty() => Some((shards[0].primary.clone(), false)),
         Wanted::Replica if !shards.is_empty() => {
             shards.iter().flat_map(|shard| shard.replicas.first()).next().map(|node| (node.clone(), false))

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::board::{Place, Volume};
-use crate::config::{AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, SentinelSettings, Tls};
+use crate::config::{
+    AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, RingMember, SentinelSettings, Tls,
+};
 use crate::telemetry::Toll;
 use crate::time::Instant;
 use crate::topology::{Knowledge, Report, Role, Watched};
@@ -34,6 +36,8 @@ pub struct DeploymentKey {
     pub fixed: bool,
     /// Whether the endpoints are the nodes of one shard of a cluster.
     pub shard: bool,
+    /// How the endpoints share keys, if they may be a ring.
+    pub ring: Vec<RingMember>,
 }
 
 /// A deployment and what is known of it.
@@ -76,6 +80,7 @@ impl DeploymentKey {
             tls: configuration.tls.clone(),
             fixed: configuration.fixed,
             shard: configuration.shard,
+            ring: configuration.ring.clone(),
         }
     }
 }

@@ -57,7 +57,9 @@ impl Slots {
     /// Learns what a node has told.
     pub fn learn(&self, learned: &SlotMap) {
         self.join(learned);
-        self.untold.store(true, Ordering::Release);
+        if !learned.is_ring() {
+            self.untold.store(true, Ordering::Release);
+        }
     }
 
     /// Learns that a slot is served by the shard of that node; heard `at` that time. False if no shard is known to have it.

@@ -1,18 +1,22 @@
-//! Which shard of a cluster serves which slot, as one node told it.
+//! Which shard of a cluster serves which slot, as one node told it; or which node of a ring has which keys.
 
 use std::collections::BTreeMap;
 
 use redis::Value;
 
-use crate::command::SLOTS;
+use crate::command::{Command, SLOTS, Slots, slot_of, slots_of};
 use crate::config::NodeAddress;
 use crate::time::Instant;
+
+use super::ring::Ring;
 
 /// More than these a hostile node may claim, but no cluster has: one is made for up to a thousand nodes.
 pub(super) const MOST_SHARDS: usize = 1_000;
 pub(super) const MOST_REPLICAS: usize = 64;
 /// When more slots than these moved since somebody asked for the map, it is not known of all of them any more when that was.
 const MOST_MOVES: usize = 1_024;
+/// The place of the node of a ring that has all that is published.
+const MESSAGES: u16 = 0;
 
 /// One shard: a primary and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct SlotMap {
     pub(super) asked: Instant,
     /// The slots that have moved since, and when that was heard.
     pub(super) moved: BTreeMap<u16, Instant>,
+    /// If the nodes know nothing of each other: where they stand. The slot of a key is the place of its node.
+    pub(super) ring: Option<Ring>,
 }
 
 impl SlotMap {
@@ -60,7 +66,7 @@ impl SlotMap {
 
     pub(super) fn empty(asked: Instant) -> SlotMap {
         let owners = vec![0; SLOTS].into_boxed_slice();
-        SlotMap { shards: Vec::new(), owners, asked, moved: BTreeMap::new() }
+        SlotMap { shards: Vec::new(), owners, asked, moved: BTreeMap::new(), ring: None }
     }
 
     /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave, which was asked `at` that time. Where that names no host, the host that was asked is
@@ -91,6 +97,50 @@ impl SlotMap {
         (!map.shards.is_empty()).then_some(map)
     }
 
+    /// The map of nodes that share the keys on a ring, in the order of their places.
+    pub fn of_ring(nodes: impl Iterator<Item = NodeAddress>, ring: Ring, at: Instant) -> SlotMap {
+        let mut map = SlotMap { ring: Some(ring), ..SlotMap::empty(at) };
+        map.shards = nodes.map(|primary| Shard { primary, replicas: Vec::new() }).collect();
+        let owned = map.owners.iter_mut().take(map.shards.len());
+        owned.zip(1..).for_each(|(owner, number)| *owner = number);
+        map
+    }
+
+    /// Whether the nodes know nothing of each other.
+    pub fn is_ring(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// The slot of a key.
+    #[inline]
+    pub fn slot_of(&self, key: &[u8]) -> u16 {
+        self.ring.as_ref().map_or_else(|| slot_of(key), |ring| ring.place_of(key))
+    }
+
+    /// The slot of the keys of an encoded command.
+    #[inline]
+    pub fn slots_of(&self, row: Option<&Command>, encoded: &[u8]) -> Slots {
+        match &self.ring {
+            None => slots_of(row, encoded, slot_of),
+            Some(_) if row.is_some_and(|row| matches!(row.name, "PUBLISH" | "PUBSUB")) => Slots::One(MESSAGES),
+            Some(ring) => slots_of(row, encoded, |key| ring.place_of(key)),
+        }
+    }
+
+    /// Where messages are published and heard, if that is not the same everywhere: no node of a ring tells another, so all of
+    /// them are at one.
+    pub fn slot_of_messages(&self) -> Option<u16> {
+        self.is_ring().then_some(MESSAGES)
+    }
+
+    /// A slot for messages.
+    pub fn shown(&self, slot: u16) -> String {
+        match self.shard_of(slot).and_then(|place| self.shards.get(place)).filter(|_| self.is_ring()) {
+            Some(node) => format!("at {}", node.primary),
+            None => format!("in slot {slot}"),
+        }
+    }
+
     /// The number of a shard, which is new or has had slots before.
     pub(super) fn number_of(&mut self, shard: Shard) -> Option<u16> {
         let place = match self.shards.iter().position(|known| known.primary == shard.primary) {
@@ -115,9 +165,12 @@ impl SlotMap {
         usize::from(*self.owners.get(usize::from(slot))?).checked_sub(1)
     }
 
-    /// How many slots a shard serves.
-    pub fn slots_of(&self, shard: usize) -> usize {
-        self.owners.iter().filter(|owner| usize::from(**owner) == shard + 1).count()
+    /// How many slots a shard serves; of a ring, at how many points its node stands.
+    pub fn share_of(&self, shard: usize) -> usize {
+        match &self.ring {
+            None => self.owners.iter().filter(|owner| usize::from(**owner) == shard + 1).count(),
+            Some(ring) => ring.points_of(shard),
+        }
     }
 
     /// The place of the shard that a node belongs to.
@@ -219,7 +272,7 @@ mod tests {
         assert_eq!([0, 99, 100, 16_000, 16_001, 16_383].map(|slot| map.shard_of(slot)), [0, 0, 1, 1, 0, 0].map(Some));
         assert_eq!([1, 2, 4, 5].map(|port| map.shard_with(&at(port))), [Some(0), Some(1), Some(0), None]);
         assert_eq!(map.shards()[0].nodes(), [at(1), at(4)]);
-        assert_eq!([0, 1].map(|shard| map.slots_of(shard)), [483, 15_901]);
+        assert_eq!([0, 1].map(|shard| map.share_of(shard)), [483, 15_901]);
     }
 
     #[test]

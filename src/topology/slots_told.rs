@@ -14,8 +14,12 @@ use super::{Shard, SlotMap};
 const VERSION: &str = concat!("slots ", env!("CARGO_PKG_VERSION"), "\n");
 
 impl SlotMap {
-    /// The map as text: each shard's nodes, and behind them its slots. `None` if a node's name would break the form.
+    /// The map as text: each shard's nodes, and behind them its slots. `None` if a node's name would break the form, or
+    /// everybody was told by his configuration.
     pub fn encode(&self) -> Option<String> {
+        if self.is_ring() {
+            return None;
+        }
         let mut text = VERSION.to_owned();
         let mut slots = vec![String::new(); self.shards.len()];
         let mut first = 0;

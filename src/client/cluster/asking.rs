@@ -25,6 +25,10 @@ impl Client {
         first: Option<&NodeAddress>,
         patience: Duration,
     ) -> Result<(), Box<Failure>> {
+        if self.is_ring() {
+            // The user has said which nodes there are.
+            return Ok(());
+        }
         let before = self.cluster.as_deref().map_or(0, |cluster| cluster.edition);
         while !self.has_followed(before, first) {
             let (now, slots) = (self.now(), self.deployment.slots());
@@ -99,7 +103,12 @@ impl Client {
         Err(last.unwrap_or_else(|| unserved(None, "no node of it may be asked")))
     }
 
-    fn ask_for_map(&mut self, desk: &mut Desk, node: &NodeAddress, until: Deadline) -> Result<SlotMap, Box<Failure>> {
+    pub(super) fn ask_for_map(
+        &mut self,
+        desk: &mut Desk,
+        node: &NodeAddress,
+        until: Deadline,
+    ) -> Result<SlotMap, Box<Failure>> {
         let mut client = self.at_node(node, false);
         client.bound_by(until, Deadline::NEVER);
         let (mut sink, asked_at) = (ValueSink::default(), self.now());

@@ -1,6 +1,6 @@
 //! Batches: each shard gets its part in one write, the replies stand in the order of the whole.
 
-use crate::command::{key_positions, slots_of};
+use crate::command::key_positions;
 use crate::config::NodeAddress;
 use crate::failover::is_script;
 use crate::resp::words_of;
@@ -35,7 +35,7 @@ impl Client {
             cluster.work.pending = None;
         }
         replies.prepare(batch.len());
-        let mut detour = Detour::default();
+        let mut detour = self.detour();
         let result = loop {
             if let Err(failure) = self.divide(batch) {
                 // Nobody serves a slot at the moment.
@@ -154,11 +154,12 @@ impl Client {
                 self.address_of(place)
             }
         };
+        let asked = (!self.is_ring()).then_some(&asked);
         let Some(cluster) = self.cluster.as_deref_mut() else { return Ok(()) };
         let part = &cluster.work.parts[number];
         let client = if guest.is_some() { cluster.guest.as_deref_mut() } else { cluster.shards[place].as_deref_mut() };
         let Some(client) = client else { return Ok(()) };
-        let mut placed = Placed::new(replies, batch, &part.items, &asked, &mut cluster.work.progress);
+        let mut placed = Placed::new(replies, batch, &part.items, asked, &mut cluster.work.progress);
         if desk.is_littered() {
             // Not by a sweep: others have been sent ahead.
             desk.lease = None;
@@ -175,7 +176,7 @@ impl Client {
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.work.progress.refused_by(&answered);
         }
-        result
+        result.map_err(|failure| self.as_of_whole(place, failure))
     }
 
     /// Makes everything that has no reply pending again.
@@ -195,7 +196,8 @@ impl Client {
             let Some(row) = batch.command(item).filter(|row| is_script(row.name)) else { continue };
             let words = words_of(batch.encoded(item));
             let key = key_positions(row, &words).first().map(|place| words[*place].to_vec());
-            let place = self.place_of(slots_of(Some(row), batch.encoded(item)).one());
+            let slot = self.map().and_then(|map| map.slots_of(Some(row), batch.encoded(item)).one());
+            let place = self.place_of(slot);
             let meant = key.zip(place).is_some_and(|(key, place)| {
                 let epoch = self.shard(place).deployment.epoch();
                 self.sends_away(desk, &key, place, epoch, until)

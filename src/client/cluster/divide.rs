@@ -1,6 +1,6 @@
 //! Which command of a batch goes to which shard, and the part of the batch that each shard gets.
 
-use crate::command::{Effect, Slots, key_positions, slots_of};
+use crate::command::{Effect, Slots, key_positions};
 use crate::config::NodeAddress;
 use crate::resp::{second_word, words_of};
 use crate::topology::SlotMap;
@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::state::Client;
 use super::fan::Merge;
 use super::parts::{Part, Progress};
-use super::route::{crossing, of_the_options, shown};
+use super::route::{crossing, shown};
 use super::unserved;
 
 /// In place of a slot: the command has no key, and goes where its neighbours go.
@@ -22,6 +22,7 @@ impl Client {
     /// # Errors
     /// An item that cannot be sent, before anything is.
     pub(super) fn place_batch(&mut self, batch: &Batch) -> Result<(), Box<Failure>> {
+        let Some(map) = self.map().cloned() else { return Err(unserved(None, "")) };
         let mut slots =
             self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.slots)).unwrap_or_default();
         slots.clear();
@@ -29,10 +30,12 @@ impl Client {
         let is_pinned = self.pins.any();
         while slots.len() < batch.len() {
             let (first, last) = batch.unit(slots.len());
-            let slot =
-                if first == last { self.slot_of_item(batch, first)? } else { self.slot_of_block(batch, first, last)? };
+            let slot = match first == last {
+                true => self.slot_of_item(&map, batch, first)?,
+                false => self.slot_of_block(&map, batch, first, last)?,
+            };
             if is_pinned && slot != ANYWHERE && self.place_of(Some(slot)) != self.place_of(None) {
-                let text = format!("slot {slot} is served by another node than the keys that are watched");
+                let text = format!("its key is {}, where another node serves than the watched keys", map.shown(slot));
                 return Err(Box::new(Failure::misuse(&batch.name(first), text)));
             }
             slots.resize(last + 1, slot);
@@ -44,25 +47,27 @@ impl Client {
     }
 
     #[inline]
-    fn slot_of_item(&self, batch: &Batch, item: usize) -> Result<u16, Box<Failure>> {
-        match slots_of(batch.command(item), batch.encoded(item)) {
+    fn slot_of_item(&self, map: &SlotMap, batch: &Batch, item: usize) -> Result<u16, Box<Failure>> {
+        match map.slots_of(batch.command(item), batch.encoded(item)) {
             Slots::One(slot) => Ok(slot),
             Slots::None => self.may_go_anywhere(batch, item).map(|()| ANYWHERE),
-            Slots::Several(one, other) => Err(crossing(&batch.name(item), batch.encoded(item), one, other)),
+            Slots::Several(one, other) => Err(crossing(map, &batch.name(item), batch.encoded(item), one, other)),
         }
     }
 
     /// The slot of a transaction: all of it is at one node.
-    fn slot_of_block(&self, batch: &Batch, first: usize, last: usize) -> Result<u16, Box<Failure>> {
+    fn slot_of_block(&self, map: &SlotMap, batch: &Batch, first: usize, last: usize) -> Result<u16, Box<Failure>> {
         let mut found: Option<(u16, usize)> = None;
         for item in first..=last {
-            let slot = self.slot_of_item(batch, item)?;
+            let slot = self.slot_of_item(map, batch, item)?;
             match found {
                 _ if slot == ANYWHERE => {}
                 Some((known, earlier)) if known != slot => {
                     let (other, key) = (first_key(batch, earlier), first_key(batch, item));
                     let text = format!(
-                        "a transaction is at one node, and its keys `{other}` (slot {known}) and `{key}` (slot {slot}) may be at two (CROSSSLOT); the same {{tag}} in all keys keeps them together"
+                        "a transaction is at one node, and its keys `{other}` ({}) and `{key}` ({}) may be at two (CROSSSLOT); the same {{tag}} in all keys keeps them together",
+                        map.shown(known),
+                        map.shown(slot)
                     );
                     return Err(Box::new(Failure::misuse(&batch.name(item), text)));
                 }
@@ -76,7 +81,7 @@ impl Client {
     fn may_go_anywhere(&self, batch: &Batch, item: usize) -> Result<(), Box<Failure>> {
         let name = &*batch.name(item);
         if matches!(batch.effect(item), Effect::Select | Effect::Auth) {
-            return Err(Box::new(Failure::misuse(name, of_the_options(batch.effect(item), name))));
+            return Err(Box::new(Failure::misuse(name, self.of_the_options(batch.effect(item), name))));
         }
         if name == "SCAN" || Merge::of(name, || second_word(batch.encoded(item))).is_some() {
             let text = format!("{name} concerns all nodes of the cluster, so it cannot be sent in a batch");

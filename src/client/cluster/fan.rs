@@ -12,7 +12,7 @@ use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
-use super::map::PATIENCE;
+use super::map::{PATIENCE, unserved};
 use super::parts::{Collected, Part};
 use super::pieces::Pieces;
 
@@ -256,7 +256,8 @@ impl Client {
     /// Runs the command in the desk's frame part by part, each at the shard of its keys.
     pub(super) fn run_split(&mut self, desk: &mut Desk, split: Split, sink: &mut dyn Sink) -> Result<(), Box<Failure>> {
         let mut batch = Batch::default();
-        let pieces = Pieces::of(split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
+        let Some(map) = self.map() else { return Err(unserved(None, "")) };
+        let pieces = Pieces::of(map, split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
         let mut collected = Collected::default();
         let result = self.run_routed_batch(desk, &batch, &mut collected);
         let replies = collected.into_values();

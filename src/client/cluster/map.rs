@@ -13,6 +13,7 @@ use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
+use super::ring::configuration_at;
 
 /// For how long a node that hangs may keep the question from the next one, at first: far nodes get more later.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
@@ -20,12 +21,18 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 impl Client {
     /// Has the map at hand, asking for it if nobody in this process knows it yet.
     pub(super) fn make_sure_of_map(&mut self, desk: &mut Desk, until: Deadline) -> Result<(), Box<Failure>> {
-        self.deployment.slots().place();
+        if self.configuration.ring.is_empty() {
+            self.deployment.slots().place();
+        }
         self.follow_map();
         let mut backoff = Backoff::new(Duration::from_millis(10), self.configuration.policy.retry.cap);
         let mut patience = PATIENCE;
         while self.map().is_none() {
-            let Err(failure) = self.renew_map(desk, until, None, patience) else { break };
+            let learned = match self.configuration.ring.is_empty() {
+                true => self.renew_map(desk, until, None, patience),
+                false => self.learn_nature(desk, until, patience),
+            };
+            let Err(failure) = learned else { break };
             patience = (patience * 2).min(self.configuration.policy.timeout.max(PATIENCE));
             if until.passed(self.now()) || !is_passing(&failure) {
                 return Err(failure);
@@ -99,15 +106,15 @@ impl Client {
     /// The shards as this process knows them: a primary that was promoted since the map was made is the primary.
     pub fn shards(&self) -> Vec<Shard> {
         let Some(map) = self.slot_map() else { return Vec::new() };
-        let known = |shard: &Shard| {
-            let key = DeploymentKey::of(&self.configuration.at_shard(&shard.nodes()));
+        let known = |(place, shard): (usize, &Shard)| {
+            let key = DeploymentKey::of(&configuration_at(&self.configuration, &map, place));
             let knowledge = self.world.registry.deployment(key).knowledge();
             match knowledge.primary() {
                 Some(primary) => Shard { primary: primary.clone(), replicas: knowledge.replicas().to_vec() },
                 None => shard.clone(),
             }
         };
-        map.shards().iter().map(known).collect()
+        map.shards().iter().enumerate().map(known).collect()
     }
 }
 

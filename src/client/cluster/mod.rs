@@ -1,5 +1,6 @@
 //! A deployment that is a cluster: each shard is a primary with replicas, and has a client of its own that knows how to
-//! keep to its primary. Here is decided which of them a command goes to.
+//! keep to its primary. Here is decided which of them a command goes to. Nodes that are no cluster, and among which the
+//! client shares the keys, are such shards, too.
 
 mod ahead;
 mod asking;
@@ -10,6 +11,7 @@ mod map;
 mod parts;
 mod pieces;
 mod redirect;
+mod ring;
 mod route;
 mod scan;
 mod walk;
@@ -26,6 +28,7 @@ use crate::topology::SlotMap;
 use self::map::unserved;
 use self::parts::Work;
 use self::redirect::pass_on;
+use self::ring::configuration_at;
 use self::route::Route;
 use self::walk::Walks;
 use super::desk::Desk;
@@ -102,16 +105,18 @@ impl Client {
         Ok(())
     }
 
-    /// A client that listens: what is published at one shard is heard at all of them, but for what is published for a slot.
+    /// A client that listens: what is published at one shard is heard at all of them, but for what is
+    /// published for the slot of a channel.
     pub(super) fn listener(
         &mut self,
         desk: &mut Desk,
-        slot: Option<u16>,
+        channel: Option<&[u8]>,
         until: Deadline,
     ) -> Result<Client, Box<Failure>> {
         self.cluster.get_or_insert_default();
         self.make_sure_of_map(desk, until)?;
         let protocol = self.identity.protocol;
+        let slot = self.map().and_then(|map| channel.map(|channel| map.slot_of(channel)).or(map.slot_of_messages()));
         let place = self.place_of(slot).ok_or_else(|| unserved(slot, ""))?;
         Ok(self.shard(place).companion(protocol))
     }
@@ -126,7 +131,7 @@ impl Client {
         sink: &mut dyn Sink,
         mut until: Deadline,
     ) -> Result<(), Box<Failure>> {
-        let mut detour = Detour::default();
+        let mut detour = self.detour();
         let mut place = self.place_of(slot);
         // What is queued, or what watches, belongs to the connection that is pinned: nobody else can take it.
         let stays = self.pins.multi || effect == Effect::Watch;
@@ -149,7 +154,7 @@ impl Client {
                 // What it waited by its own will is not time that it was kept from its node.
                 until = self.end_of_command(desk);
             }
-            let mut redirect = redirect::of(&failure, &self.address_of(at));
+            let mut redirect = self.redirect_of(&failure, at);
             if redirect.is_some() && (stays || !self.is_meant(desk, command, at, epoch, until)) {
                 return Err(failure);
             }
@@ -198,7 +203,7 @@ impl Client {
         shard.bound_by(bound, patience);
         let result = shard.run_alone(desk, command, sink);
         self.adopt_from(place);
-        result
+        result.map_err(|failure| self.as_of_whole(place, failure))
     }
 
     /// When a command that begins now has to be over.
@@ -231,9 +236,11 @@ impl Client {
         let map = cluster.map.get_or_insert_with(|| unreachable!("a place comes from the map"));
         let (configuration, world) = (&self.configuration, &self.world);
         cluster.shards[place].get_or_insert_with(|| {
-            let shard = &map.shards()[place];
-            let client = Client::new(world.clone(), configuration.at_shard(&shard.nodes()));
-            client.deployment.suppose(&shard.primary, &shard.replicas);
+            let client = Client::new(world.clone(), configuration_at(configuration, map, place));
+            if !map.is_ring() {
+                let shard = &map.shards()[place];
+                client.deployment.suppose(&shard.primary, &shard.replicas);
+            }
             Box::new(client)
         })
     }
@@ -243,7 +250,8 @@ impl Client {
         let cluster = self.cluster.as_deref();
         let client = cluster.and_then(|cluster| cluster.shards.get(place)?.as_deref());
         let known = client.and_then(|client| client.deployment.knowledge().primary().cloned());
-        known.unwrap_or_else(|| self.configuration.endpoints[0].address.clone())
+        let supposed = || cluster?.map.as_ref()?.shards().get(place).map(|shard| shard.primary.clone());
+        known.or_else(supposed).unwrap_or_else(|| self.configuration.endpoints[0].address.clone())
     }
 
     fn map(&self) -> Option<&Arc<SlotMap>> {

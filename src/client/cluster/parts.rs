@@ -100,7 +100,8 @@ pub struct Placed<'a> {
     replies: &'a mut dyn Replies,
     whole: &'a Batch,
     items: &'a [Option<usize>],
-    asked: &'a NodeAddress,
+    /// The node that was asked, if it may know where else something belongs.
+    asked: Option<&'a NodeAddress>,
     progress: &'a mut Progress,
     counts: bool,
 }
@@ -111,7 +112,7 @@ impl<'a> Placed<'a> {
         replies: &'a mut dyn Replies,
         whole: &'a Batch,
         items: &'a [Option<usize>],
-        asked: &'a NodeAddress,
+        asked: Option<&'a NodeAddress>,
         progress: &'a mut Progress,
     ) -> Placed<'a> {
         Placed { replies, whole, items, asked, progress, counts: false }
@@ -141,7 +142,7 @@ impl Replies for Placed<'_> {
     fn refuse(&mut self, index: usize, text: &[u8]) {
         let Some(item) = self.item(index) else { return };
         let said = String::from_utf8_lossy(text);
-        if let Some(redirect) = Redirect::read(&said, self.asked) {
+        if let Some(redirect) = self.asked.and_then(|asked| Redirect::read(&said, asked)) {
             self.progress.moved.push((item, redirect));
         } else if !(said.starts_with("EXECABORT") && self.has_moved(item)) {
             self.progress.note(item, true);

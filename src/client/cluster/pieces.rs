@@ -2,8 +2,9 @@
 
 use redis::Value;
 
-use crate::command::{Command, Shape, Slots, find, slot_of, slots_of};
+use crate::command::{Command, Shape, Slots, find};
 use crate::resp::{Aggregate, Frame, Sink, Space, Unfit, ValueSink, frame_of, hand_on, words_of};
+use crate::topology::SlotMap;
 
 use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
@@ -25,6 +26,7 @@ impl Pieces {
     /// # Errors
     /// What `take` says.
     pub fn of<E>(
+        map: &SlotMap,
         split: Split,
         words: &[&[u8]],
         mut take: impl FnMut(&Frame, Option<&'static Command>) -> Result<(), E>,
@@ -32,7 +34,7 @@ impl Pieces {
         let (name, arguments) = (words[0], &words[1..]);
         let step = if split == Split::Pairs { 2 } else { 1 };
         let places = (0..arguments.len()).step_by(step);
-        let mut keys: Vec<(u16, usize)> = places.map(|at| (slot_of(arguments[at]), at)).collect();
+        let mut keys: Vec<(u16, usize)> = places.map(|at| (map.slot_of(arguments[at]), at)).collect();
         keys.sort_unstable();
         for of_slot in keys.chunk_by(|one, other| one.0 == other.0) {
             let mut piece = vec![name];
@@ -74,7 +76,11 @@ impl Client {
         batch: &Batch,
         replies: &mut dyn Replies,
     ) -> Result<(), Box<Failure>> {
-        let Some(expanded) = expand(batch)? else { return self.run_routed_batch(desk, batch, replies) };
+        self.cluster.get_or_insert_default();
+        let until = self.end_of_command(desk);
+        self.make_sure_of_map(desk, until)?;
+        let expanded = self.map().map(|map| expand(map, batch)).transpose()?.flatten();
+        let Some(expanded) = expanded else { return self.run_routed_batch(desk, batch, replies) };
         let mut merging = Merging {
             replies,
             expanded: &expanded,
@@ -94,7 +100,7 @@ impl Client {
 }
 
 /// The batch with pieces in the place of what has to be split; `None` if nothing has to.
-fn expand(batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
+fn expand(map: &SlotMap, batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
     let split_of = |item: usize| {
         // Most commands have one key.
         if batch.command(item).is_none_or(|row| row.keys.is_first_word()) {
@@ -104,7 +110,7 @@ fn expand(batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
         let split = batch.command(item).and_then(|row| Split::of(row.name)).filter(|_| first == last)?;
         // What the server refuses is not to be applied in part.
         let fits = split != Split::Pairs || words_of(batch.encoded(item)).len() % 2 == 1;
-        (fits && matches!(slots_of(batch.command(item), batch.encoded(item)), Slots::Several(..))).then_some(split)
+        (fits && matches!(map.slots_of(batch.command(item), batch.encoded(item)), Slots::Several(..))).then_some(split)
     };
     if (0..batch.len()).all(|item| split_of(item).is_none()) {
         return Ok(None);
@@ -119,7 +125,7 @@ fn expand(batch: &Batch) -> Result<Option<Expanded>, Box<Failure>> {
             }
             Some(split) => {
                 let first = expanded.items.len();
-                let pieces = Pieces::of(split, &words_of(batch.encoded(item)), |frame, row| {
+                let pieces = Pieces::of(map, split, &words_of(batch.encoded(item)), |frame, row| {
                     expanded.items.push(item);
                     expanded.pieces.push(true);
                     expanded.batch.push(frame, row, Shape::Plain)

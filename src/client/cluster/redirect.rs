@@ -21,6 +21,11 @@ pub fn of(failure: &Failure, asked: &NodeAddress) -> Option<Redirect> {
 }
 
 impl Client {
+    /// Where a shard says that a command belongs. A node of a ring knows nothing of the others.
+    pub(super) fn redirect_of(&self, failure: &Failure, place: usize) -> Option<Redirect> {
+        if self.is_ring() { None } else { of(failure, &self.address_of(place)) }
+    }
+
     /// Whether a redirect is the server's word. A script can say anything after having written: so the node is asked for
     /// one of its keys, and has to send that elsewhere, too, or must have lost its part meanwhile.
     pub(super) fn is_meant(

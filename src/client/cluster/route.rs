@@ -1,12 +1,14 @@
 //! Where a command belongs: to the shard of its keys, to all shards, or anywhere.
 
-use crate::command::{Command, Effect, Slots, slot_of, slots_of};
+use crate::command::{Command, Effect, Slots};
 use crate::resp::{second_word, words_of};
+use crate::topology::SlotMap;
 
 use super::super::desk::Desk;
 use super::super::failure::Failure;
 use super::super::state::Client;
 use super::fan::{Merge, Split};
+use super::map::unserved;
 
 /// Where a command goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,8 @@ impl Client {
     ) -> Result<Route, Box<Failure>> {
         let name = command.map_or("", |row| row.name);
         let encoded = desk.frame.bytes();
-        let slots = slots_of(command, encoded);
+        let Some(map) = self.map() else { return Err(unserved(None, "")) };
+        let slots = map.slots_of(command, encoded);
         let refuse = |text: String| Err(Failure::not_supported(name, text));
         match effect {
             Effect::Quit => return Ok(Route::Done),
@@ -44,9 +47,8 @@ impl Client {
                     "MULTI on a cluster has no node to go to: use transaction(), or watch a key first".into(),
                 );
             }
-            // The one database that there is.
-            Effect::Select if second_word(encoded) == b"0" => {}
-            Effect::Select | Effect::Auth => return refuse(of_the_options(effect, name)),
+            Effect::Select if self.is_selected(encoded) => {}
+            Effect::Select | Effect::Auth => return refuse(self.of_the_options(effect, name)),
             Effect::Pin => {
                 let subcommand = second_word(encoded);
                 return refuse(format!(
@@ -57,17 +59,17 @@ impl Client {
             _ => {}
         }
         if let (Slots::One(slot), true) = (slots, self.pins.any()) {
-            self.keeps_to_pinned(name, slot, effect)?;
+            self.keeps_to_pinned(map, name, slot, effect)?;
         }
         Ok(match slots {
             Slots::One(slot) => Route::Slot(slot),
             // What the server refuses is not to be applied in part.
             Slots::Several(first, _) if name == "MSET" && desk.frame.len().is_multiple_of(2) => {
-                Route::Slot(slot_of(desk.frame.words()[first]))
+                Route::Slot(map.slot_of(desk.frame.words()[first]))
             }
             Slots::Several(first, second) => match Split::of(name) {
                 Some(split) if !self.pins.multi => Route::Split(split),
-                _ => return Err(crossing(name, encoded, first, second)),
+                _ => return Err(crossing(map, name, encoded, first, second)),
             },
             Slots::None if name == "SCAN" && !self.pins.multi => Route::Scan,
             Slots::None => match Merge::of(name, || second_word(encoded)) {
@@ -83,23 +85,33 @@ impl Client {
         })
     }
 
+    /// Whether a SELECT asks for the database that all nodes have selected.
+    pub(super) fn is_selected(&self, encoded: &[u8]) -> bool {
+        second_word(encoded) == self.configuration.database.to_string().as_bytes()
+    }
+
+    /// Why a command that says who the client is, or which database it wants, is refused.
+    pub(super) fn of_the_options(&self, effect: Effect, name: &str) -> String {
+        match effect {
+            Effect::Select if self.is_ring() => {
+                "SELECT is not possible on several nodes: give the database to the constructor".to_owned()
+            }
+            Effect::Select => "SELECT: a cluster has database 0 only".to_owned(),
+            _ => format!("{name} is not possible on a cluster: give user and password to the constructor"),
+        }
+    }
+
     /// Inside of a transaction, and while keys are watched for one, all is at one shard.
-    fn keeps_to_pinned(&self, name: &str, slot: u16, effect: Effect) -> Result<(), Box<Failure>> {
+    fn keeps_to_pinned(&self, map: &SlotMap, name: &str, slot: u16, effect: Effect) -> Result<(), Box<Failure>> {
         let bound = self.pins.multi || effect == Effect::Watch;
         if bound && self.place_of(Some(slot)) != self.place_of(None) {
-            let text =
-                format!("{name}: its key is in slot {slot}, which another node serves than the transaction's keys");
+            let text = format!(
+                "{name}: its key is {}, where another node serves than the transaction's keys",
+                map.shown(slot)
+            );
             return Err(Box::new(Failure::misuse(name, text)));
         }
         Ok(())
-    }
-}
-
-/// Why a command that says who the client is, or which database it wants, is refused.
-pub fn of_the_options(effect: Effect, name: &str) -> String {
-    match effect {
-        Effect::Select => "SELECT: a cluster has database 0 only".to_owned(),
-        _ => format!("{name} is not possible on a cluster: give user and password to the constructor"),
     }
 }
 
@@ -109,10 +121,11 @@ pub fn shown(key: &[u8]) -> String {
 }
 
 /// The failure of a command with keys of several slots that is one for the server, too.
-pub fn crossing(name: &str, encoded: &[u8], first: usize, second: usize) -> Box<Failure> {
+pub fn crossing(map: &SlotMap, name: &str, encoded: &[u8], first: usize, second: usize) -> Box<Failure> {
     let words = words_of(encoded);
+    let apart = if map.is_ring() { "at different nodes" } else { "in different slots (CROSSSLOT)" };
     let text = format!(
-        "{name} cannot be split: its keys `{}` and `{}` are in different slots (CROSSSLOT); the same {{tag}} in both keeps them together",
+        "{name} cannot be split: its keys `{}` and `{}` are {apart}; the same {{tag}} in both keeps them together",
         shown(words[first]),
         shown(words[second])
     );

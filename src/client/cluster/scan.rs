@@ -38,11 +38,13 @@ impl Client {
         let Some(given) = given else {
             return Err(Box::new(Failure::misuse("SCAN", "SCAN takes a cursor: 0, or the one of the reply before")));
         };
+        // Whatever lies at a node of a ring is given: nothing ever moves from one to another.
+        let apart = if self.is_ring() { SlotSet::default() } else { apart_from_tag(&words) };
         let walks = &mut self.cluster.get_or_insert_default().walks;
         let known = walks.take(given);
         let is_new = given != 0 && known.is_none();
-        let mut walk = known.unwrap_or_else(|| walks.begin(apart_from_tag(&words)));
-        let mut step = Step { words: &mut words, walk: &mut walk, detour: Detour::default(), until };
+        let mut walk = known.unwrap_or_else(|| walks.begin(apart));
+        let mut step = Step { words: &mut words, walk: &mut walk, detour: self.detour(), until };
         let joined = if is_new { self.join(desk, &mut step, given) } else { Ok(()) };
         let page = joined.and_then(|()| self.next_page(desk, &mut step));
         let walks = &mut self.cluster.get_or_insert_default().walks;
@@ -117,7 +119,7 @@ impl Client {
         let Some(next) = text_of(next).and_then(|next| next.parse().ok()) else { return Err(no_page(&node)) };
         leg.turn(next);
         let mut keys = elements(std::mem::replace(keys, Value::Nil));
-        if step.walk.has_done() {
+        if step.walk.has_done() && !map.is_ring() {
             keys.retain(|key| !matches!(key, Value::BulkString(key) if step.walk.is_done(slot_of(key))));
         }
         // So that the last page comes with the cursor of the end. If the node cannot be looked at now, it is the next time.
@@ -174,8 +176,10 @@ impl Client {
 
     /// What a node says of its slots; what the map says of it, if it may not be asked.
     fn look_at(&mut self, desk: &mut Desk, node: &NodeAddress, step: &Step<'_>) -> Result<Ownership, Box<Failure>> {
-        let words = [b"CLUSTER".to_vec(), b"NODES".to_vec()];
+        // A node of a ring has nothing to say of slots; but asked it shows whether it is the process that it was.
+        let words = if self.is_ring() { vec![b"PING".to_vec()] } else { vec![b"CLUSTER".to_vec(), b"NODES".to_vec()] };
         let said = match self.ask_node(desk, node, &words, &step.detour, step.until) {
+            Ok(_) if self.is_ring() => None,
             Ok((reply, at)) => text_of(&reply).and_then(|text| Ownership::read(text, &at)),
             Err(failure) if matches!(failure.kind, Kind::Server(_)) => None,
             Err(failure) => return Err(failure),

@@ -226,7 +226,7 @@ impl Subscription {
     /// The deployment is a cluster: listens at the shard of what is subscribed to, or at any one.
     fn enter_cluster(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
         let until = self.call.as_ref().map_or(Deadline::NEVER, |call| call.deadline);
-        self.client = self.client.listener(desk, self.wishes.slot(), until)?;
+        self.client = self.client.listener(desk, self.wishes.sharded().as_deref(), until)?;
         Ok(())
     }
 

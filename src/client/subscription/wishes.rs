@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::command::slot_of;
-
 /// What a subscription names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -131,9 +129,9 @@ impl Wishes {
         set
     }
 
-    /// The slot of what is subscribed to at a shard, if anything is.
-    pub fn slot(&self) -> Option<u16> {
-        self.foreseen(Sort::Shards).first().map(|channel| slot_of(channel))
+    /// A channel of those that are subscribed to at a shard, if any is.
+    pub fn sharded(&self) -> Option<Vec<u8>> {
+        self.foreseen(Sort::Shards).first().map(|channel| channel.to_vec())
     }
 
     /// The next request that is not sent yet; it counts as sent from now on.

@@ -357,15 +357,6 @@ fn reads_are_answered_by_the_replicas_of_their_shard_where_that_is_wished() {
 }
 
 #[test]
-fn servers_that_are_no_cluster_are_not_shared_among_and_that_is_said() {
-    let servers = vec![Server::primary(&[]), Server::stranger()];
-    let mut bench = Bench::with(servers, &[1, 2], &[("cluster", Setting::Text("predis".into()))]);
-    let failure = bench.run("GET k").unwrap_err();
-    assert_eq!(failure.kind, Kind::NotSupported);
-    assert!(failure.message.contains("sharding by the client"), "{failure}");
-}
-
-#[test]
 fn what_rides_with_a_write_does_not_follow_it_to_another_shard() {
     let minimum =
         Setting::Map(vec![("count".to_owned(), Setting::Int(1)), ("timeout".to_owned(), Setting::Float(0.1))]);

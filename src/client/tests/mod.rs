@@ -18,6 +18,7 @@ mod outcomes;
 mod pooling;
 mod pushes;
 mod reads;
+mod rings;
 mod scripts;
 mod searches;
 mod secured;

@@ -37,7 +37,7 @@ fn page(bench: &mut Bench, cursor: &str, options: &str) -> (String, Vec<String>)
 }
 
 /// All keys that an iteration gives, each as often as it came; `meanwhile` is done after each page.
-fn walk(bench: &mut Bench, mut meanwhile: impl FnMut(&mut Bench, usize)) -> Vec<String> {
+pub fn walk(bench: &mut Bench, mut meanwhile: impl FnMut(&mut Bench, usize)) -> Vec<String> {
     let (mut cursor, mut seen) = ("0".to_owned(), Vec::new());
     for number in 1..5_000 {
         let (next, keys) = page(bench, &cursor, "");

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::server::{array, bulk, error};
-use crate::command::{Slots, find, slots_of};
+use crate::command::{Slots, find, slot_of, slots_of};
 use crate::config::NodeAddress;
 use crate::resp::frame_of;
 
@@ -74,7 +74,7 @@ impl Sharding {
         has: impl Fn(&str) -> bool,
     ) -> Option<Vec<u8>> {
         let words: Vec<&str> = std::iter::once(name).chain(arguments.iter().map(String::as_str)).collect();
-        let slot = match slots_of(find(name.as_bytes()), frame_of(&words).bytes()) {
+        let slot = match slots_of(find(name.as_bytes()), frame_of(&words).bytes(), slot_of) {
             Slots::None => return None,
             Slots::Several(..) => return Some(error("CROSSSLOT Keys in request don't hash to the same slot")),
             Slots::One(slot) => slot,
