@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::super::{Limits, ValueSink, decode_all};
+use super::super::{Limits, ValueSink, decode_all, hand_on};
 use super::*;
 
 fn decode(bytes: &[u8]) -> Result<Vec<Value>, ProtocolError> {
@@ -118,6 +118,21 @@ fn an_error_reply_is_told_apart_from_an_error_inside_a_list() {
     assert_eq!(sink.take(), None);
     assert_eq!(decoder.advance(&mut input, &mut sink), Ok(Progress::Value));
     assert!(matches!(&sink.take(), Some(Value::Array(items)) if matches!(items[0], Value::ServerError(_))));
+}
+
+#[test]
+fn an_error_inside_a_list_keeps_its_text_through_a_built_value() {
+    for text in ["ERR inner  two", "WRONGTYPE Operation against a key", "MOVED 3999 127.0.0.1:6381", "LONELY", "ERR "] {
+        let bytes = format!("*1\r\n-{text}\r\n");
+        let value = decode(bytes.as_bytes()).unwrap().remove(0);
+        let mut copy = ValueSink::default();
+        hand_on(&value, &mut copy);
+        let copy = copy.take();
+        assert_eq!(copy.as_ref(), Some(&value));
+        let Some(Value::Array(items)) = copy else { panic!("{copy:?}") };
+        let Value::ServerError(error) = &items[0] else { panic!("{items:?}") };
+        assert_eq!([error.code(), error.details().unwrap_or_default()].join(" ").trim_end(), text.trim_end());
+    }
 }
 
 #[test]

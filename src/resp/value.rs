@@ -85,9 +85,12 @@ impl Sink for ValueSink {
     }
 
     fn error(&mut self, text: &[u8]) {
-        // `redis` offers no constructor for its error type, but its parser makes one.
-        let line = [b"-", text, b"\r\n"].concat();
-        self.put(redis::parse_redis_value(&line).unwrap_or(Value::Nil));
+        // `redis` offers no constructor for its error type. Its parser makes one, too, and would be 80 KB of the library.
+        let text = String::from_utf8_lossy(text);
+        let (code, detail) =
+            text.split_once(' ').map_or((&*text, None), |(code, detail)| (code, Some(detail.to_owned())));
+        let error = redis::make_extension_error(code.to_owned(), detail);
+        self.put(error.try_into().map_or(Value::Nil, Value::ServerError));
     }
 
     fn begin(&mut self, kind: Aggregate, length: usize) {
@@ -167,7 +170,10 @@ pub fn hand_on<S: Sink + ?Sized>(value: &Value, sink: &mut S) {
         Value::SimpleString(text) => sink.status(text.as_bytes()),
         Value::BulkString(bytes) => sink.bulk(bytes),
         Value::BigNumber(digits) => sink.big_number(digits),
-        Value::ServerError(error) => sink.error(error.to_string().as_bytes()),
+        Value::ServerError(error) => {
+            let detail = error.details().map(|detail| [" ", detail].concat()).unwrap_or_default();
+            sink.error([error.code(), &*detail].concat().as_bytes());
+        }
         Value::Array(items) => {
             sink.begin(Aggregate::Array, items.len());
             items.iter().for_each(|item| hand_on(item, sink));
