@@ -1,4 +1,5 @@
-//! The rules of the house that a compiler does not check: which room may use which, and where `unsafe` may stand.
+//! The rules of the house that a compiler does not check: which room may use which, where `unsafe` may stand, and that
+//! every dependency has its reason.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,4 +119,24 @@ fn a_room_begins_with_what_it_is_for_and_what_it_may_use() {
         let says = ["May use", "may use", "Uses nothing", "may import"].iter().any(|words| text.contains(words));
         assert!(says, "{} does not say what the room may use", path.display());
     }
+}
+
+#[test]
+fn every_dependency_has_its_reason_in_the_list_and_no_other_has() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+    let manifest = read("Cargo.toml");
+    let sections = manifest.split("\n[").filter_map(|section| {
+        let (name, entries) = section.split_once("]\n")?;
+        name.ends_with("dependencies").then_some(entries)
+    });
+    let entries = sections.flat_map(str::lines).filter(|line| !line.starts_with('#'));
+    let mut wanted: Vec<String> = entries.filter_map(|line| Some(line.split_once(" = ")?.0.to_owned())).collect();
+    wanted.sort();
+    wanted.dedup();
+    assert!(wanted.iter().any(|name| name == "rustls") && wanted.iter().any(|name| name == "rcgen"), "{wanted:?}");
+    let list = read("docs/dependencies.md");
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut listed: Vec<String> = rows.map(|(name, _)| name.to_owned()).collect();
+    listed.sort();
+    assert_eq!(listed, wanted, "the names in docs/dependencies.md, and those in Cargo.toml");
 }
