@@ -24,6 +24,11 @@ impl Budget {
         self.spent = Duration::ZERO;
     }
 
+    /// So much was spent.
+    pub(super) fn spend(&mut self, time: Duration) {
+        self.spent += time;
+    }
+
     /// What is left for a command, out of `limit`. The reserve is open to those at the request's end only.
     fn left(&self, limit: Duration, at_the_end: bool) -> Duration {
         let open = if at_the_end { limit } else { limit - limit / RESERVE };
@@ -48,6 +53,23 @@ impl Client {
     /// When what is left of the request's budget will be used up.
     pub(super) fn budget_deadline(&self, desk: &Desk, now: Instant, limit: Duration) -> Deadline {
         Deadline::after(now, Some(desk.budget.left(limit, (self.world.is_ending)())))
+    }
+
+    /// Does something that consists of several commands and of waits between them, and charges all of it.
+    pub(super) fn charged<R, E>(
+        &mut self,
+        desk: &mut Desk,
+        work: impl FnOnce(&mut Client, &mut Desk) -> Result<R, E>,
+    ) -> Result<R, E> {
+        if self.configuration.policy.request_budget.is_none() {
+            return work(self, desk);
+        }
+        let (began, before) = (self.world.clock.coarse(), desk.budget.spent);
+        let result = work(self, desk);
+        let clock = &self.world.clock;
+        let now = if result.is_err() { clock.now() } else { clock.coarse() };
+        desk.budget.spent = desk.budget.spent.max(before + now.since(began));
+        result
     }
 
     /// Charges what the command took. The clock's tick is coarser than most commands: over many of them that evens out.

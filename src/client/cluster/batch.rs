@@ -65,6 +65,7 @@ impl Client {
                 None => break Ok(()),
                 Some(said) if was_pinned && said.of_transaction => break Err(torn()),
                 Some(said) => {
+                    detour.is_sent_away = true;
                     let known = self.learn_moves();
                     let asked = said.node.as_ref().filter(|_| said.moved).cloned();
                     if !known || detour.count > 0 {

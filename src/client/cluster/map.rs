@@ -73,18 +73,25 @@ impl Client {
         asked: Option<&NodeAddress>,
         failure: Box<Failure>,
     ) -> Result<(), Box<Failure>> {
-        if until.passed(self.now()) {
+        let began = self.now();
+        // What commands wait by their own will moves their end: it must not for those that are only sent about.
+        let longest = self.configuration.policy.command_timeout.unwrap_or(Detour::LONGEST);
+        if until.passed(began) || detour.spent >= longest {
             return Err(self.out_of_time(failure));
         }
         if detour.count > 0 {
             let cap = Duration::from_millis(50);
             let wait = detour.backoff.get_or_insert_with(|| Backoff::new(Duration::from_millis(2), cap)).next_wait();
-            self.rest(until.remaining(self.now()).map_or(wait, |left| wait.min(left)));
+            self.rest(until.remaining(began).map_or(wait, |left| wait.min(left)));
+            desk.budget.spend(self.now().since(began));
         }
         // An old map is better than none.
         let patience = PATIENCE * (1 << detour.count.min(4));
         let _ = self.renew_map(desk, until, asked, patience);
         detour.count += 1;
+        if detour.is_sent_away {
+            detour.spent += self.now().since(began);
+        }
         Ok(())
     }
 
@@ -93,9 +100,15 @@ impl Client {
         if !matches!(failure.kind, Kind::Server(_) | Kind::NotSupported) {
             return failure;
         }
-        let message = format!("command_timeout ran out; the last obstacle: {}: it was not applied", failure.message);
+        let by_budget = self.cluster.as_ref().is_some_and(|cluster| cluster.ends_by_budget);
+        let limit = if by_budget { Limit::RequestBudget } else { Limit::CommandTimeout };
+        let end = match self.configuration.policy.command_timeout {
+            None if !by_budget => format!("nodes sent it to each other for {} s", Detour::LONGEST.as_secs()),
+            _ => format!("{} ran out", limit.as_str()),
+        };
+        let message = format!("{end}; the last obstacle: {}: it was not applied", failure.message);
         let phase = Some(failure.phase.unwrap_or(Phase::Read));
-        Box::new(Failure { kind: Kind::Timeout(Limit::CommandTimeout), message, phase, ..*failure })
+        Box::new(Failure { kind: Kind::Timeout(limit), message, phase, ..*failure })
     }
 
     /// The map, for those who only look; `None` if the deployment is no cluster, or not known to be one yet.

@@ -5,6 +5,7 @@
 mod ahead;
 mod asking;
 mod batch;
+mod detour;
 mod divide;
 mod fan;
 mod map;
@@ -22,9 +23,10 @@ use crate::command::{Blocking, Command, Effect, effect};
 use crate::config::NodeAddress;
 use crate::resp::{Aggregate, Sink, Space, Unfit};
 use crate::telemetry::COUNTERS;
-use crate::time::{Backoff, Deadline, Instant};
+use crate::time::Deadline;
 use crate::topology::SlotMap;
 
+use self::detour::Detour;
 use self::map::unserved;
 use self::parts::Work;
 use self::redirect::pass_on;
@@ -53,6 +55,8 @@ pub struct Cluster {
     walks: Walks,
     /// Whether a shard went away with something pinned: the next command says so.
     torn: bool,
+    /// Whether it is the request's budget that ends the present command.
+    ends_by_budget: bool,
 }
 
 impl Client {
@@ -67,6 +71,15 @@ impl Client {
         if self.hearing.is_some() {
             return Err(not_in_cluster());
         }
+        self.charged(desk, |client, desk| client.route_and_run(desk, command, sink))
+    }
+
+    fn route_and_run(
+        &mut self,
+        desk: &mut Desk,
+        command: Option<&'static Command>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Box<Failure>> {
         self.cluster.get_or_insert_default();
         // If it was tried elsewhere first: what rode behind it is due for the node that it goes to.
         desk.frame.dismount();
@@ -155,6 +168,7 @@ impl Client {
                 until = self.end_of_command(desk);
             }
             let mut redirect = self.redirect_of(&failure, at);
+            detour.is_sent_away |= redirect.is_some();
             if redirect.is_some() && (stays || !self.is_meant(desk, command, at, epoch, until)) {
                 return Err(failure);
             }
@@ -207,10 +221,12 @@ impl Client {
     }
 
     /// When a command that begins now has to be over.
-    fn end_of_command(&self, desk: &Desk) -> Deadline {
+    fn end_of_command(&mut self, desk: &Desk) -> Deadline {
         let (now, policy) = (self.world.clock.coarse(), &self.configuration.policy);
         let until = Deadline::after(now, policy.command_timeout).min(self.bound);
-        policy.request_budget.map_or(until, |budget| until.min(self.budget_deadline(desk, now, budget)))
+        let of_budget = policy.request_budget.map_or(Deadline::NEVER, |budget| self.budget_deadline(desk, now, budget));
+        self.cluster.get_or_insert_default().ends_by_budget = until.min(of_budget) != until;
+        until.min(of_budget)
     }
 
     /// A transaction or a watch went away with the shard that it was at.
@@ -325,34 +341,3 @@ struct Passed<'a> {
 }
 
 pass_on!(Passed<'_>, sink; |_this| true);
-
-/// The way of a command that was not where it belongs at once.
-#[derive(Default)]
-struct Detour {
-    /// How often it was sent elsewhere.
-    count: u32,
-    /// Whether the map was looked at anew because nobody could be reached.
-    renewed: bool,
-    backoff: Option<Backoff>,
-}
-
-impl Detour {
-    /// For how long the shard that is known is tried before the map is looked at anew: all of its nodes may have been
-    /// replaced by others.
-    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
-
-    /// That of a command which is for the nodes that are known: they are tried until its end.
-    fn renewed() -> Detour {
-        Detour { renewed: true, ..Detour::default() }
-    }
-
-    fn patience(&self, now: Instant) -> Deadline {
-        if self.renewed { Deadline::NEVER } else { Deadline::after(now, Some(Self::PATIENCE)) }
-    }
-
-    /// Whether the command was surely not applied, because nobody could be reached where the map says.
-    fn may_have_moved(&mut self, failure: &Failure, until: Deadline) -> bool {
-        let out_of_reach = matches!(failure.kind, Kind::Connection | Kind::Timeout(_));
-        out_of_reach && until != Deadline::NEVER && !std::mem::replace(&mut self.renewed, true)
-    }
-}

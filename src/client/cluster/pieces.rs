@@ -76,6 +76,15 @@ impl Client {
         batch: &Batch,
         replies: &mut dyn Replies,
     ) -> Result<(), Box<Failure>> {
+        self.charged(desk, |client, desk| client.run_expanded_batch(desk, batch, replies))
+    }
+
+    fn run_expanded_batch(
+        &mut self,
+        desk: &mut Desk,
+        batch: &Batch,
+        replies: &mut dyn Replies,
+    ) -> Result<(), Box<Failure>> {
         self.cluster.get_or_insert_default();
         let until = self.end_of_command(desk);
         self.make_sure_of_map(desk, until)?;

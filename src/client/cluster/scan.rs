@@ -138,6 +138,7 @@ impl Client {
         if step.walk.set_out(node.clone(), said, self.incarnation_of(node), 0) {
             return Ok(());
         }
+        step.detour.is_sent_away = true;
         let failure = unserved(None, &format!("{node} does not have the slots that it is said to have"));
         self.wait_for_change(desk, &mut step.detour, step.until, Some(node), failure)
     }

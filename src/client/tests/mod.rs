@@ -8,6 +8,7 @@ mod budget;
 mod cluster;
 mod cluster_batches;
 mod deadlines;
+mod detours;
 mod events;
 mod fanning;
 mod freezes;

@@ -1,0 +1,80 @@
+//! Commands that the nodes of a cluster send to each other, and what bounds that.
+
+use std::time::Duration;
+
+use super::cluster::{cluster, give, key_at, reshape, with_options};
+use super::*;
+use crate::client::Kind;
+use crate::connection::scripted::State;
+use crate::failover::Limit;
+
+/// The second node says that a slot is at the third, and that one that it is at the second.
+fn disagree(state: &mut State, key: &str) {
+    give(state, key, 3);
+    let third = state.server(3).cluster.clone();
+    give(state, key, 2);
+    for index in [1, 2] {
+        state.server(index).cluster.as_mut().unwrap().1 = third.clone().unwrap().1;
+    }
+}
+
+#[test]
+fn nodes_that_send_a_command_to_each_other_for_ever_end_it_also_where_nothing_else_limits_it() {
+    let mut bench = with_options(&[("command_timeout", Setting::Float(0.0))]);
+    let key = key_at(2);
+    bench.run(&format!("SET {key} 1")).unwrap();
+    bench.network.change(|state| disagree(state, &key));
+    let failure = bench.run(&format!("INCR {key}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure:?}");
+    assert!(
+        failure.message.starts_with("nodes sent it to each other for 30 s; the last obstacle: MOVED "),
+        "{failure}"
+    );
+    assert!((30.0..31.0).contains(&bench.elapsed()), "{}", bench.elapsed());
+    let before = bench.elapsed();
+    let (_, failure) = bench.run_batch(&format!("INCR {key}; INCR {key}"));
+    assert_eq!(failure.map(|failure| failure.kind), Some(Kind::Timeout(Limit::CommandTimeout)));
+    assert!((30.0..31.0).contains(&(bench.elapsed() - before)), "{}", bench.elapsed());
+}
+
+#[test]
+fn a_command_that_blocks_is_not_sent_about_for_longer_than_others() {
+    let mut bench = with_options(&[("command_timeout", Setting::Float(2.0))]);
+    let key = key_at(2);
+    bench.run(&format!("SET {key} 1")).unwrap();
+    bench.network.change(|state| disagree(state, &key));
+    let failure = bench.run(&format!("BLPOP {key} 0")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure:?}");
+    assert!((2.0..2.5).contains(&bench.elapsed()), "{}", bench.elapsed());
+}
+
+#[test]
+fn what_a_command_waits_between_nodes_is_taken_from_the_budget_of_the_request() {
+    let mut bench = with_options(&[("request_budget", Setting::Float(2.5)), ("command_timeout", Setting::Float(1.5))]);
+    let key = key_at(2);
+    bench.run(&format!("SET {key} 1")).unwrap();
+    bench.network.change(|state| reshape(state, |sharding| drop(sharding.ranges.remove(1))));
+    let failure = bench.run(&format!("INCR {key}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure:?}");
+    let failure = bench.run(&format!("INCR {key}")).unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout(Limit::RequestBudget), "{failure:?}");
+    assert!(failure.message.starts_with("request_budget ran out"), "{failure}");
+    assert!((1.99..2.1).contains(&bench.elapsed()), "2.5 s without its reserve: {}", bench.elapsed());
+    let before = bench.elapsed();
+    let (_, failure) = bench.run_batch(&format!("INCR {key}; INCR {key}"));
+    assert_eq!(failure.map(|failure| failure.kind), Some(Kind::Timeout(Limit::RequestBudget)));
+    assert!(bench.elapsed() - before < 0.05, "{}", bench.elapsed() - before);
+}
+
+#[test]
+fn a_quick_detour_costs_what_it_takes() {
+    let mut bench = cluster();
+    let key = key_at(2);
+    bench.run(&format!("SET {key} 1")).unwrap();
+    bench.network.change(|state| {
+        disagree(state, &key);
+    });
+    bench.network.after(Duration::from_millis(300), move |state| give(state, &key_at(2), 2));
+    assert!(bench.run(&format!("SET {key} 2")).is_ok());
+    assert!((0.2..0.5).contains(&bench.elapsed()), "{}", bench.elapsed());
+}
