@@ -4,7 +4,7 @@ use redis::{FromRedisValue, Value};
 
 use crate::config::NodeAddress;
 use crate::pool::{Answer, Question};
-use crate::topology::{Report, Role};
+use crate::topology::{MAX_REPLICAS, Report, Role};
 
 /// What an answer says; `None` if it is none.
 pub fn read(question: Question, value: &Value) -> Option<Answer> {
@@ -23,11 +23,11 @@ fn read_role(value: &Value) -> Option<Answer> {
     match String::from_redis_value_ref(fields.first()?).ok()?.as_str() {
         "slave" | "replica" => Some(Answer::Replica),
         "master" => {
-            let replicas = fields.get(2)?.as_sequence()?.iter().filter_map(|replica| {
+            let replicas = fields.get(2)?.as_sequence()?.iter().take(MAX_REPLICAS).filter_map(|replica| {
                 let fields = replica.as_sequence()?;
                 let host = String::from_redis_value_ref(fields.first()?).ok()?;
                 let port = u16::from_redis_value_ref(fields.get(1)?).ok()?;
-                Some(NodeAddress::tcp(&host, port))
+                NodeAddress::announced(&host, port)
             });
             Some(Answer::Primary(replicas.collect()))
         }

@@ -1,8 +1,10 @@
 //! Where a server is: addresses and the endpoints that the user names.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+
+use super::host::fault_of_host_name;
 
 /// The address of one server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +34,19 @@ impl NodeAddress {
         NodeAddress::Tcp { host: host.into(), port }
     }
 
+    /// The address that a server announced of itself or of another one. `None` where no node can be: a port that is none, a
+    /// host that is no name, and addresses of everybody or nobody. Nothing is asked of the network for that.
+    pub fn announced(host: &str, port: u16) -> Option<NodeAddress> {
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let is_place = match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(IpAddr::V4(address)) => !(address.is_unspecified() || address.is_multicast() || address.is_broadcast()),
+            Ok(IpAddr::V6(address)) => !(address.is_unspecified() || address.is_multicast()),
+            // Resolvers take a number for an address that is written in an old way.
+            Err(_) => fault_of_host_name(bare).is_none() && !ends_in_a_number(bare),
+        };
+        (is_place && port != 0).then(|| NodeAddress::tcp(host, port))
+    }
+
     /// The address with its scheme, as messages of exceptions say it. It holds no name of a user and no password.
     pub fn uri(&self, secured: bool) -> String {
         match self {
@@ -55,6 +70,12 @@ impl fmt::Display for NodeAddress {
             NodeAddress::Unix { path } => write!(f, "unix:{path}"),
         }
     }
+}
+
+fn ends_in_a_number(name: &str) -> bool {
+    let last = name.strip_suffix('.').unwrap_or(name).rsplit('.').next().unwrap_or(name);
+    let is_hexadecimal = last.len() >= 2 && last.as_bytes()[..2].eq_ignore_ascii_case(b"0x");
+    is_hexadecimal || last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The role that the user says a node has. A hint: who is primary is found out.
@@ -92,6 +113,54 @@ mod tests {
         assert_eq!(NodeAddress::unix("/run/redis.sock").uri(true), "unix:/run/redis.sock");
         assert_eq!(NodeAddress::tcp("[::1]", 6379).to_string(), "[::1]:6379");
         assert_eq!(NodeAddress::unix("/run/redis.sock").to_string(), "unix:/run/redis.sock");
+    }
+
+    #[test]
+    fn what_is_announced_is_taken_where_a_node_can_be() {
+        for host in
+            ["10.0.0.1", "127.0.0.1", "fd00::1", "[fd00::1]", "::ffff:10.0.0.1", "redis-1", "Redis.Example.", "a_b.c3"]
+        {
+            assert_eq!(NodeAddress::announced(host, 1), Some(NodeAddress::tcp(host, 1)), "{host}");
+            assert_eq!(NodeAddress::announced(host, 0), None, "{host}");
+        }
+        let (long, longer) = ("x".repeat(64), ["x".repeat(60).as_str(); 5].join("."));
+        let nowhere = [
+            "",
+            "?",
+            ".",
+            " ",
+            "a b",
+            "a\0b",
+            "a\r\nb",
+            "a/b",
+            "a@b",
+            "réd",
+            "fe80::1%eth0",
+            "fe80::1%2",
+            "[",
+            "[]",
+            "a..b",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "239.1.2.3",
+            "::",
+            "ff02::1",
+            "::ffff:255.255.255.255",
+            "::ffff:0.0.0.0",
+            "2130706433",
+            "127.1",
+            "0x7f000001",
+            "0x7f.1",
+            "10.0.0.0x1",
+            "10.0.0.256",
+            "10.0.0.1.",
+            long.as_str(),
+            longer.as_str(),
+        ];
+        for host in nowhere {
+            assert_eq!(NodeAddress::announced(host, 6379), None, "{host:?}");
+        }
     }
 
     #[test]

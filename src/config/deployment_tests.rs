@@ -263,3 +263,17 @@ fn who_speaks_tls_with_sentinels_means_tls_for_the_nodes_unless_a_scheme_says_ot
     let nodes_only = configured(list(&["tcp://s1"]), by_sentinel(map(&[("scheme", text("tls"))])));
     assert!(nodes_only.tls.is_some() && nodes_only.sentinel.tls.is_none());
 }
+
+#[test]
+fn whoever_is_named_is_spoken_to_under_the_same_tls() {
+    let named = NodeAddress::tcp("192.0.2.1", 1);
+    let configuration = configured(text("tls://redis.example"), Setting::Null);
+    assert!(configuration.tls.is_some());
+    assert_eq!(configuration.at_node(&named, false).tls, configuration.tls);
+    assert_eq!(configuration.at_shard(std::slice::from_ref(&named)).tls, configuration.tls);
+    let options = map(&[("replication", text("sentinel")), ("service", text("m"))]);
+    let configuration = configured(text("tls://sentinel.example"), options);
+    assert!(configuration.sentinel.tls.is_some());
+    assert_eq!(configuration.at_node(&named, true).tls, configuration.sentinel.tls);
+    assert_eq!(configuration.at_node(&named, false).tls, configuration.tls);
+}

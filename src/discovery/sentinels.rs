@@ -79,9 +79,14 @@ impl Sentinels {
         sentinels
     }
 
+    /// Whether a sentinel that another one named may be used.
+    fn admits(&self, node: &NodeAddress) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.admit(node))
+    }
+
     /// Adds a sentinel that another one named, if it may be used.
     fn add_hinted(&mut self, node: &NodeAddress) {
-        if self.allowed.as_ref().is_none_or(|allowed| allowed.admit(node)) {
+        if self.admits(node) {
             self.add_as(node, Name::announced(node));
         }
     }
@@ -218,7 +223,8 @@ impl Sentinels {
         let mut sentinels = Vec::new();
         for (node, watch) in self.watchers.iter().filter_map(|one| Some((&one.target.node, one.watch.as_ref()?))) {
             sentinels.push(node.clone());
-            sentinels.extend(watch.sentinels.iter().filter(|_| self.settings.learn).cloned());
+            let others = watch.sentinels.iter().filter(|other| self.settings.learn && self.admits(other));
+            sentinels.extend(others.cloned());
         }
         sentinels.sort();
         sentinels.dedup();

@@ -53,6 +53,9 @@ impl Deployment {
         knowledge.published(published.stamp);
         let mut notice = Notice::decode(&published.bytes).filter(|notice| self.key.admits(&notice.primary))?;
         notice.replicas.retain(|node| self.key.admits(node));
+        if let Some(watched) = &mut notice.watched {
+            watched.sentinels.retain(|node| self.key.admits(node));
+        }
         let former = knowledge.primary().filter(|known| **known != notice.primary).cloned();
         knowledge.take_over(&notice);
         self.epoch.store(knowledge.epoch(), Ordering::Release);

@@ -20,7 +20,7 @@ pub use knowledge::{Change, Knowledge};
 pub use notice::{Evidence, Notice};
 pub use ownership::{Ownership, SlotSet};
 pub use redirect::Redirect;
-pub use report::{Lineage, Mode, Report, Role};
+pub use report::{Lineage, MAX_REPLICAS, Mode, Report, Role};
 pub use ring::Ring;
 pub use slots::{Shard, SlotMap};
 pub use standing::Standing;

@@ -96,7 +96,7 @@ impl Ownership {
             let (ip, port) = words[1].split(['@', ',']).next()?.rsplit_once(':')?;
             let host = host_name(&words).filter(|_| by_name).unwrap_or(ip);
             let host = if let ("", NodeAddress::Tcp { host, .. }) = (host, asked) { host } else { host };
-            Some(NodeAddress::tcp(host, port.parse().ok()?))
+            NodeAddress::announced(host, port.parse().ok()?)
         };
         let (mut whole, mut leaving) = (SlotSet::default(), HashMap::new());
         for word in &own[8..] {

@@ -128,8 +128,8 @@ impl Report {
         let text = |index: usize| items.get(index).and_then(|item| String::from_redis_value_ref(item).ok());
         let mut report = Report::silent(parse_role(&text(0)?)?);
         if report.role == Role::Replica {
-            let port = text(2).and_then(|port| port.parse().ok()).filter(|port| *port != 0);
-            report.primary = text(1).zip(port).map(|(host, port)| NodeAddress::tcp(&host, port));
+            let port = text(2).and_then(|port| port.parse().ok());
+            report.primary = text(1).zip(port).and_then(|(host, port)| NodeAddress::announced(&host, port));
             report.link_up = text(3).as_deref() == Some("connected");
         }
         Some(report)
@@ -184,8 +184,7 @@ impl Report {
         }
         if role == Role::Replica {
             let port = info.get::<u16>("master_port").unwrap_or(0);
-            let host = text("master_host");
-            self.primary = (port != 0 && !host.is_empty()).then(|| NodeAddress::tcp(&host, port));
+            self.primary = NodeAddress::announced(&text("master_host"), port);
             self.link_up = text("master_link_status") == "up";
             // -1 while the link is down.
             self.heard_ago = info.get::<u64>("master_last_io_seconds_ago").map(Duration::from_secs);
@@ -196,7 +195,7 @@ impl Report {
 }
 
 /// No deployment has more; a hostile server may claim so.
-const MAX_REPLICAS: usize = 512;
+pub const MAX_REPLICAS: usize = 512;
 
 fn parse_role(word: &str) -> Option<Role> {
     match word {
@@ -212,12 +211,12 @@ fn parse_replica(line: &str) -> Option<NodeAddress> {
     let mut port = None;
     for field in line.split(',') {
         match field.split_once('=') {
-            Some(("ip", value)) if !value.is_empty() => host = Some(value),
-            Some(("port", value)) => port = value.parse::<u16>().ok().filter(|port| *port != 0),
+            Some(("ip", value)) => host = Some(value),
+            Some(("port", value)) => port = value.parse::<u16>().ok(),
             _ => {}
         }
     }
-    Some(NodeAddress::tcp(host?, port?))
+    NodeAddress::announced(host?, port?)
 }
 
 #[cfg(test)]

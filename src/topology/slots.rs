@@ -229,10 +229,8 @@ fn address_in(node: &Value, asked: &NodeAddress) -> Option<NodeAddress> {
 pub(super) fn named(host: &str, port: u16, asked: &NodeAddress) -> Option<NodeAddress> {
     match (host, asked) {
         _ if port == 0 => None,
-        ("?", _) => None,
         ("", NodeAddress::Tcp { host, .. }) => Some(NodeAddress::tcp(host, port)),
-        ("", NodeAddress::Unix { .. }) => None,
-        (host, _) => Some(NodeAddress::tcp(host, port)),
+        (host, _) => NodeAddress::announced(host, port),
     }
 }
 

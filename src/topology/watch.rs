@@ -82,8 +82,7 @@ fn address_in(fields: &HashMap<String, String>) -> Option<NodeAddress> {
 
 /// A Sentinel that does not know an address says `?`, an empty text or port 0.
 fn address(host: &str, port: &str) -> Option<NodeAddress> {
-    let port = port.parse::<u16>().ok().filter(|port| *port != 0)?;
-    (!host.is_empty() && host != "?").then(|| NodeAddress::tcp(host, port))
+    NodeAddress::announced(host, port.parse().ok()?)
 }
 
 #[cfg(test)]

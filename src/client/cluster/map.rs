@@ -79,6 +79,10 @@ impl Client {
         if until.passed(began) || detour.spent >= longest {
             return Err(self.out_of_time(failure));
         }
+        if let Some(node) = asked.filter(|_| detour.count > 0) {
+            // Other nodes may know one that may be used: the map was looked at once.
+            self.may_lead_to(node)?;
+        }
         if detour.count > 0 {
             let cap = Duration::from_millis(50);
             let wait = detour.backoff.get_or_insert_with(|| Backoff::new(Duration::from_millis(2), cap)).next_wait();

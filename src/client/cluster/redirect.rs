@@ -92,12 +92,19 @@ impl Client {
         }
     }
 
+    /// Lets a redirect lead to a node only if that may be used at all: whoever is dialled is told a password.
+    pub(super) fn may_lead_to(&self, node: &NodeAddress) -> Result<(), Box<Failure>> {
+        if self.deployment.key().admits(node) {
+            return Ok(());
+        }
+        let text =
+            format!("the cluster leads to {node}, which the option allowed_nodes does not admit: it was not applied");
+        Err(Box::new(Failure::misuse("", text)))
+    }
+
     /// Makes the client of a node that a redirect leads to.
     pub(super) fn invite(&mut self, node: &NodeAddress, until: Deadline) -> Result<(), Box<Failure>> {
-        if !self.deployment.key().admits(node) {
-            let text = format!("the cluster leads to {node}, which the option allowed_nodes does not admit");
-            return Err(Box::new(Failure::misuse("", text)));
-        }
+        self.may_lead_to(node)?;
         let is_there = |guest: &Client| guest.configuration.endpoints[0].address == *node;
         let known = self.cluster.as_ref().and_then(|cluster| cluster.guest.as_deref()).is_some_and(is_there);
         let made = (!known).then(|| {

@@ -19,6 +19,7 @@ mod outcomes;
 mod pooling;
 mod pushes;
 mod reads;
+mod redirects;
 mod rings;
 mod scripts;
 mod searches;

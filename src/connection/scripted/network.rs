@@ -123,6 +123,17 @@ impl ScriptedNetwork {
         self.change(|state| state.nodes[&node(index)].dialed)
     }
 
+    /// Every address that was dialled and is none of this network's servers, and every name that was asked for.
+    pub fn led_astray(&self) -> Vec<String> {
+        self.change(|state| {
+            let is_ours = |node: &NodeAddress| matches!(node, NodeAddress::Tcp { host, .. } if **host == *"10.0.0.1");
+            let dialled = state.nodes.iter().filter(|(address, node)| node.dialed > 0 && !is_ours(address));
+            let mut astray: Vec<String> = dialled.map(|(address, _)| address.to_string()).collect();
+            astray.extend(state.lookups.keys().cloned());
+            astray
+        })
+    }
+
     /// How many lookups of a name were begun.
     pub fn lookups(&self, name: &str) -> usize {
         self.change(|state| state.lookups.get(name).copied().unwrap_or(0))
