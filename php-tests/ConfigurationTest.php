@@ -120,7 +120,7 @@ final class ConfigurationTest extends RedisTestCase
     {
         $attempts = [
             fn () => new ResilientRedis("tcp://$this->place", ['pasword' => 'hunter2']),
-            fn () => new ResilientRedis("tcp://$this->place", ['password' => ['hunter2']]),
+            fn () => new ResilientRedis("tcp://$this->place", ['password' => ['hunter2', 'and', 'more']]),
             fn () => new ResilientRedis("tcp://user:hunter2@$this->place/?timeout=abc"),
             fn () => new ResilientRedis("redis://user:hunter2/and:more@$this->place"),
         ];

@@ -49,7 +49,10 @@ impl Client {
         if desk.is_littered() {
             desk.sweep();
         }
-        desk.course.begin();
+        // A batch that was left goes on where it was.
+        if desk.carried.is_none() {
+            desk.course.begin();
+        }
         self.go_on_with_batch(desk, batch, replies)
     }
 
@@ -67,6 +70,9 @@ impl Client {
         }
         let mut call = Call::of_batch(batch, &self.configuration.policy, self.world.clock.coarse());
         call.deadline = call.deadline.min(self.bound);
+        if desk.carried.is_some() {
+            self.take_up_call(desk, &mut call);
+        }
         let Some(budget) = self.configuration.policy.request_budget else {
             return self.run_batch_call(desk, &mut call, batch, replies);
         };
@@ -260,6 +266,11 @@ impl Client {
         lost: &Lost,
         replies: &mut R,
     ) -> Result<bool, Box<Failure>> {
+        if lost.cause == Cause::Credentials {
+            replies.rewind(desk.course.done);
+            desk.frame.load(batch.encoded(desk.course.done.min(batch.len() - 1)));
+            return Err(self.leave_to_ask(desk, call));
+        }
         if lost.sent {
             // It was about the error of a script, and either that was the script's own, or nobody can tell.
             if matches!(lost.cause, Cause::Refused(_)) {

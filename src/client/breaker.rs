@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::board::{Trouble, Turn};
 use crate::config::WhenOpen;
-use crate::connection::current_generation;
+use crate::connection::{Identity, current_generation};
 use crate::discovery::{Search, Step};
 use crate::failover::{Cause, Lost, Phase};
 use crate::pool::{Deployment, Lease};
@@ -40,6 +40,8 @@ pub struct Probe {
     search: Box<Search>,
     turn: Turn,
     generation: u64,
+    /// Who dials: its connection is for nobody else.
+    identity: Identity,
     /// How long it may take.
     limit: Duration,
 }
@@ -153,12 +155,12 @@ impl Client {
         let probe = match self.probe_on(desk, now) {
             Some(probe) => probe,
             None => {
-                let Some((probe, patience)) = self.begin_probe(now) else { return Err(refusal) };
+                let Some((probe, patience)) = self.begin_probe(now)? else { return Err(refusal) };
                 until = Deadline::after(now, Some(patience)).min(call.deadline);
                 probe
             }
         };
-        let Probe { deployment, mut search, mut turn, generation, limit } = probe;
+        let Probe { deployment, mut search, mut turn, generation, identity, limit } = probe;
         loop {
             let (network, clock) = (&*self.world.network, &*self.world.clock);
             match search.step(network, clock) {
@@ -188,7 +190,7 @@ impl Client {
             turn.breathe(now.as_nanos());
             search.wait(network, clock, None, until.min(Deadline::after(now, Some(BREATH))));
         }
-        desk.probes.push(Probe { deployment, search, turn, generation, limit });
+        desk.probes.push(Probe { deployment, search, turn, generation, identity, limit });
         Err(refusal)
     }
 
@@ -201,19 +203,22 @@ impl Client {
                 desk.probes.swap_remove(index).end();
             }
         }
-        let index = desk.probes.iter().position(|probe| Arc::ptr_eq(&probe.deployment, &self.deployment))?;
+        let is_ours =
+            |probe: &Probe| Arc::ptr_eq(&probe.deployment, &self.deployment) && probe.identity == self.identity;
+        let index = desk.probes.iter().position(is_ours)?;
         let mut probe = desk.probes.swap_remove(index);
         probe.turn.breathe(now.as_nanos()).then_some(probe)
     }
 
     /// Begins a probe, if one is due and nobody else searches. Also says how long to wait for it.
-    fn begin_probe(&self, now: Instant) -> Option<(Probe, Duration)> {
+    fn begin_probe(&self, now: Instant) -> Result<Option<(Probe, Duration)>, Lost> {
         let place = self.deployment.place();
-        let Trouble::Open { next_probe: due, .. } = place.trouble(now.as_nanos()) else { return None };
+        let Trouble::Open { next_probe: due, .. } = place.trouble(now.as_nanos()) else { return Ok(None) };
         if now < Instant::of_nanos(due) {
-            return None;
+            return Ok(None);
         }
-        let turn = place.take_turn(now.as_nanos())?;
+        self.see_pass()?;
+        let Some(turn) = place.take_turn(now.as_nanos()) else { return Ok(None) };
         // Said before anything else: if we are killed, the others wait no longer than this.
         let is_patient = place.probe_at(next_probe(now)).is_multiple_of(PATIENT_EACH);
         COUNTERS.searches.increment();
@@ -228,8 +233,9 @@ impl Client {
         search.believe_at(now);
         search.ask_once();
         let (deployment, generation) = (self.deployment.clone(), current_generation());
-        let probe = Probe { deployment, search: Box::new(search), turn, generation, limit };
-        Some((probe, part.clamp(PATIENCE, limit)))
+        let identity = self.identity.clone();
+        let probe = Probe { deployment, search: Box::new(search), turn, generation, identity, limit };
+        Ok(Some((probe, part.clamp(PATIENCE, limit))))
     }
 }
 

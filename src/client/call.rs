@@ -143,6 +143,24 @@ impl Call {
         }
     }
 
+    /// Goes on where this call was left, after so long. What rides, and where a read may go, is settled anew.
+    pub fn take_up(&mut self, left: Call, away: Duration, bound: Deadline) {
+        self.started = left.started;
+        self.deadline = left.deadline.later_by(away).min(bound);
+        self.budget = left.budget.later_by(away);
+        self.retry = left.retry;
+        self.node = left.node;
+        self.recover = left.recover;
+        self.recoveries = left.recoveries;
+        self.dialed = true;
+        self.waited = left.waited;
+        self.told = left.told;
+        self.renewed = left.renewed;
+        self.looked_at = left.looked_at;
+        self.garbled = left.garbled;
+        self.backoff = left.backoff;
+    }
+
     /// Whether the present attempt begins when the command did, so that no clock has to be read: the first one, on a
     /// connection that was there.
     #[inline]

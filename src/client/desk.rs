@@ -8,6 +8,7 @@ use crate::resp::{Frame, frame_of};
 use super::breaker::Probe;
 use super::budget::Budget;
 use super::course::Course;
+use super::pass::Carried;
 use super::scripts::Digests;
 
 /// The working place of one thread. The next command, and the end of the request, clear away what a command that was
@@ -34,8 +35,22 @@ pub struct Desk {
     pub digests: Digests,
     /// Parts of a batch that other shards of a cluster have been sent already.
     pub(super) ahead: Vec<Ahead>,
+    /// The call that was left so that the program can be asked for its credentials.
+    pub(super) left: Option<Box<Carried>>,
+    /// The same once that is done: what runs next takes it up.
+    pub(super) carried: Option<Box<Carried>>,
+    /// What stands aside meanwhile: the program may do anything.
+    aside: Vec<Aside>,
     /// What the request has spent of its budget.
     pub budget: Budget,
+}
+
+/// What belongs to a command that was left.
+struct Aside {
+    frame: Frame,
+    course: Course,
+    manner: Manner,
+    left: Option<Box<Carried>>,
 }
 
 /// What is unusual about a command.
@@ -64,10 +79,33 @@ impl Desk {
     /// Has `work` done with a question of the house in the frame; the command that stands there waits meanwhile. Not for
     /// what PHP may leave by a jump.
     pub(super) fn asking<W: AsRef<[u8]>, R>(&mut self, words: &[W], work: impl FnOnce(&mut Desk) -> R) -> R {
-        let asked = std::mem::replace(&mut self.frame, frame_of(words));
+        let (asked, carried) = (std::mem::replace(&mut self.frame, frame_of(words)), self.carried.take());
         let done = work(self);
-        self.frame = asked;
+        // A question is asked from its start again.
+        (self.frame, self.carried, self.left) = (asked, carried, None);
         done
+    }
+
+    /// Puts what belongs to the command aside that was left, so that PHP code can run.
+    pub fn put_aside(&mut self) {
+        self.aside.push(Aside {
+            frame: std::mem::take(&mut self.frame),
+            course: std::mem::take(&mut self.course),
+            manner: std::mem::take(&mut self.manner),
+            left: self.left.take(),
+        });
+    }
+
+    /// Takes that back, now that no PHP code runs any more.
+    pub fn take_back(&mut self) {
+        self.sweep();
+        let Some(aside) = self.aside.pop() else { return };
+        (self.frame, self.course, self.manner, self.carried) = (aside.frame, aside.course, aside.manner, aside.left);
+    }
+
+    /// Forgets what was put aside: the request is over.
+    pub fn forget_aside(&mut self) {
+        self.aside.clear();
     }
 
     /// Has an error of the server be the reply to the command that is run next. What is run after that has to be
@@ -99,6 +137,8 @@ impl Desk {
         self.turn = None;
         self.asking = None;
         self.ahead.clear();
+        self.left = None;
+        self.carried = None;
     }
 
     /// Whether something was left behind.

@@ -1,7 +1,7 @@
 //! Commands that change the connection they run on: what they change is followed, and never leaks (P4, P6).
 
 use crate::command::Effect;
-use crate::config::Secret;
+use crate::config::{Password, Secret};
 use crate::connection::{Identity, Received};
 use crate::failover::{Cause, Lost, Phase};
 use crate::pool::Lease;
@@ -91,7 +91,7 @@ impl Client {
                 let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
                 let (password, rest) = words[1..].split_last()?;
                 identity.credentials.username = rest.first().map(|user| text(user));
-                identity.credentials.password = Some(Secret::new(text(password)));
+                identity.credentials.password = Password::known(Secret::new(text(password)));
             }
             _ => return None,
         }

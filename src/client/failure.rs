@@ -33,6 +33,8 @@ pub enum Kind {
     Client,
     /// Impossible here.
     NotSupported,
+    /// The program has to be asked for its credentials, and the same to be run once more: see [`super::Client::present`].
+    Credentials,
     /// The deployment is a cluster: the command has to be routed.
     Cluster,
     /// A watched transaction that lost its connection, and so its watch.
@@ -108,6 +110,7 @@ pub fn kind_of(lost: &Lost, unknown: bool) -> Kind {
         (Cause::TimedOut(limit), true) => Kind::ReplyTimeout(*limit),
         (Cause::Overdue(limit, _), true) => Kind::ReplyTimeout(*limit),
         (_, true) => Kind::LostReply,
+        (Cause::Credentials, false) => Kind::Credentials,
         (Cause::TimedOut(limit), false) => Kind::Timeout(*limit),
         (Cause::Overdue(limit, _), false) => Kind::Timeout(*limit),
         (Cause::Protocol(_), false) => Kind::Protocol,

@@ -46,6 +46,9 @@ impl Client {
         }
         let epoch = self.deployment.epoch();
         if !matches!(&self.primary, Some((known, _)) if *known == epoch) {
+            if self.identity.credentials.are_unknown() {
+                self.see_pass()?;
+            }
             let primary = self.deployment.knowledge();
             self.primary = primary.primary().map(|node| (primary.epoch(), self.pool_of(node)));
         }
@@ -71,6 +74,7 @@ impl Client {
 
     /// Opens a connection to where the primary should be; looks further if it is not there.
     fn dial(&mut self, desk: &mut Desk, call: &mut Call) -> Result<(), Lost> {
+        self.see_pass()?;
         let knowledge = self.deployment.knowledge();
         let policy = &self.configuration.policy;
         let now = self.world.clock.now();
@@ -85,6 +89,10 @@ impl Client {
 
     /// Searches for the primary after one was lost or refused.
     fn recover(&mut self, desk: &mut Desk, call: &mut Call, recovery: Recovery) -> Result<(), Lost> {
+        if let Err(asks) = self.see_pass() {
+            call.recover = Some(recovery);
+            return Err(asks);
+        }
         call.recoveries += 1;
         let patient = recovery.patience();
         if call.recoveries > 1 || patient.is_some() {
@@ -114,6 +122,10 @@ impl Client {
             search.ask_first(asked.clone());
         }
         let mut found = self.drive(desk, call, search, former.as_ref(), Some(&recovery));
+        if let Err(asks @ Lost { cause: Cause::Credentials, .. }) = found {
+            call.recover = Some(recovery);
+            return Err(asks);
+        }
         if let (Some(_), Err(Lost { cause: Cause::Overdue(_, obstacle), .. })) = (patient, &mut found) {
             // What the server said weighs more than that the last look at it came too late.
             *obstacle = format!("{}; then: {obstacle}", recovery.cause);
@@ -186,7 +198,7 @@ impl Client {
         let result = self.drive_to_end(desk, call, search, former, recovery);
         // Whoever waits goes on where this search has stopped.
         desk.turn = None;
-        result
+        result.map_err(|lost| self.reconsider(lost))
     }
 
     fn drive_to_end(
@@ -317,6 +329,7 @@ impl Client {
             self.deployment.learn_watched(watched);
         }
         let change = self.learn(&node, &report, Evidence::of(&report, replicas, silent), based_on)?;
+        self.let_in();
         let pool = self.pool_of(&node);
         let lease = pool.adopt(connection, &self.configuration.pool, &*self.world.clock);
         self.primary = Some((self.deployment.epoch(), pool));

@@ -11,7 +11,7 @@ use crate::config::ReadFrom;
 use crate::connection::{Identity, Interest};
 use crate::discovery::Name;
 use crate::failover::{Cause, Limit, Lost, Phase, Verdict};
-use crate::pool::{Leased, NodePool, Reader};
+use crate::pool::{Lease, Leased, NodePool, Reader};
 use crate::time::{Deadline, Instant};
 
 use super::await_reply::{no_lease, wait_for};
@@ -81,6 +81,9 @@ impl Client {
 
     /// Puts a connection to a node that may be read from on the desk. False if the primary has to answer.
     pub(super) fn acquire_reader(&mut self, desk: &mut Desk, call: &mut Call) -> Result<bool, Lost> {
+        if self.identity.credentials.are_unknown() {
+            self.see_pass()?;
+        }
         let acquired = self.find_reader(desk, call);
         if self.deployment.readers().has_moves() {
             self.tell_moves();
@@ -96,11 +99,12 @@ impl Client {
         self.renew_list(desk, call, now);
         loop {
             while let Some(place) = self.choose(call, now) {
-                call.reading.tried |= 1 << place;
                 if self.list.places[place].is_primary {
+                    call.reading.tried |= 1 << place;
                     break;
                 }
-                desk.lease = self.lease_reader(place, call, now);
+                desk.lease = self.lease_reader(place, call, now)?;
+                call.reading.tried |= 1 << place;
                 if desk.lease.is_some() {
                     call.reading.at = u32::try_from(place).ok();
                     self.attached = true;
@@ -116,16 +120,19 @@ impl Client {
     }
 
     #[inline]
-    fn lease_reader(&self, place: usize, call: &Call, now: Instant) -> Option<crate::pool::Lease> {
+    fn lease_reader(&self, place: usize, call: &Call, now: Instant) -> Result<Option<Lease>, Lost> {
         let Place { reader, pool, .. } = &self.list.places[place];
         let max_lag = self.configuration.policy.max_replica_lag;
-        match pool.lease(now, &self.configuration.pool, &*self.world.clock) {
+        Ok(match pool.lease(now, &self.configuration.pool, &*self.world.clock) {
             Leased::Ready(lease) if !reader.is_due(now) && reader.is_fit(max_lag) => Some(lease),
             // The question for its standing shows as well whether it is alive.
             Leased::Ready(lease) | Leased::Doubtful(lease) => self.ask_reader(lease, reader, call.deadline),
-            Leased::Empty => self.dial_reader(reader, pool, call.deadline),
+            Leased::Empty => {
+                self.see_pass()?;
+                self.dial_reader(reader, pool, call.deadline)
+            }
             Leased::Exhausted => None,
-        }
+        })
     }
 
     /// The place whose turn it is among those that can be read from and were not tried.
@@ -208,9 +215,13 @@ impl Client {
         call.reading.rounds += 1;
         call.reading.tried = 0;
         let is_known = self.list.places.iter().any(|place| !place.is_primary);
-        if !is_known && self.acquire(desk, call).is_ok() {
-            // The primary knows its replicas.
-            self.put_back(desk);
+        if !is_known {
+            match self.acquire(desk, call) {
+                // The primary knows its replicas.
+                Ok(()) => self.put_back(desk),
+                Err(asks @ Lost { cause: Cause::Credentials, .. }) => return Err(asks),
+                Err(_) => {}
+            }
         }
         let now = self.world.clock.now();
         self.renew_readers(desk, call, now);

@@ -111,7 +111,7 @@ impl Client {
             return;
         }
         // Findings under another user's rights are none of this deployment's.
-        let ours = self.identity.credentials == self.configuration.credentials;
+        let ours = self.identity.credentials == *self.own_credentials();
         let allowed = Allowed { look: ours && !self.pins.any(), ask: ours && asks };
         let question = match self.deployment.plan(call.started, allowed) {
             Plan::Nothing => None,

@@ -50,6 +50,9 @@ impl Client {
         let now = self.world.clock.coarse();
         let mut call = Call::new(command, &desk.frame, &self.configuration.policy, now);
         call.deadline = call.deadline.min(self.bound);
+        if desk.carried.is_some() {
+            self.take_up_call(desk, &mut call);
+        }
         let effect = effect(command, || desk.frame.words());
         let Some(budget) = self.configuration.policy.request_budget else {
             return self.run_call(desk, &mut call, effect, sink);
@@ -365,6 +368,9 @@ impl Client {
     /// What follows from an attempt without a reply: another attempt, or the end.
     #[cold]
     pub(super) fn after_loss(&mut self, desk: &mut Desk, call: &mut Call, lost: &Lost) -> Result<(), Box<Failure>> {
+        if lost.cause == Cause::Credentials {
+            return Err(self.leave_to_ask(desk, call));
+        }
         if matches!(lost.cause, Cause::Superseded(_)) {
             self.count_wait(call, self.world.clock.now());
         }

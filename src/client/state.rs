@@ -13,6 +13,7 @@ use crate::time::{Clock, Deadline};
 use super::cluster::Cluster;
 use super::desk::Desk;
 use super::hearing::Hearing;
+use super::pass::Pass;
 use super::reads::ReadList;
 
 /// What all clients of the process share.
@@ -36,6 +37,8 @@ pub struct Client {
     pub(super) deployment: Arc<Deployment>,
     /// Who we are: the configuration says so at first, SELECT and AUTH change it.
     pub(super) identity: Identity,
+    /// What the program says of who we are, if it has to be asked.
+    pub(super) pass: Option<Box<Pass>>,
     /// The pool of the primary, and the epoch in which it was.
     pub(super) primary: Option<(u64, Arc<NodePool>)>,
     /// The pools of the nodes that reads may go to.
@@ -109,11 +112,12 @@ impl Client {
         identity: Identity,
     ) -> Client {
         let cluster = (deployment.slots().edition() > 0).then(Box::default);
-        Client {
+        let mut client = Client {
             world,
             configuration,
             deployment,
             cluster,
+            pass: None,
             bound: Deadline::NEVER,
             patience: Deadline::NEVER,
             identity,
@@ -126,7 +130,9 @@ impl Client {
             vouches: false,
             events: EventQueue::default(),
             hearing: None,
-        }
+        };
+        client.pass = client.wanted_of_program().map(|_| Box::default());
+        client
     }
 
     /// A client with another policy for the same deployment: it shares what is known, the pools, and who this one is at
@@ -149,12 +155,17 @@ impl Client {
     fn alike(&self, configuration: Configuration) -> Client {
         let (deployment, identity) = (self.deployment.clone(), self.identity.clone());
         let primary = self.primary.clone();
-        Client { primary, ..Client::unused(self.world.clone(), configuration, deployment, identity) }
+        let pass = self.pass.clone();
+        Client { primary, pass, ..Client::unused(self.world.clone(), configuration, deployment, identity) }
     }
 
     /// A client of one node of the deployment, or of one of its sentinels, that talks to no other.
     pub fn at_node(&self, node: &NodeAddress, is_sentinel: bool) -> Client {
-        Client::new(self.world.clone(), self.configuration.at_node(node, is_sentinel))
+        let mut client = Client::new(self.world.clone(), self.configuration.at_node(node, is_sentinel));
+        if !is_sentinel {
+            self.lend_pass(&mut client);
+        }
+        client
     }
 
     /// The configuration as it was given.
@@ -197,10 +208,10 @@ impl Client {
         self.leave_cluster();
         self.pinned = None;
         self.pins = self.lasting_pins();
-        let (database, credentials) = (self.configuration.database, &self.configuration.credentials);
+        let (database, credentials) = (self.configuration.database, self.own_credentials());
         if self.identity.database != database || self.identity.credentials != *credentials {
-            self.identity.database = database;
             self.identity.credentials = credentials.clone();
+            self.identity.database = database;
             self.primary = None;
             self.forget_list();
         }
@@ -255,6 +266,7 @@ impl Client {
             timeout: policy.timeout,
             any_role: self.configuration.fixed,
             shard: self.configuration.shard,
+            to_sentinels: self.credentials_for_sentinels().clone(),
         }
     }
 }

@@ -94,7 +94,7 @@ pub fn configure(
         reader,
         allowed_nodes: options.allowed_nodes.clone(),
         sentinel,
-        credentials: Credentials { username: common.username, password: common.password },
+        credentials: Credentials { username: common.username, password: common.password.unwrap_or_default() },
         tls,
         database: common.database.unwrap_or(0),
         protocol: common.protocol.unwrap_or_default(),

@@ -48,7 +48,7 @@ fn without_a_first_argument_the_option_parameters_is_the_connection() {
     let shared = map(&[("host", text("h")), ("port", text("6380")), ("password", text("hunter2"))]);
     let configuration = configured(Setting::Null, map(&[("parameters", shared)]));
     assert_eq!(addresses(&configuration), ["h:6380"]);
-    assert_eq!(configuration.credentials.password.unwrap().expose(), "hunter2");
+    assert_eq!(configuration.credentials.password.at_turn(0).unwrap().expose(), "hunter2");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn the_top_level_timeout_holds_where_connections_are_silent() {
 #[test]
 fn the_passwords_that_the_document_comments_out_work() {
     let options = map([("parameters", map([("host", text(ENDPOINT)), ("password", text("hunter2"))]))]);
-    assert_eq!(configured(&options).credentials.password, Some(Secret::new("hunter2")));
+    assert_eq!(configured(&options).credentials, Credentials::of(None, Secret::new("hunter2")));
 }
 
 #[test]

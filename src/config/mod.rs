@@ -49,7 +49,7 @@ pub use iam::{Iam, IamService};
 pub use policy::{Ceiling, Policy, PoolLimits, Protocol, Quorum, ReplyLimits, RetrySettings, WhenOpen};
 pub use read_from::ReadFrom;
 pub use ring::RingMember;
-pub use secret::{Credentials, Secret};
+pub use secret::{Asker, Credentials, Password, Secret};
 pub use sentinel::SentinelSettings;
 pub use session::{SavePath, SessionLocking, SessionSettings};
 pub use setting::Setting;

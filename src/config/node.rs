@@ -10,7 +10,7 @@ use super::names::{self, IGNORED_PARAMETERS};
 use super::numbers;
 use super::policy::Protocol;
 use super::retry::RetryOption;
-use super::secret::Secret;
+use super::secret::{Password, Secret};
 use super::setting::Setting;
 use super::tls::{self, TlsOptions};
 
@@ -53,7 +53,7 @@ pub(super) struct NodeParameters {
     pub path: Option<String>,
     pub database: Option<u32>,
     pub username: Option<String>,
-    pub password: Option<Secret>,
+    pub password: Option<Password>,
     pub timeout: Option<Duration>,
     pub read_write_timeout: Option<Option<Duration>>,
     pub alias: Option<String>,
@@ -236,12 +236,25 @@ fn text(option: &str, value: &Setting, accepted: &str) -> Result<String, Configu
     }
 }
 
-fn password(option: &str, value: &Setting) -> Result<Secret, ConfigurationError> {
-    match value {
-        Setting::Text(text) => Ok(Secret::new(text.as_str())),
-        Setting::Int(number) => Ok(Secret::new(number.to_string())),
-        _ => Err(ConfigurationError::about_secret(option, "a string (a callable is not available in this version)")),
-    }
+fn password(option: &str, value: &Setting) -> Result<Password, ConfigurationError> {
+    let secret = |value: &Setting| match value {
+        Setting::Text(text) if !text.is_empty() => Some(Secret::new(text.as_str())),
+        Setting::Int(number) => Some(Secret::new(number.to_string())),
+        _ => None,
+    };
+    let read = match value {
+        Setting::Asked(asker) => Some(Password::Asked(asker.clone())),
+        value => match value.items().as_deref() {
+            None => secret(value).map(Password::known),
+            Some([only]) => secret(only).map(Password::known),
+            Some([first, second]) => {
+                secret(first).and_then(|first| Some(Password::Known(first, Some(secret(second)?))))
+            }
+            Some(_) => None,
+        },
+    };
+    let accepted = "a string, a list of two while it is being changed, or a callable (not a string) that gives it";
+    read.ok_or_else(|| ConfigurationError::about_secret(option, accepted))
 }
 
 fn role(option: &str, value: &Setting) -> Result<DeclaredRole, ConfigurationError> {

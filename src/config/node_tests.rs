@@ -1,3 +1,4 @@
+use super::super::secret::Asker;
 use super::*;
 
 fn text(value: &str) -> Setting {
@@ -34,7 +35,7 @@ fn every_parameter_is_read() {
     .unwrap();
     assert_eq!((node.scheme, node.host.as_deref(), node.port), (Some(Scheme::Redis), Some("h"), Some(6380)));
     assert_eq!((node.database, node.username.as_deref()), (Some(0), Some("app")));
-    assert_eq!(node.password.unwrap().expose(), "1234");
+    assert_eq!(node.password, Some(Password::known(Secret::new("1234"))));
     assert_eq!((node.timeout, node.read_write_timeout), (Some(Duration::from_millis(500)), Some(None)));
     assert_eq!((node.alias.as_deref(), node.role), (Some("first"), Some(DeclaredRole::Replica)));
     assert_eq!(node.protocol, Some(Protocol::Resp3));
@@ -157,4 +158,20 @@ fn the_scheme_follows_from_what_the_node_names() {
 fn a_socket_needs_its_path() {
     let error = read(&[("scheme", text("unix"))]).unwrap().endpoint("parameters", Scheme::Unix).unwrap_err();
     assert_eq!(error.option(), "parameters.path");
+}
+
+#[test]
+fn a_password_may_be_two_while_it_is_being_changed_or_a_callable() {
+    let read = |value: Setting| NodeParameters::read("", &[("password".into(), value)]).map(|node| node.password);
+    let text = |text: &str| Setting::Text(text.to_owned());
+    let two = Password::Known(Secret::new("new"), Some(Secret::new("4711")));
+    assert_eq!(read(Setting::List(vec![text("new"), Setting::Int(4711)])).unwrap(), Some(two));
+    let left = Setting::Map(vec![("1".into(), text("only"))]);
+    assert_eq!(read(left).unwrap(), Some(Password::known(Secret::new("only"))), "what array_filter leaves");
+    let asker = Asker { number: 1, place: "a.php:7".into() };
+    assert_eq!(read(Setting::Asked(asker.clone())).unwrap(), Some(Password::Asked(asker)));
+    for wrong in [vec![], vec![text("a"), text("b"), text("c")], vec![text("a"), text("")]] {
+        let error = read(Setting::List(wrong)).unwrap_err();
+        assert_eq!(error.given(), "a secret");
+    }
 }

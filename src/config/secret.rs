@@ -30,8 +30,66 @@ impl fmt::Debug for Secret {
 pub struct Credentials {
     /// The ACL user; none means the server's `default` user.
     pub username: Option<String>,
-    /// The password; none means no AUTH.
-    pub password: Option<Secret>,
+    /// How it proves that.
+    pub password: Password,
+}
+
+/// How a user proves who he is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Password {
+    /// Not at all: no AUTH, unless a user is named.
+    #[default]
+    None,
+    /// By a password. While it is being changed there may be two, which are tried in this order at each dial.
+    Known(Secret, Option<Secret>),
+    /// By what the program says when it is asked for it.
+    Asked(Asker),
+}
+
+/// A callable of the program's that tells a secret. Here it is known by its number only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Asker {
+    /// Which of the client's callables it is.
+    pub number: u8,
+    /// Where it was written, as far as that can be said.
+    pub place: String,
+}
+
+impl Credentials {
+    /// Those of a user with one password.
+    pub fn of(username: Option<String>, password: Secret) -> Credentials {
+        Credentials { username, password: Password::Known(password, None) }
+    }
+
+    /// Whether nobody can say yet what they are.
+    #[inline]
+    pub fn are_unknown(&self) -> bool {
+        matches!(self.password, Password::Asked(_))
+    }
+}
+
+impl Password {
+    /// One password.
+    pub fn known(password: Secret) -> Password {
+        Password::Known(password, None)
+    }
+
+    /// The password that is tried at this turn, counted from zero.
+    pub fn at_turn(&self, turn: usize) -> Option<&Secret> {
+        match (self, turn) {
+            (Password::Known(first, _), 0) => Some(first),
+            (Password::Known(_, second), 1) => second.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Who has to be asked for it.
+    pub fn asker(&self) -> Option<&Asker> {
+        match self {
+            Password::Asked(asker) => Some(asker),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -40,14 +98,14 @@ mod tests {
 
     #[test]
     fn debug_output_never_shows_a_secret() {
-        let credentials = Credentials { username: Some("app".into()), password: Some(Secret::new("hunter2")) };
+        let credentials = Credentials::of(Some("app".into()), Secret::new("hunter2"));
         let shown = format!("{credentials:?}");
         assert!(shown.contains("app") && shown.contains("***") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]
     fn credentials_compare_by_what_they_hide() {
-        let with = |text: &str| Credentials { username: None, password: Some(Secret::new(text)) };
+        let with = |text: &str| Credentials::of(None, Secret::new(text));
         assert_eq!(with("a"), with("a"));
         assert_ne!(with("a"), with("b"));
         assert_ne!(with("a"), Credentials::default());

@@ -69,7 +69,7 @@ impl SentinelSettings {
         SentinelSettings {
             declared,
             service: options.service.clone(),
-            credentials: Credentials { username: own.username, password: own.password },
+            credentials: Credentials { username: own.username, password: own.password.unwrap_or_default() },
             tls,
             learn: options.update_sentinels,
             timeout: own.timeout.into_iter().chain(own.read_write_timeout.flatten()).min().filter(|_| declared),
@@ -144,9 +144,9 @@ mod tests {
         let configuration = configured(&sentinels, &options);
         assert!(configuration.sentinel.declared && configuration.sentinel.learn);
         assert_eq!(configuration.sentinel.service.as_deref(), Some("mymaster"));
-        let watcher = Credentials { username: Some("watcher".into()), password: Some(Secret::new("eye")) };
+        let watcher = Credentials::of(Some("watcher".into()), Secret::new("eye"));
         assert_eq!(configuration.sentinel.credentials, watcher);
-        assert_eq!(configuration.credentials, Credentials { username: None, password: Some(Secret::new("data")) });
+        assert_eq!(configuration.credentials, Credentials::of(None, Secret::new("data")));
         assert_eq!(configuration.database, 3);
         let addresses: Vec<_> = configuration.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect();
         assert_eq!(addresses, [NodeAddress::tcp("10.0.0.1", 26379), NodeAddress::tcp("10.0.0.2", 26379)]);
@@ -159,7 +159,8 @@ mod tests {
         assert_eq!(configuration.sentinel.credentials, Credentials::default());
         assert_eq!(configuration.credentials.username.as_deref(), Some("app"));
         let top = configured(&text("h:26379"), &by_sentinel(&[("password", text("data"))]));
-        assert_eq!((top.sentinel.credentials.password, top.credentials.password.is_some()), (None, true));
+        assert_eq!(top.sentinel.credentials, Credentials::default());
+        assert_ne!(top.credentials, Credentials::default());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::secret::Asker;
+
 /// A value as the user wrote it, free of PHP.
 ///
 /// `Debug` shows the shape and hides texts and numbers: any of them may be a password.
@@ -21,6 +23,8 @@ pub enum Setting {
     List(Vec<Setting>),
     /// An array with keys, in its order; integer keys as decimal text.
     Map(Vec<(String, Setting)>),
+    /// A callable where a secret may stand, which is asked for it.
+    Asked(Asker),
     /// Anything else, by a description such as `object of class Foo` or `closure`.
     Other(String),
 }
@@ -36,6 +40,7 @@ impl Setting {
             Setting::Float(value) => format!("float {value}"),
             Setting::Text(text) => format!("string '{}'", visible(text)),
             Setting::List(_) | Setting::Map(_) => "array".to_owned(),
+            Setting::Asked(_) => "a callable".to_owned(),
             Setting::Other(description) => visible(description),
         }
     }
@@ -49,6 +54,7 @@ impl Setting {
             Setting::Float(_) => "a float".to_owned(),
             Setting::Text(_) => "a string".to_owned(),
             Setting::List(_) | Setting::Map(_) => "an array".to_owned(),
+            Setting::Asked(_) => "a callable".to_owned(),
             Setting::Other(description) => visible(description),
         }
     }
@@ -95,6 +101,7 @@ impl fmt::Debug for Setting {
             Setting::Map(entries) => {
                 f.debug_map().entries(entries.iter().map(|(key, item)| (visible(key), item))).finish()
             }
+            Setting::Asked(_) => f.write_str("Asked"),
             Setting::Other(description) => write!(f, "Other({description})"),
         }
     }

@@ -90,8 +90,11 @@ pub struct Opening {
     bytes: Vec<u8>,
     answers: Vec<(Question, Answer)>,
     errand: Errand,
-    /// Whether this is the second try, without HELLO.
+    /// Whether this is asked the old way, without HELLO.
     legacy: bool,
+    /// Which of the passwords it is tried with, counted from zero, and whether that is none of the server's.
+    turn: usize,
+    is_wrong: bool,
 }
 
 impl std::fmt::Debug for Opening {
@@ -109,7 +112,7 @@ pub type Answer = Result<Value, String>;
 pub enum Verdict {
     /// The connection can be used.
     Welcome(Greeting),
-    /// The server does not know HELLO: ask again, the old way.
+    /// The server does not know HELLO: ask again, the old way. Or it does not know the password: ask with the other one.
     Again(Opening),
     /// The server would not let us in, or cannot at the moment.
     Turned(Cause),
@@ -118,16 +121,21 @@ pub enum Verdict {
 impl Opening {
     /// The opening for Redis 6 and later.
     pub fn new(errand: &Errand) -> Opening {
-        let mut opening = Opening::empty(errand, false);
+        Opening::modern(errand, 0)
+    }
+
+    fn modern(errand: &Errand, turn: usize) -> Opening {
+        let mut opening = Opening::empty(errand, false, turn);
         let version = match errand.protocol() {
             Protocol::Resp2 => "2",
             Protocol::Resp3 => "3",
         };
         let mut hello = vec!["HELLO", version];
         let Credentials { username, password } = errand.credentials();
+        let password = password.at_turn(turn);
         if username.is_some() || password.is_some() {
             // A user without a password is one that the server lets in with any.
-            let password = password.as_ref().map_or("", |password| password.expose());
+            let password = password.map_or("", |password| password.expose());
             hello.extend(["AUTH", username.as_deref().unwrap_or("default"), password]);
         }
         hello.extend(["SETNAME", CLIENT_NAME]);
@@ -138,10 +146,10 @@ impl Opening {
     }
 
     /// The opening for servers that know no HELLO.
-    fn legacy(errand: &Errand) -> Opening {
-        let mut opening = Opening::empty(errand, true);
+    fn legacy(errand: &Errand, turn: usize) -> Opening {
+        let mut opening = Opening::empty(errand, true, turn);
         let credentials = errand.credentials();
-        if let Some(password) = &credentials.password {
+        if let Some(password) = credentials.password.at_turn(turn) {
             let mut auth = vec!["AUTH"];
             auth.extend(credentials.username.as_deref());
             auth.push(password.expose());
@@ -155,7 +163,7 @@ impl Opening {
 
     /// The questions asked again of a node that was greeted before: who are you now?
     pub fn again(errand: &Errand) -> Opening {
-        let mut opening = Opening::empty(errand, false);
+        let mut opening = Opening::empty(errand, false, 0);
         opening.ask(Question::Hello, &frame_of(&["HELLO"]));
         match errand {
             Errand::Commands(_) => opening.ask(Question::Info, &frame_of(&["INFO", "replication"])),
@@ -164,8 +172,9 @@ impl Opening {
         opening
     }
 
-    fn empty(errand: &Errand, legacy: bool) -> Opening {
-        Opening { questions: Vec::new(), bytes: Vec::new(), answers: Vec::new(), errand: errand.clone(), legacy }
+    fn empty(errand: &Errand, legacy: bool, turn: usize) -> Opening {
+        let (questions, bytes, answers, errand) = (Vec::new(), Vec::new(), Vec::new(), errand.clone());
+        Opening { questions, bytes, answers, errand, legacy, turn, is_wrong: false }
     }
 
     fn finish(mut self) -> Opening {
@@ -221,7 +230,9 @@ impl Opening {
     /// Takes the next answer. Gives the verdict once it is clear: with the last answer, or with one that ends it.
     pub fn answer(&mut self, answer: Answer) -> Option<Verdict> {
         let question = self.questions[self.answers.len()];
-        if let Err(text) = &answer
+        if matches!(&answer, Err(text) if self.has_another_password(question, text)) {
+            self.is_wrong = true;
+        } else if let Err(text) = &answer
             && let Some(cause) = self.objection(question, text)
         {
             return Some(Verdict::Turned(cause));
@@ -230,9 +241,21 @@ impl Opening {
         (self.answers.len() == self.questions.len()).then(|| self.conclude())
     }
 
+    /// Whether the server does not know the password, and there is another one that it may know.
+    fn has_another_password(&self, question: Question, text: &str) -> bool {
+        let is_wrong = text.starts_with("WRONGPASS") || (self.legacy && text.starts_with("ERR invalid password"));
+        let credentials = self.errand.credentials();
+        let is_asked = matches!(question, Question::Hello | Question::Auth);
+        is_asked && is_wrong && credentials.password.at_turn(self.turn + 1).is_some()
+    }
+
     fn conclude(&mut self) -> Verdict {
+        if self.is_wrong {
+            let again = if self.legacy { Opening::legacy } else { Opening::modern };
+            return Verdict::Again(again(&self.errand, self.turn + 1));
+        }
         if self.find(Question::Hello).is_some_and(Result::is_err) && !self.legacy {
-            return Verdict::Again(Opening::legacy(&self.errand));
+            return Verdict::Again(Opening::legacy(&self.errand, self.turn));
         }
         let value = |question| self.find(question).and_then(|answer| answer.as_ref().ok());
         let report = Report::read(value(Question::Hello), value(Question::Info));
@@ -267,7 +290,8 @@ impl Opening {
                 Some(Cause::NotSupported(format!("protocol 3 needs Redis 6 or later; the server said: {text}")))
             }
             Question::Hello if unknown => None,
-            // SELECT may fail because HELLO did: the second try will tell. A Sentinel does not know it.
+            // SELECT may fail because HELLO or AUTH did: the next try will tell. A Sentinel does not know it.
+            Question::Select if self.is_wrong => None,
             Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) || self.is_sentinel() => None,
             Question::Hello if text.starts_with("NOAUTH") => {
                 Some(Cause::Denied(format!("the server wants a password (option `password`); it said: {text}")))
@@ -297,10 +321,11 @@ pub fn is_hello(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::config::{Password, Secret};
 
     fn commands(database: u32, password: Option<&str>, protocol: Protocol) -> Errand {
-        let credentials = Credentials { username: None, password: password.map(Secret::new) };
+        let password = password.map_or(Password::None, |password| Password::known(Secret::new(password)));
+        let credentials = Credentials { username: None, password };
         Errand::Commands(Identity { credentials, database, protocol, tls: None, reads_replica: false })
     }
 
@@ -345,6 +370,37 @@ mod tests {
     }
 
     #[test]
+    fn a_password_that_is_not_known_any_more_is_followed_by_the_other_one() {
+        let password = Password::Known(Secret::new("new"), Some(Secret::new("old")));
+        let credentials = Credentials { username: Some("app".into()), password };
+        let identity = Identity { credentials, database: 3, ..Identity::default() };
+        let mut opening = Opening::new(&Errand::Commands(identity));
+        assert!(sent(&opening).contains("AUTH $3 app $3 new "), "{}", sent(&opening));
+        let wrong = || Err("WRONGPASS invalid username-password pair or user is disabled.".into());
+        let noauth = || Err("NOAUTH Authentication required.".into());
+        let answers = [wrong(), noauth(), noauth(), noauth(), noauth()];
+        let verdict = answers.map(|answer| opening.answer(answer)).into_iter().flatten().next();
+        let Some(Verdict::Again(mut second)) = verdict else { panic!("{verdict:?}") };
+        assert!(sent(&second).contains("AUTH $3 app $3 old "), "{}", sent(&second));
+        let verdict = second.answer(wrong());
+        assert!(matches!(verdict, Some(Verdict::Turned(Cause::Denied(_)))), "there is no third: {verdict:?}");
+    }
+
+    #[test]
+    fn an_old_server_is_asked_with_the_other_password_the_old_way() {
+        let password = Password::Known(Secret::new("new"), Some(Secret::new("old")));
+        let identity = Identity { credentials: Credentials { username: None, password }, ..Identity::default() };
+        let mut opening = Opening::new(&Errand::Commands(identity));
+        let unknown = ["ERR unknown command `HELLO`", "NOAUTH", "NOAUTH", "NOAUTH"];
+        let verdict = unknown.map(|text| opening.answer(Err(text.into()))).into_iter().flatten().next();
+        let Some(Verdict::Again(mut second)) = verdict else { panic!("{verdict:?}") };
+        let wrong = ["ERR invalid password", "NOAUTH", "NOAUTH"];
+        let verdict = wrong.map(|text| second.answer(Err(text.into()))).into_iter().flatten().next();
+        let Some(Verdict::Again(third)) = verdict else { panic!("{verdict:?}") };
+        assert!(sent(&third).starts_with("*2 $4 AUTH $3 old "), "{}", sent(&third));
+    }
+
+    #[test]
     fn a_full_server_turns_us_away_for_the_moment_only() {
         let mut opening = Opening::new(&commands(0, None, Protocol::Resp2));
         let verdict = opening.answer(Err("ERR max number of clients reached".into()));
@@ -386,7 +442,7 @@ mod tests {
     #[test]
     fn an_errand_of_questions_selects_no_database_and_brings_the_answers() {
         let questions = vec![vec!["SENTINEL".to_owned(), "MASTERS".to_owned()]];
-        let credentials = Credentials { username: None, password: Some(Secret::new("pw")) };
+        let credentials = Credentials::of(None, Secret::new("pw"));
         let mut opening = Opening::new(&Errand::Questions(credentials, None, questions));
         let text = sent(&opening);
         assert!(text.contains("$2 pw") && text.ends_with("*2 $8 SENTINEL $7 MASTERS "), "{text}");

@@ -59,7 +59,7 @@ impl Sentinels {
         now: Instant,
     ) -> Sentinels {
         let timeout = settings.timeout.unwrap_or(probe.timeout);
-        let credentials = if settings.declared { settings.credentials.clone() } else { Credentials::default() };
+        let credentials = if settings.declared { probe.to_sentinels.clone() } else { Credentials::default() };
         let errand = Errand::Questions(credentials, settings.tls.clone(), Vec::new());
         let mut sentinels = Sentinels {
             settings: settings.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::NodeAddress;
+use crate::config::{Credentials, NodeAddress};
 use crate::connection::{
     Answer, Asked, Asking, Connection, DialProgress, Dialing, Errand, Interest, Network, Pollable, SocketOptions,
 };
@@ -16,6 +16,8 @@ use crate::topology::{Mode, Report, Role};
 pub struct ProbeSettings {
     /// Who we are, and what we want to know.
     pub errand: Errand,
+    /// Who we are to Sentinels that the user has named.
+    pub to_sentinels: Credentials,
     /// Bounds on replies.
     pub limits: Limits,
     /// How sockets are set up.

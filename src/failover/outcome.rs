@@ -85,6 +85,8 @@ pub enum Cause {
     Protocol(ProtocolError),
     /// The server would not let us in. Trying again changes nothing until somebody changes the configuration.
     Denied(String),
+    /// The program has to be asked for its credentials first.
+    Credentials,
     /// The server refused because of its own state, in these words.
     Refused(String),
     /// All connections that the pool may have are in use.
@@ -114,6 +116,7 @@ impl fmt::Display for Cause {
             Cause::Io(text) | Cause::Denied(text) | Cause::Refused(text) | Cause::NotSupported(text) => {
                 f.write_str(text)
             }
+            Cause::Credentials => f.write_str("the credentials have to be asked for"),
             Cause::Closed => f.write_str("the server closed the connection"),
             Cause::TimedOut(limit) => write!(f, "{} ran out", limit.as_str()),
             Cause::Overdue(limit, obstacle) => write!(f, "{} ran out; the last obstacle: {obstacle}", limit.as_str()),

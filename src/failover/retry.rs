@@ -50,6 +50,11 @@ impl Retry {
         self.attempts += 1;
     }
 
+    /// The attempt that has begun comes to nothing, and does not count.
+    pub fn take_back(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+    }
+
     /// After an attempt that was surely not applied: anything may be sent again.
     pub fn not_applied(&self) -> Verdict {
         if self.exhausted() { Verdict::GiveUp } else { Verdict::Again }

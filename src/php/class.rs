@@ -1,6 +1,5 @@
 //! The class `ResilientRedis`: its objects, its handlers, and the tables that Zend wants of a class.
 
-use std::array;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -18,7 +17,7 @@ use crate::client::Client;
 use super::native::{self, Handlers, Part};
 use super::signature::{MIXED, returns};
 use super::zend::{self, Value};
-use super::{commands, methods, properties};
+use super::{commands, credentials, methods, properties};
 
 pub use super::signature::{Parameter, optional, required, variadic};
 
@@ -100,14 +99,26 @@ impl Method {
 pub struct ClientObject {
     /// The client; `None` until the constructor has run.
     pub client: Option<Box<Client>>,
-    /// What `onEvent` was given; undefined if nothing.
-    pub listener: Value,
+    /// What `onEvent` was given, and the callables that are asked for credentials; null where there is none.
+    held: [Value; 1 + credentials::KINDS],
+    /// Whether those are asked at the moment.
+    pub asking: bool,
     /// Whether names of commands have to be looked up in what the user has said. (The client knows it, too; here it is at
     /// hand for each command.)
     pub names_commands: bool,
 }
 
 impl ClientObject {
+    /// What `onEvent` was given; null if nothing.
+    pub fn listener(&mut self) -> &mut Value {
+        &mut self.held[0]
+    }
+
+    /// The callable that is asked for credentials of a kind; null if there is none.
+    pub fn asker(&mut self, kind: usize) -> &mut Value {
+        &mut self.held[1 + kind]
+    }
+
     /// Gives the object its client.
     pub fn receive(&mut self, client: Box<Client>) {
         self.names_commands = client.configuration().commands.says_more;
@@ -118,15 +129,16 @@ impl ClientObject {
 static CLASS: AtomicPtr<zend_class_entry> = AtomicPtr::new(ptr::null_mut());
 
 impl Part for ClientObject {
-    type Held = [Value; 1];
+    type Held = [Value; 1 + credentials::KINDS];
 
     fn fresh(_: *mut zend_class_entry) -> ClientObject {
-        ClientObject { client: None, listener: zend::null(), names_commands: false }
+        let held = [zend::null(); 1 + credentials::KINDS];
+        ClientObject { client: None, held, asking: false, names_commands: false }
     }
 
-    /// The listener, which may hold the client itself.
-    fn held(&mut self) -> &mut [Value; 1] {
-        array::from_mut(&mut self.listener)
+    /// Callables, which may hold the client itself.
+    fn held(&mut self) -> &mut Self::Held {
+        &mut self.held
     }
 
     fn handlers() -> &'static Handlers {
@@ -324,7 +336,8 @@ pub unsafe fn copy(object: *mut zend_object, client: *mut Client) -> Value {
         let made = native::create::<ClientObject>((*object).ce);
         let ours = of(made);
         ours.receive(Box::from_raw(client));
-        ours.listener = zend::hold(&of(object).listener);
+        *ours.listener() = zend::hold(of(object).listener());
+        credentials::share(object, made);
         zend::zend_objects_clone_members(made, object);
         zend::owned_object(made)
     }

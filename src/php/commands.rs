@@ -17,7 +17,7 @@ use super::replies::{self, PhpSink};
 use super::signatures::SIGNATURES;
 use super::values::{Copies, upper};
 use super::zend::{self, Value};
-use super::{called, custom, events, exceptions, monitor, objects, response};
+use super::{called, credentials, custom, events, exceptions, monitor, objects, response};
 
 const _: () = assert!(SIGNATURES.len() == command::COMMANDS.len());
 
@@ -188,22 +188,37 @@ pub unsafe fn run_script(object: *mut zend_object, text: &[u8], return_value: *m
 unsafe fn run_settled(object: *mut zend_object, row: Option<&'static Command>, shape: Shape, return_value: *mut zval) {
     // SAFETY: by the caller. PHP code does not run before the events.
     unsafe {
-        let Some(client) = class::of(object).client.as_deref_mut() else {
-            unconstructed();
-            return;
-        };
-        let hands = hands();
-        let mut sink = PhpSink::new(&mut hands.building, return_value.cast::<Value>(), shape);
-        let result = client.run(&mut hands.desk, row, &mut sink);
-        let is_raw = hands.desk.has_manner() && hands.desk.end_manner();
-        if let Err(failure) = result {
-            crate::resp::Sink::reset(&mut sink);
-            match failure.kind {
-                Kind::Server(_) if is_raw || !client.configuration().throws() => {
-                    return_value.cast::<Value>().write(response::error(failure.message.as_bytes()));
+        let mut asked = false;
+        loop {
+            let Some(client) = class::of(object).client.as_deref_mut() else {
+                unconstructed();
+                return;
+            };
+            let hands = hands();
+            let mut sink = PhpSink::new(&mut hands.building, return_value.cast::<Value>(), shape);
+            let result = client.run(&mut hands.desk, row, &mut sink);
+            if credentials::are_wanted(&result) {
+                drop(result);
+                asked = true;
+                if credentials::ask(object) {
+                    continue;
                 }
-                _ => exceptions::throw(&failure),
+                break;
             }
+            let is_raw = hands.desk.has_manner() && hands.desk.end_manner();
+            if let Err(failure) = result {
+                crate::resp::Sink::reset(&mut sink);
+                match failure.kind {
+                    Kind::Server(_) if is_raw || !client.configuration().throws() => {
+                        return_value.cast::<Value>().write(response::error(failure.message.as_bytes()));
+                    }
+                    _ => exceptions::throw(&failure),
+                }
+            }
+            break;
+        }
+        if asked {
+            credentials::done(object);
         }
         events::deliver(object);
     }

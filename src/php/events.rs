@@ -34,7 +34,7 @@ unsafe fn deliver_all(object: *mut zend_object) {
     unsafe {
         let globals = ext_php_rs::ffi::ext_php_rs_executor_globals();
         while let Some(event) = class::of(object).client.as_deref_mut().and_then(crate::client::Client::next_event) {
-            let listener = class::of(object).listener;
+            let listener = *class::of(object).listener();
             if zend::type_of(&listener) == zend::IS_NULL {
                 continue;
             }

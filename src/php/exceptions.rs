@@ -220,7 +220,7 @@ pub unsafe fn is_aborted_transaction(thrown: *const zend_object) -> bool {
 
 fn made_of(failure: &Failure) -> Option<Made> {
     let class = match &failure.kind {
-        Kind::Connection => &CONNECTION,
+        Kind::Connection | Kind::Credentials => &CONNECTION,
         Kind::CircuitOpen => &CIRCUIT_OPEN,
         Kind::LostReply => &LOST_REPLY,
         Kind::NotEnoughReplicas { .. } => &NOT_ENOUGH,

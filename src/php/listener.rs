@@ -8,7 +8,7 @@ use ext_php_rs::ffi::{
     zend_execute_data, zend_interrupt_function, zend_object, zval,
 };
 
-use crate::client::{Desk, Failure, Heard, Subscription, Verb};
+use crate::client::{Desk, Heard, Subscription, Verb};
 use crate::command::Shape;
 
 use super::class::{self, Method};
@@ -18,7 +18,7 @@ use super::process::hands;
 use super::replies::PhpSink;
 use super::signature::{BOOL, INT, VOID};
 use super::zend::{self, Value};
-use super::{events, exceptions, units};
+use super::{credentials, events, exceptions, units};
 
 /// An object that listens.
 pub struct Listener {
@@ -234,8 +234,8 @@ pub unsafe fn ask(object: *mut zend_object, verb: Verb, mut words: Vec<Vec<u8>>)
         if !prefix.is_empty() && matches!(verb, Verb::Subscribe(_) | Verb::Unsubscribe(_)) {
             words.iter_mut().for_each(|word| *word = [prefix, word.as_slice()].concat());
         }
-        let result = subscription.ask(&mut hands().desk, verb, words);
-        end(object, result)
+        subscription.wish(verb, words);
+        send(object)
     }
 }
 
@@ -247,20 +247,48 @@ pub unsafe fn leave(object: *mut zend_object) -> bool {
     // SAFETY: by the caller. No PHP code runs before the events.
     unsafe {
         let Some(subscription) = of(object).subscription() else { return false };
-        let result = subscription.leave(&mut hands().desk);
-        end(object, result)
+        subscription.wish_nothing();
+        send(object)
     }
 }
 
-unsafe fn end(object: *mut zend_object, result: Result<(), Box<Failure>>) -> bool {
-    // SAFETY: by the callers.
+/// Sends what was wished. False if that was thrown.
+unsafe fn send(object: *mut zend_object) -> bool {
+    // SAFETY: by the callers; the object is reached anew after PHP code has run.
     unsafe {
-        if let Err(failure) = result {
-            exceptions::throw(&failure);
+        while let Some(subscription) = of(object).subscription() {
+            let result = subscription.send(&mut hands().desk);
+            if credentials::are_wanted(&result) {
+                drop(result);
+                if present(object) {
+                    continue;
+                }
+            } else if let Err(failure) = result {
+                exceptions::throw(&failure);
+            }
+            break;
         }
+        done(object);
         tell(object);
     }
     !zend::has_exception()
+}
+
+/// Has the program say who the client is that listens. False if something was thrown instead.
+unsafe fn present(object: *mut zend_object) -> bool {
+    // SAFETY: by the callers; a listener with a subscription has a client, which lives as long as it does.
+    unsafe {
+        let client = of(object).client().value.obj;
+        credentials::ask_for(client, || Some(of(object).subscription.as_deref_mut()?.client()))
+    }
+}
+
+/// What the program was asked for is done.
+unsafe fn done(object: *mut zend_object) {
+    // SAFETY: by the callers.
+    if let Some(subscription) = unsafe { of(object) }.subscription.as_deref_mut() {
+        subscription.client().end_of_pass();
+    }
 }
 
 /// Closes the connection and forgets everything.
@@ -301,6 +329,16 @@ pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
             }
             let listener = of(object);
             listener.receiving = false;
+            if credentials::are_wanted(&heard) {
+                drop(heard);
+                if present(object) {
+                    continue;
+                }
+                done(object);
+                return None;
+            }
+            done(object);
+            let listener = of(object);
             let came = std::mem::replace(&mut listener.held[1], zend::null());
             match heard {
                 Ok(Heard::Message) => {

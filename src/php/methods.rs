@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zval};
+use ext_php_rs::ffi::{zend_execute_data, zend_is_callable, zend_object, zval};
 
 use crate::client::Client;
 use crate::config::{ConfigurationError, NodeAddress, Setting, configure};
@@ -12,6 +12,7 @@ use crate::topology::{Mode, Shard, SlotMap};
 use super::asked::Asked;
 use super::class::{self, Method, optional, required, variadic};
 use super::commands::{self, guarded, unconstructed};
+use super::credentials::{self, Askers};
 use super::elements::{Elements, Key};
 use super::process::{hands, world};
 use super::signature::{ARRAY, BOOL, CALLABLE, INT, NULL, OBJECT, STATIC, STRING, VOID};
@@ -92,7 +93,9 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
                 commands.give_up();
                 return;
             }
-            let setting = |index: usize| arguments.get(index).map_or(Setting::Null, settings::read);
+            let mut askers = Askers::default();
+            let mut setting =
+                |index| arguments.get(index).map_or(Setting::Null, |value| settings::read_with(value, &mut askers));
             let (parameters, mut options) = (setting(0), setting(1));
             commands.put(&mut options, "commands");
             prefix.put(&mut options, "prefix");
@@ -115,8 +118,9 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
                 Ok(client) => {
                     let object = class::of(zend::this(call));
                     object.receive(Box::new(client));
+                    askers.keep(zend::this(call));
                     if let Some(listener) = listener {
-                        let former = std::mem::replace(&mut object.listener, zend::hold(&listener));
+                        let former = std::mem::replace(object.listener(), zend::hold(&listener));
                         zend::release(former);
                     }
                 }
@@ -198,14 +202,40 @@ extern "C" fn with_options(call: *mut zend_execute_data, return_value: *mut zval
 
 extern "C" fn connect(call: *mut zend_execute_data, _: *mut zval) {
     guarded(|| {
-        // SAFETY: Zend calls a method with its frame; no PHP code runs before the events.
+        // SAFETY: Zend calls a method with its frame, which keeps the object alive.
         unsafe {
-            if let Some(Err(failure)) = with_client(call, |client| client.connect(&mut hands().desk)) {
-                exceptions::throw(&failure);
+            if class::of(zend::this(call)).client.is_none() {
+                unconstructed();
+                return;
             }
-            events::deliver(zend::this(call));
+            connect_now(zend::this(call));
         }
     });
+}
+
+/// Makes sure that a client has a connection. What goes wrong is thrown.
+///
+/// # Safety
+/// The object is a live client that stays so, of which nothing is in use. PHP code may run: what gives credentials, and
+/// the events.
+pub unsafe fn connect_now(object: *mut zend_object) {
+    // SAFETY: by the caller; the object is reached anew after PHP code has run.
+    unsafe {
+        while let Some(client) = class::of(object).client.as_deref_mut() {
+            let result = client.connect(&mut hands().desk);
+            if credentials::are_wanted(&result) {
+                drop(result);
+                if credentials::ask(object) {
+                    continue;
+                }
+            } else if let Err(failure) = result {
+                exceptions::throw(&failure);
+            }
+            credentials::done(object);
+            break;
+        }
+        events::deliver(object);
+    }
 }
 
 extern "C" fn disconnect(call: *mut zend_execute_data, _: *mut zval) {
@@ -237,7 +267,7 @@ extern "C" fn on_event(call: *mut zend_execute_data, _: *mut zval) {
             return;
         }
         let object = class::of(zend::this(call));
-        let former = std::mem::replace(&mut object.listener, zend::hold(&listener));
+        let former = std::mem::replace(object.listener(), zend::hold(&listener));
         zend::release(former);
     });
 }

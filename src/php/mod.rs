@@ -12,6 +12,7 @@ mod command_classes;
 mod command_object;
 mod commands;
 mod container;
+mod credentials;
 mod custom;
 mod dispatcher;
 mod elements;

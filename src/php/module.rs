@@ -64,6 +64,7 @@ unsafe extern "C" fn after_request() -> c_int {
     // SAFETY: no PHP code runs any more, so nobody uses the hands.
     let desk = unsafe { &mut hands().desk };
     desk.sweep();
+    desk.forget_aside();
     desk.budget.reset();
     units::forget();
     // Between two requests nobody waits: connections that nobody came for are closed now.

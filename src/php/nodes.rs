@@ -9,11 +9,11 @@ use crate::topology::SlotMap;
 
 use super::class;
 use super::commands::{self, guarded, unconstructed};
-use super::process::hands;
+use super::methods::connect_now;
 use super::settings;
 use super::values::ArrayBuilder;
 use super::zend::{self, Value};
-use super::{called, events, exceptions};
+use super::{called, exceptions};
 
 /// Which node is wanted.
 enum Wanted {
@@ -131,10 +131,7 @@ unsafe fn learn(object: *mut zend_object) -> bool {
         if client.deployment().epoch() != 0 || client.slot_map().is_some() {
             return true;
         }
-        if let Err(failure) = client.connect(&mut hands().desk) {
-            exceptions::throw(&failure);
-        }
-        events::deliver(object);
+        connect_now(object);
         !zend::has_exception()
     }
 }

@@ -13,7 +13,7 @@ use super::queue;
 use super::replies::PhpSink;
 use super::signature::{ARRAY, BOOL, CALLABLE, NULL, STATIC};
 use super::zend::{self, Value};
-use super::{events, exceptions, readers, response};
+use super::{credentials, events, exceptions, readers, response};
 
 /// Its own methods.
 pub fn table() -> Vec<Method> {
@@ -131,17 +131,13 @@ pub unsafe fn flush(object: *mut zend_object) -> bool {
 unsafe fn flush_plain(object: *mut zend_object) {
     // SAFETY: as in `flush`.
     unsafe {
+        let root: *mut Value = queue::of(object).replies();
+        let kept = !queue::of(object).options.forget;
+        let Some(Exchanged { result, earlier, has_errors }) = exchange(object, root, kept) else {
+            give_up(object);
+            return;
+        };
         let queue = queue::of(object);
-        let Some(client) = queue.client() else { return };
-        let root: *mut Value = queue.replies();
-        let hands = hands();
-        let kept = !queue.options.forget;
-        let mut sink = PhpSink::of_batch(&mut hands.building, root, &queue.batch, kept);
-        queue.begin_exchange();
-        let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
-        let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
-        sink.close_batch();
-        queue.end_exchange();
         let looked_for = has_errors && kept && queue.options.throws;
         let failure = match result {
             Ok(()) => looked_for.then(|| first_error(&*root, earlier)).flatten().map(|(index, text)| Failure {
@@ -158,6 +154,54 @@ unsafe fn flush_plain(object: *mut zend_object) {
                 let known = queue.take_replies();
                 throw_with_replies(object, failure, known, earlier);
                 give_up(object);
+            }
+        }
+    }
+}
+
+/// How a batch was exchanged.
+struct Exchanged {
+    result: Result<(), Box<Failure>>,
+    /// How many replies stood there before.
+    earlier: usize,
+    /// Whether there is an error of the server among the replies.
+    has_errors: bool,
+}
+
+/// Exchanges the object's batch; its replies are built into `root`. `None` if something was thrown before that was done.
+///
+/// # Safety
+/// As for [`flush`]; the root is the caller's, and stays in place. PHP code may run: what gives credentials.
+unsafe fn exchange(object: *mut zend_object, root: *mut Value, kept: bool) -> Option<Exchanged> {
+    let mut former = None;
+    // SAFETY: by the caller. The object is reached anew after PHP code has run, which cannot change its batch.
+    unsafe {
+        loop {
+            let queue = queue::of(object);
+            let client_object = queue.client_object()?;
+            let client = queue.client()?;
+            let hands = hands();
+            let mut sink = PhpSink::of_batch(&mut hands.building, root, &queue.batch, kept, former);
+            queue.begin_exchange();
+            let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
+            if !credentials::are_wanted(&result) {
+                let (earlier, has_errors) = (sink.earlier(), sink.has_errors());
+                sink.close_batch();
+                queue.end_exchange();
+                if former.is_some() {
+                    credentials::done(client_object);
+                }
+                return Some(Exchanged { result, earlier, has_errors });
+            }
+            drop(result);
+            former = Some(sink.former());
+            queue.end_exchange();
+            queue.wait_for_program(true);
+            let told = credentials::ask(client_object);
+            queue::of(object).wait_for_program(false);
+            if !told {
+                credentials::done(client_object);
+                return None;
             }
         }
     }
@@ -271,17 +315,11 @@ pub enum Block {
 pub unsafe fn execute_block(object: *mut zend_object) -> Block {
     // SAFETY: by the caller. The replies stand in the object until they are taken apart.
     unsafe {
-        let queue = queue::of(object);
-        let Some(client) = queue.client() else { return Block::Failed(Box::new(Failure::misuse("", ""))) };
-        queue.batch.close();
+        queue::of(object).batch.close();
         let mut replies = zend::null();
-        let hands = hands();
-        let mut sink = PhpSink::of_batch(&mut hands.building, &raw mut replies, &queue.batch, true);
-        queue.begin_exchange();
-        let result = client.run_batch(&mut hands.desk, &queue.batch, &mut sink);
-        sink.close_batch();
-        queue.end_exchange();
-        queue.batch.clear();
+        let exchanged = exchange(object, &raw mut replies, true);
+        let result = exchanged.map_or_else(|| Err(Box::new(Failure::misuse("", ""))), |exchanged| exchanged.result);
+        queue::of(object).batch.clear();
         let block = match result {
             // The replies to MULTI and to what was queued say nothing about the commands themselves.
             Err(failure) => Block::Failed(Box::new(Failure { index: None, ..*failure })),

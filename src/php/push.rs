@@ -14,7 +14,7 @@ use super::process::hands;
 use super::replies::PhpSink;
 use super::signature::VOID;
 use super::zend::{self, Value};
-use super::{events, exceptions, push_response};
+use super::{credentials, events, exceptions, push_response};
 
 static CONSUMER: Class = Class::new("ResilientRedis\\Push\\Consumer");
 
@@ -123,6 +123,15 @@ pub unsafe fn receive(object: *mut zend_object) -> Option<Value> {
             let client = client.value.obj;
             let ours = class::of(client).client.as_deref_mut()?;
             let heard = ours.await_push(&mut hands().desk);
+            if credentials::are_wanted(&heard) {
+                drop(heard);
+                if credentials::ask(client) {
+                    continue;
+                }
+                credentials::done(client);
+                return None;
+            }
+            credentials::done(client);
             match heard {
                 Ok(Heard::Message) => return taken(object, client),
                 Ok(Heard::Interrupted) => {

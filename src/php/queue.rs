@@ -37,6 +37,8 @@ pub struct Queue {
     /// Whether its batch is being exchanged. Found at another time, PHP left that exchange by a jump.
     exchanging: bool,
     sort: Sort,
+    /// Whether the program is asked for credentials in the middle of an exchange: then nothing can be added or sent.
+    waiting_for_program: bool,
     /// The unit that it was made in, and whether it was closed with it.
     unit: u64,
     is_closed: bool,
@@ -78,6 +80,7 @@ impl Part for Queue {
             running: false,
             watch: None,
             exchanging: false,
+            waiting_for_program: false,
             unit: units::current(),
             is_closed: false,
             sort: if is_transaction { Sort::Transaction } else { Sort::Pipeline },
@@ -177,7 +180,15 @@ impl Queue {
         if self.is_closed {
             units::throw_closed(if self.sort == Sort::Pipeline { "pipeline" } else { "transaction" });
         }
-        !self.is_closed
+        if self.waiting_for_program {
+            exceptions::throw_misuse("", "the callable that gives the password cannot use what is sent by it");
+        }
+        !self.is_closed && !self.waiting_for_program
+    }
+
+    /// Begins or ends to wait for credentials that the program is asked for.
+    pub fn wait_for_program(&mut self, waits: bool) {
+        self.waiting_for_program = waits;
     }
 
     /// The client's object. `None`, and that is thrown, if somebody made the object with `new`, or if it was closed.

@@ -3,8 +3,8 @@
 use std::ffi::{c_char, c_double, c_int, c_void};
 
 use ext_php_rs::ffi::{
-    HashTable, zend_class_entry, zend_execute_data, zend_long, zend_object, zend_refcounted_h, zend_reference,
-    zend_string, zend_value, zval,
+    HashTable, zend_class_entry, zend_execute_data, zend_function, zend_long, zend_object, zend_refcounted_h,
+    zend_reference, zend_string, zend_value, zval,
 };
 
 pub use ext_php_rs::ffi::{
@@ -41,6 +41,10 @@ unsafe extern "C" {
     pub static spl_ce_InvalidArgumentException: *mut zend_class_entry;
     pub static spl_ce_UnexpectedValueException: *mut zend_class_entry;
     pub static spl_ce_ArrayIterator: *mut zend_class_entry;
+    pub static zend_ce_closure: *mut zend_class_entry;
+
+    /// The function of a closure.
+    pub fn zend_get_closure_method_def(closure: *mut zend_object) -> *const zend_function;
 
     /// The property as it is declared; null if it is not, and all ones if it cannot be accessed from here.
     pub fn zend_get_property_info(

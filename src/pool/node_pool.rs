@@ -155,6 +155,17 @@ impl NodePool {
         shelf.idle.retain(|lease| now.since(lease.idle_since) <= limit);
     }
 
+    /// Has what waits here wait in another pool, behind what waits there.
+    pub(super) fn hand_over(&self, heir: &Arc<NodePool>) {
+        let mut idle = std::mem::take(&mut self.shelf().idle);
+        let mut shelf = heir.shelf();
+        for lease in &mut idle {
+            lease.home = heir.clone();
+            lease.era = shelf.era;
+        }
+        shelf.idle.splice(0..0, idle);
+    }
+
     /// Closes what is idle. What is leased stays with its holder.
     pub fn clear(&self) {
         self.shelf().idle.clear();

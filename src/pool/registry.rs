@@ -50,6 +50,18 @@ impl Registry {
         pools.entry(key).or_insert_with(|| Arc::new(NodePool::new(node.clone(), identity.clone()))).clone()
     }
 
+    /// Has connections that wait under `former` wait under `identity`, which has proved to be the same user.
+    pub fn succeed(&self, former: &Identity, identity: &Identity) {
+        let of_former: Vec<Arc<NodePool>> = {
+            let pools = self.pools.lock();
+            pools.values().filter(|pool| pool.identity() == former).cloned().collect()
+        };
+        for pool in of_former {
+            let heir = self.pool(pool.node(), identity);
+            pool.hand_over(&heir);
+        }
+    }
+
     /// Closes what is idle at a node, under every identity.
     pub fn forget_node(&self, node: &NodeAddress) {
         for (_, pool) in self.pools.lock().iter().filter(|((at, _), _)| at == node) {

@@ -8,7 +8,7 @@ use crate::time::Deadline;
 use crate::topology::SlotMap;
 
 use super::super::desk::Desk;
-use super::super::failure::Failure;
+use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::map::unserved;
 
@@ -93,6 +93,7 @@ impl Client {
                     self.follow_map();
                     return Ok(());
                 }
+                Err(failure) if failure.kind == Kind::Credentials => return Err(failure),
                 Err(failure) => last = Some(failure),
             }
             if until.passed(self.now()) {

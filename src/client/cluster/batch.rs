@@ -8,7 +8,7 @@ use crate::time::Deadline;
 
 use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
-use super::super::failure::Failure;
+use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::parts::Placed;
 use super::{Detour, torn, unserved};
@@ -30,27 +30,33 @@ impl Client {
         self.tell_torn()?;
         let was_pinned = self.is_pinned();
         self.place_batch(batch)?;
-        if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.work.progress.begin(batch.len());
-            cluster.work.pending = None;
+        let was_left = self.cluster.as_deref_mut().is_some_and(|cluster| std::mem::take(&mut cluster.work.left.batch));
+        let mut resumes = was_left && self.is_divided_still(desk)?;
+        if was_left && !resumes {
+            self.make_missing_pending();
+        } else if !was_left {
+            if let Some(cluster) = self.cluster.as_deref_mut() {
+                cluster.work.progress.begin(batch.len());
+                cluster.work.pending = None;
+            }
+            replies.prepare(batch.len());
         }
-        replies.prepare(batch.len());
         let mut detour = self.detour();
         let result = loop {
-            if let Err(failure) = self.divide(batch) {
+            if !resumes && let Err(failure) = self.divide(batch) {
                 // Nobody serves a slot at the moment.
                 match self.wait_for_change(desk, &mut detour, until, None, failure) {
                     Ok(()) => continue,
                     Err(failure) => break Err(failure),
                 }
             }
-            let failure = self.run_parts(desk, batch, replies, &detour, until);
+            let failure = self.run_parts(desk, batch, replies, &detour, until, resumes);
             if batch.waits() {
                 // What commands waited by their own will is not time that they were kept from their nodes.
                 until = self.end_of_command(desk);
             }
             if let Some(failure) = failure {
-                if was_pinned || !detour.may_have_moved(&failure, until) {
+                if failure.kind == Kind::Credentials || was_pinned || !detour.may_have_moved(&failure, until) {
                     break Err(failure);
                 }
                 // Nobody could be reached where the map says, and nothing of that was applied.
@@ -61,6 +67,14 @@ impl Client {
                 continue;
             }
             self.hear_scripts_out(desk, batch, replies, until);
+            if std::mem::take(&mut resumes) {
+                // What was not left then, and has no reply, was not applied.
+                self.make_missing_pending();
+                let pending = self.cluster.as_ref().and_then(|cluster| cluster.work.pending.as_ref());
+                if pending.is_some_and(|pending| !pending.is_empty()) {
+                    continue;
+                }
+            }
             match self.gather_moved(batch) {
                 None => break Ok(()),
                 Some(said) if was_pinned && said.of_transaction => break Err(torn()),
@@ -80,6 +94,11 @@ impl Client {
             }
         };
         self.note_pin();
+        if matches!(&result, Err(failure) if failure.kind == Kind::Credentials) {
+            let cluster = self.cluster.get_or_insert_default();
+            (cluster.work.left.batch, cluster.work.left.edition) = (true, cluster.edition);
+            return result;
+        }
         if result.is_err()
             && let Some(cluster) = self.cluster.as_deref_mut()
         {
@@ -103,8 +122,8 @@ impl Client {
         })
     }
 
-    /// Runs all parts, whatever becomes of one of them. Gives the failure of the earliest item, but one that leaves in doubt
-    /// what was applied before one that does not.
+    /// Runs all parts, or those that were left, whatever becomes of one of them. Gives the failure of the earliest item, but
+    /// one that leaves in doubt what was applied before one that does not, and what was left to be gone on with before others.
     fn run_parts(
         &mut self,
         desk: &mut Desk,
@@ -112,18 +131,23 @@ impl Client {
         replies: &mut dyn Replies,
         detour: &Detour,
         until: Deadline,
+        resumes: bool,
     ) -> Option<Box<Failure>> {
         let mut failed: Option<(usize, Box<Failure>)> = None;
-        let count = self.cluster.as_ref().map_or(0, |cluster| cluster.work.parts.len());
-        self.send_ahead(desk);
-        let mut left: Vec<usize> = (0..count).collect();
+        let parts = self.cluster.as_ref().map(|cluster| &cluster.work.parts[..]).unwrap_or_default();
+        let mut left: Vec<usize> = (0..parts.len()).filter(|part| !resumes || parts[*part].left.is_some()).collect();
+        if !resumes {
+            self.send_ahead(desk);
+        }
         while let Some(number) = self.next_part(desk, &mut left, until) {
             let result = self.run_part(desk, number, batch, replies, detour, until);
             if let Err(failure) = result {
                 let part = self.cluster.as_ref().map(|cluster| &cluster.work.parts[number]);
                 let index = failure.index.unwrap_or(0) as usize;
                 let item = part.and_then(|part| part.items.get(index).copied().flatten()).unwrap_or(usize::MAX);
-                let weight = |item: usize, failure: &Failure| (!failure.is_outcome_unknown(), item);
+                let weight = |item: usize, failure: &Failure| {
+                    (!failure.is_outcome_unknown(), failure.kind != Kind::Credentials, item)
+                };
                 if failed.as_ref().is_none_or(|(other, known)| weight(item, &failure) < weight(*other, known)) {
                     failed = Some((item, failure));
                 }
@@ -157,6 +181,7 @@ impl Client {
         };
         let asked = (!self.is_ring()).then_some(&asked);
         let Some(cluster) = self.cluster.as_deref_mut() else { return Ok(()) };
+        let left = cluster.work.parts[number].left.take();
         let part = &cluster.work.parts[number];
         let client = if guest.is_some() { cluster.guest.as_deref_mut() } else { cluster.shards[place].as_deref_mut() };
         let Some(client) = client else { return Ok(()) };
@@ -165,11 +190,17 @@ impl Client {
             // Not by a sweep: others have been sent ahead.
             desk.lease = None;
         }
+        // Another part may have been left.
+        (desk.left, desk.carried) = (None, None);
         desk.course.begin();
-        if guest.is_none() {
+        if let Some((carried, course)) = left {
+            (desk.carried, desk.course) = (Some(carried), course);
+        } else if guest.is_none() {
             Client::take_ahead(desk, place);
         }
         let result = client.go_on_with_batch(desk, &part.batch, &mut placed);
+        let left = desk.left.take().map(|carried| (carried, std::mem::take(&mut desk.course)));
+        cluster.work.parts[number].left = left;
         if guest.is_none() {
             self.adopt_from(place);
         }
@@ -178,6 +209,20 @@ impl Client {
             cluster.work.progress.refused_by(&answered);
         }
         result.map_err(|failure| self.as_of_whole(place, failure))
+    }
+
+    /// Whether what was left can go on in the same parts: the map may have become another one meanwhile.
+    ///
+    /// # Errors
+    /// It has, and what one of them had sent may have been applied.
+    pub(super) fn is_divided_still(&self, desk: &Desk) -> Result<bool, Box<Failure>> {
+        let Some(cluster) = self.cluster.as_deref() else { return Ok(false) };
+        if cluster.edition == cluster.work.left.edition {
+            return Ok(true);
+        }
+        let left = cluster.work.parts.iter().filter_map(|part| part.left.as_ref());
+        let in_doubt = left.filter_map(|(carried, _)| carried.in_doubt(&desk.frame, self.now())).next();
+        in_doubt.map_or(Ok(false), Err)
     }
 
     /// Makes everything that has no reply pending again.

@@ -13,7 +13,7 @@ use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
 use super::map::{PATIENCE, unserved};
-use super::parts::{Collected, Part};
+use super::parts::{Collected, Left, Part};
 use super::pieces::Pieces;
 
 /// What the replies of all shards come to. (The commands' tips on requests and replies, as `COMMAND` has them.)
@@ -200,7 +200,12 @@ impl Client {
         sink: &mut dyn Sink,
         until: Deadline,
     ) -> Result<(), Box<Failure>> {
-        let shards = self.map().map_or(0, |map| map.shards().len());
+        let mut former = self.left().and_then(|left| left.everywhere.take());
+        if former.is_some() && !self.is_divided_still(desk)? {
+            former = None;
+        }
+        let known = self.map().map_or(0, |map| map.shards().len());
+        let shards = former.as_ref().map_or(known, |(_, failures)| failures.len());
         let (mut whole, mut parts) = (Batch::default(), Vec::new());
         for place in 0..shards {
             let mut part = Part { place, items: vec![Some(place)], ..Part::default() };
@@ -209,12 +214,19 @@ impl Client {
             parts.push(part);
         }
         let work = &mut self.cluster.get_or_insert_default().work;
-        work.progress.begin(shards);
-        work.parts = parts;
-        let mut collected = Collected::default();
-        let mut failures: Vec<Option<Box<Failure>>> = vec![None; shards];
-        let mut left: Vec<usize> = (0..shards).collect();
-        self.send_ahead(desk);
+        let is_left =
+            |failure: &Option<Box<Failure>>| failure.as_ref().is_some_and(|failure| failure.kind == Kind::Credentials);
+        let (mut collected, mut failures, mut left): (_, Vec<Option<Box<Failure>>>, Vec<usize>);
+        if let Some(former) = former {
+            (collected, failures) = former;
+            left = (0..shards).filter(|place| is_left(&failures[*place])).collect();
+        } else {
+            work.progress.begin(shards);
+            work.parts = parts;
+            (collected, failures) = (Collected::default(), vec![None; shards]);
+            left = (0..shards).collect();
+            self.send_ahead(desk);
+        }
         // One that cannot be reached does not take the time of the others: it is tried to the end when they are done.
         for detour in [Detour::default(), Detour::renewed()] {
             while let Some(place) = self.next_part(desk, &mut left, until) {
@@ -228,6 +240,12 @@ impl Client {
         }
         if self.is_pinned() {
             self.note_pin();
+        }
+        if let Some(failure) = failures.iter().find(|failure| is_left(failure)).cloned().flatten() {
+            let cluster = self.cluster.get_or_insert_default();
+            cluster.work.left.everywhere = Some((collected, failures));
+            cluster.work.left.edition = cluster.edition;
+            return Err(failure);
         }
         let mut said = collected.into_values();
         said.resize_with(shards, || Ok(Value::Nil));
@@ -253,13 +271,24 @@ impl Client {
         }
     }
 
+    /// What was left the last time.
+    fn left(&mut self) -> Option<&mut Left> {
+        self.cluster.as_deref_mut().map(|cluster| &mut cluster.work.left)
+    }
+
     /// Runs the command in the desk's frame part by part, each at the shard of its keys.
     pub(super) fn run_split(&mut self, desk: &mut Desk, split: Split, sink: &mut dyn Sink) -> Result<(), Box<Failure>> {
         let mut batch = Batch::default();
         let Some(map) = self.map() else { return Err(unserved(None, "")) };
         let pieces = Pieces::of(map, split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
-        let mut collected = Collected::default();
+        let mut collected = self.left().and_then(|left| left.collected.take()).unwrap_or_default();
+        let frame = std::mem::take(&mut desk.frame);
         let result = self.run_routed_batch(desk, &batch, &mut collected);
+        // What was left is split in the same way again.
+        desk.frame = frame;
+        if matches!(&result, Err(failure) if failure.kind == Kind::Credentials) {
+            self.left().into_iter().for_each(|left| left.collected = Some(std::mem::take(&mut collected)));
+        }
         let replies = collected.into_values();
         result?;
         let refused = replies.iter().enumerate().find_map(|(item, reply)| Some((item, reply.as_ref().err()?)));

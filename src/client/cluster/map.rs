@@ -91,7 +91,10 @@ impl Client {
         }
         // An old map is better than none.
         let patience = PATIENCE * (1 << detour.count.min(4));
-        let _ = self.renew_map(desk, until, asked, patience);
+        match self.renew_map(desk, until, asked, patience) {
+            Err(failure) if failure.kind == Kind::Credentials => return Err(failure),
+            _ => {}
+        }
         detour.count += 1;
         if detour.is_sent_away {
             detour.spent += self.now().since(began);

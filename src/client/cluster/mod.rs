@@ -248,17 +248,29 @@ impl Client {
 
     /// The client of a shard.
     fn shard(&mut self, place: usize) -> &mut Client {
+        if self.cluster.as_deref().is_none_or(|cluster| cluster.shards[place].is_none()) {
+            let made = self.make_shard(place);
+            self.cluster.get_or_insert_default().shards[place] = Some(made);
+        }
         let cluster = self.cluster.get_or_insert_default();
-        let map = cluster.map.get_or_insert_with(|| unreachable!("a place comes from the map"));
-        let (configuration, world) = (&self.configuration, &self.world);
-        cluster.shards[place].get_or_insert_with(|| {
-            let client = Client::new(world.clone(), configuration_at(configuration, map, place));
-            if !map.is_ring() {
-                let shard = &map.shards()[place];
-                client.deployment.suppose(&shard.primary, &shard.replicas);
-            }
-            Box::new(client)
-        })
+        cluster.shards[place].get_or_insert_with(|| unreachable!("it was made before"))
+    }
+
+    fn make_shard(&self, place: usize) -> Box<Client> {
+        let map = self.map().unwrap_or_else(|| unreachable!("a place comes from the map"));
+        let mut client = Client::new(self.world.clone(), configuration_at(&self.configuration, map, place));
+        if !map.is_ring() {
+            let shard = &map.shards()[place];
+            client.deployment.suppose(&shard.primary, &shard.replicas);
+        }
+        self.lend_pass(&mut client);
+        Box::new(client)
+    }
+
+    /// Does something with all clients that this one has for the nodes of a cluster.
+    pub(super) fn each_of_cluster(&mut self, mut change: impl FnMut(&mut Client)) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        cluster.shards.iter_mut().flatten().chain(cluster.guest.as_mut()).for_each(|client| change(client));
     }
 
     /// Where the shard's primary is, as far as is known.

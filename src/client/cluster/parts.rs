@@ -8,6 +8,9 @@ use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink};
 use crate::topology::Redirect;
 
 use super::super::batch::{Batch, Replies};
+use super::super::course::Course;
+use super::super::failure::Failure;
+use super::super::pass::Carried;
 use super::redirect::pass_on;
 
 /// What a batch is worked on with. It stands in the object, where it is found whatever happens.
@@ -25,6 +28,21 @@ pub struct Work {
     pub slots: Vec<u16>,
     /// How the batch came along.
     pub progress: Progress,
+    /// What was left while the program is asked for its credentials, and goes on where it was.
+    pub left: Left,
+}
+
+/// What of a command for several nodes is done already.
+#[derive(Default)]
+pub struct Left {
+    /// Whether a batch was left.
+    pub batch: bool,
+    /// The edition of the map by which it was divided.
+    pub edition: u64,
+    /// The replies of the shards to a command for all of them, and what went wrong at which.
+    pub everywhere: Option<(Collected, Vec<Option<Box<Failure>>>)>,
+    /// The replies to the parts of a command that was split.
+    pub collected: Option<Collected>,
 }
 
 /// What goes to one node.
@@ -38,6 +56,8 @@ pub struct Part {
     pub batch: Batch,
     /// For each of them its place in the whole; none for those that we have added.
     pub items: Vec<Option<usize>>,
+    /// How far it had come when it was left while the program is asked for its credentials.
+    pub left: Option<(Box<Carried>, Course)>,
 }
 
 /// Which replies have come, and which items are somewhere else.

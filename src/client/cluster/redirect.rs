@@ -85,7 +85,12 @@ impl Client {
         let refused = second.refused.take();
         // What is tried next is the command alone.
         desk.frame.load(batch.encoded(1));
-        result?;
+        if let Err(failure) = result {
+            // Where the command goes is found out anew, if it was surely not applied.
+            let left = desk.left.take().filter(|_| failure.kind == Kind::Credentials);
+            let in_doubt = left.and_then(|left| left.in_doubt(&desk.frame, guest.now()));
+            return Err(in_doubt.unwrap_or(failure));
+        }
         match refused {
             None => Ok(()),
             Some(text) => Err(Failure::refused(&batch.name(1), node, &text)),

@@ -102,24 +102,38 @@ impl Subscription {
     /// # Errors
     /// No primary could be reached.
     pub fn ask(&mut self, desk: &mut Desk, verb: Verb, words: Vec<Vec<u8>>) -> Result<(), Box<Failure>> {
+        self.wish(verb, words);
+        self.send(desk)
+    }
+
+    /// Remembers what is to be asked of the server.
+    pub fn wish(&mut self, verb: Verb, words: Vec<Vec<u8>>) {
         self.wishes.ask(verb, words);
+    }
+
+    /// Asks for what was wished and is not asked for yet.
+    ///
+    /// # Errors
+    /// No primary could be reached.
+    pub fn send(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
         self.on_desk(desk, |this, desk| {
             while !this.send_wishes(desk)? {}
             Ok(())
         })
     }
 
-    /// Unsubscribes from everything. The answers come among the messages, and after the last of them nothing.
-    ///
-    /// # Errors
-    /// No primary could be reached.
-    pub fn leave(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
+    /// Wishes to be unsubscribed from everything. The answers come among the messages, and after the last of them nothing.
+    pub fn wish_nothing(&mut self) {
         for sort in Sort::ALL {
             if self.wishes.has(sort) {
-                self.ask(desk, Verb::Unsubscribe(sort), Vec::new())?;
+                self.wish(Verb::Unsubscribe(sort), Vec::new());
             }
         }
-        Ok(())
+    }
+
+    /// The client that it reaches Redis by.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
     }
 
     /// Closes the connection and forgets everything, without a word to the server.
@@ -179,8 +193,15 @@ impl Subscription {
         desk: &mut Desk,
         work: impl FnOnce(&mut Self, &mut Desk) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
+        let carried = desk.carried.take();
         desk.sweep();
         let started = self.client.world.clock.coarse();
+        if let Some(carried) = carried {
+            desk.carried = Some(carried);
+            let mut call = Box::new(self.idle_call(started));
+            self.client.take_up_call(desk, &mut call);
+            self.call = Some(call);
+        }
         self.budget = Deadline::NEVER;
         if let Some(budget) = self.client.configuration.policy.request_budget {
             self.budget = self.client.budget_deadline(desk, started, budget);

@@ -16,6 +16,7 @@ mod hard_searches;
 mod min_replicas;
 mod names;
 mod outcomes;
+mod passes;
 mod pooling;
 mod pushes;
 mod reads;

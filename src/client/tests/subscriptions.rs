@@ -127,7 +127,8 @@ fn nothing_of_a_subscription_comes_into_the_pool() {
 #[test]
 fn the_loop_ends_when_the_last_channel_is_left() {
     let mut listener = Listener::subscribed(Bench::of(replicated()), &["a", "b"]);
-    listener.subscription.leave(&mut listener.bench.desk).unwrap();
+    listener.subscription.wish_nothing();
+    listener.subscription.send(&mut listener.bench.desk).unwrap();
     assert_eq!(
         [listener.next(), listener.next(), listener.next()],
         ["unsubscribe a 1", "unsubscribe b 0", "Over None"]

@@ -30,16 +30,29 @@ pub struct Course {
     pub(super) has_errors: bool,
 }
 
+/// Where a sink of a batch was left.
+#[derive(Clone, Copy)]
+pub struct Former {
+    first: usize,
+    has_errors: bool,
+}
+
 pub const ONE_REPLY: Course =
     Course { batch: ptr::null(), level: 0, first: 0, place: 0, executes: None, kept: true, has_errors: false };
 
 impl<'a> PhpSink<'a> {
-    /// A sink that builds the replies to a batch behind those that `root` has already. If they are not kept, only their
-    /// last one stands there.
+    /// A sink that builds the replies to a batch behind those that `root` has already, or goes on where a former one of
+    /// the batch was. If they are not kept, only their last one stands there.
     ///
     /// # Safety
     /// As for [`PhpSink::new`], but `root` may hold a list that is nobody else's; the batch stays as it is meanwhile.
-    pub unsafe fn of_batch(building: &'a mut Building, root: *mut Value, batch: &Batch, kept: bool) -> PhpSink<'a> {
+    pub unsafe fn of_batch(
+        building: &'a mut Building,
+        root: *mut Value,
+        batch: &Batch,
+        kept: bool,
+        former: Option<Former>,
+    ) -> PhpSink<'a> {
         // SAFETY: by the caller. A new array stands in the root before anything else happens.
         unsafe {
             if zend::type_of(&*root) != zend::IS_ARRAY {
@@ -48,11 +61,17 @@ impl<'a> PhpSink<'a> {
             }
             let array = (*root).value.arr;
             let first = if kept { (*array).nNumOfElements as usize } else { 0 };
+            let Former { first, has_errors } = former.unwrap_or(Former { first, has_errors: false });
             let mut sink = PhpSink::new(building, root, Shape::Plain);
-            sink.course = Course { batch, level: 1, first, place: first, kept, ..ONE_REPLY };
+            sink.course = Course { batch, level: 1, first, place: first, kept, has_errors, ..ONE_REPLY };
             sink.building.open.push(Open { array, filling: Filling::Places, key: zend::null(), has_key: false });
             sink
         }
+    }
+
+    /// Where another sink goes on if this one is left between two replies.
+    pub fn former(&self) -> Former {
+        Former { first: self.course.first, has_errors: self.course.has_errors }
     }
 
     /// How many replies stood there before those of the batch.

@@ -15,7 +15,7 @@ use super::super::native::{self, Handlers, Part};
 use super::super::process::hands;
 use super::super::signature::{BOOL, INT, STRING};
 use super::super::zend::{self, Value};
-use super::super::{events, exceptions, memory, settings, units};
+use super::super::{credentials, events, exceptions, memory, settings, units};
 use super::{CreateId, Module};
 
 /// An object of the class.
@@ -124,6 +124,20 @@ fn store_of(client: &Client, options: &Setting) -> Result<Store, ConfigurationEr
     Ok(Store::new(client.with_options(&fresh)?, settings))
 }
 
+/// Has the program say who the client is, where it is asked that: before each step, since a step holds a lock that a second
+/// try of it would wait for. False if something was thrown instead.
+///
+/// # Safety
+/// The object is a live one of the class, of which nothing is in use. PHP code may run.
+unsafe fn knows_who(object: *mut zend_object) -> bool {
+    // SAFETY: by the caller. The client's object is kept alive by this one, which is reached anew after PHP code has run.
+    unsafe {
+        let asks = of(object).store.as_deref_mut().is_some_and(|store| store.client().asks_program());
+        let client = of(object).client;
+        !asks || credentials::ask_for(client.value.obj, || Some(of(object).store.as_deref_mut()?.client()))
+    }
+}
+
 /// Runs `work` on the sessions of the called object. What goes wrong is thrown, and the listener hears the events.
 /// `None` if something was thrown.
 ///
@@ -135,6 +149,9 @@ unsafe fn with_store<R>(
 ) -> Option<R> {
     // SAFETY: by the caller. The object and the client's are kept alive by the call; neither is used after the events.
     unsafe {
+        if !knows_who(zend::this(call)) {
+            return None;
+        }
         let session = of(zend::this(call));
         let Some(store) = session.store.as_deref_mut() else {
             let text = "this ResilientRedis\\SessionHandler was not constructed: a subclass with a constructor of its own \

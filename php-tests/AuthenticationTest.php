@@ -1,0 +1,371 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests;
+
+use ResilientRedis;
+use ResilientRedis\ClientException;
+use ResilientRedis\ConfigurationException;
+use ResilientRedis\ConnectionException;
+use ResilientRedis\LostReplyException;
+use ResilientRedis\SessionHandler;
+use Tests\Support\Extension;
+use Tests\Support\Process;
+use Tests\Support\RedisCluster;
+use Tests\Support\RedisServer;
+use Tests\Support\RedisTestCase;
+use Tests\Support\ReplicaSet;
+use Tests\Support\Scratch;
+use Tests\Support\SentinelSet;
+use Tests\Support\Wait;
+
+/** Passwords that change: two of them, and callables that are asked for them. */
+final class AuthenticationTest extends RedisTestCase
+{
+    /** How often the callable was asked. */
+    private int $asked = 0;
+
+    private string $password = 'first';
+
+    public function test_of_two_passwords_the_one_that_the_server_knows_is_used(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $of = static fn (array $passwords, int $protocol): ResilientRedis => new ResilientRedis(
+            ['port' => $server->port, 'username' => 'app', 'password' => $passwords, 'protocol' => $protocol, 'database' => 3],
+        );
+        foreach ([2, 3] as $protocol) {
+            self::assertSame('app', $of(['second', 'first'], $protocol)->acl('WHOAMI'), 'the old one still works');
+            self::assertSame('app', $of(['first', 'second'], $protocol)->acl('WHOAMI'));
+            $redis = $of(['wrong', 'worse'], $protocol);
+            $failure = self::thrown(ConnectionException::class, static fn () => $redis->ping());
+            self::assertStringContainsString('WRONGPASS', $failure->getMessage());
+            self::assertStringNotContainsString('wors', $failure->getMessage());
+        }
+    }
+
+    public function test_a_callable_is_asked_for_each_dial_and_not_for_what_is_open(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $redis = $this->asking($server);
+        self::assertSame(0, $this->asked, 'nothing is opened before it is needed');
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        $redis->set('k', 'v');
+        self::assertSame(1, $this->asked);
+
+        self::let($server, 'second');
+        $this->password = 'second';
+        self::assertSame('v', $redis->get('k'), 'what is open stays open');
+        self::assertSame(1, $this->asked);
+        self::killAll($server);
+        self::assertSame('v', $redis->get('k'));
+        self::assertSame(2, $this->asked);
+    }
+
+    public function test_another_callable_never_gets_what_the_first_one_has_opened(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $server->command('ACL', 'SETUSER', 'other', 'reset', 'on', '>theirs', '~*', '&*', '+@all');
+        $of = static fn (array $says): ResilientRedis => new ResilientRedis(
+            $server->endpoint(),
+            ['parameters' => ['password' => static fn (): array => $says]],
+        );
+        self::assertSame('app', $of(['app', 'first'])->acl('WHOAMI'));
+        self::assertSame('other', $of(['other', 'theirs'])->acl('WHOAMI'));
+        self::thrown(ConnectionException::class, static fn () => $of(['app', 'stolen'])->acl('WHOAMI'));
+        self::assertSame('app', $of(['app', 'first'])->acl('WHOAMI'));
+        self::assertSame(2, $of(['app', 'first'])->stats()['connections']['idle'], 'one of each user');
+    }
+
+    public function test_a_callable_is_asked_once_more_before_a_wrong_password_is_an_error(): void
+    {
+        $server = $this->server();
+        self::let($server, 'second');
+        $late = ['first', 'second'];
+        $asked = 0;
+        $redis = new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => static function () use (&$asked, $late): string {
+            return $late[min($asked++, 1)];
+        }]);
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        self::assertSame(2, $asked);
+        $this->password = 'never';
+        $failure = self::thrown(ConnectionException::class, fn () => $this->asking($server)->ping());
+        self::assertSame(['auth', 2], [$failure->getPhase(), $this->asked]);
+    }
+
+    public function test_a_callable_may_do_anything(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $other = self::client();
+        $other->set('secret', 'first');
+        $redis = new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => static fn (): string => $other->get('secret')]);
+        self::assertSame(['OK', 'v'], array_map(strval(...), $redis->pipeline(static function ($pipe): void {
+            $pipe->set('k', 'v');
+            $pipe->get('k');
+        })));
+
+        $thrown = new \DomainException('no secret today');
+        $redis = new ResilientRedis(['port' => $server->port, 'password' => static fn () => throw $thrown]);
+        self::assertSame($thrown, self::thrown(\DomainException::class, static fn () => $redis->get('k')));
+        self::assertSame($thrown, self::thrown(\DomainException::class, static fn () => $redis->connect()));
+        self::assertSame($thrown, self::thrown(\DomainException::class, static fn () => $redis->pipeline(static fn ($pipe) => $pipe->get('k'))));
+        self::assertSame($thrown, self::thrown(\DomainException::class, static fn () => $redis->transaction(static fn ($block) => $block->get('k'))));
+        self::assertSame($thrown, self::thrown(\DomainException::class, static fn () => $redis->pubSubLoop(['subscribe' => 'news'])));
+
+        $itself = null;
+        $itself = new ResilientRedis(['port' => $server->port, 'password' => static function () use (&$itself): string {
+            return $itself->get('k');
+        }]);
+        $failure = self::thrown(ClientException::class, static fn () => $itself->ping());
+        self::assertStringContainsString('uses the client that it is asked for', $failure->getMessage());
+
+        $redis = new ResilientRedis(['port' => $server->port, 'password' => static fn (): array => ['a', 'b', 'hunter2']]);
+        $failure = self::thrown(ConfigurationException::class, static fn () => $redis->ping());
+        self::assertStringNotContainsString('hunter2', $failure->getMessage());
+        self::assertSame(0, $redis->stats()['connections']['leased']);
+    }
+
+    public function test_what_is_in_doubt_stays_so_if_the_callable_throws(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $throws = false;
+        $password = static function () use (&$throws): string {
+            return $throws ? throw new \DomainException('no secret today') : 'first';
+        };
+        $redis = new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => $password]);
+        $redis->set('k', 1);
+        $throws = true;
+        $server->freeze();
+        $killer = new Process(['sh', '-c', "sleep 0.3; kill -9 {$server->pid()}"]);
+        $failure = self::thrown(LostReplyException::class, static fn () => $redis->set('k', 2));
+        $killer->wait();
+        self::assertInstanceOf(\DomainException::class, $failure->getPrevious());
+    }
+
+    public function test_a_method_and_an_object_are_callables_and_two_texts_are_two_passwords(): void
+    {
+        $server = $this->server();
+        self::let($server, 'strtolower');
+        $invokable = new class () {
+            public function __invoke(): string
+            {
+                return 'strtolower';
+            }
+
+            public function password(): string
+            {
+                return 'strtolower';
+            }
+        };
+        foreach (['strtolower', $invokable, [$invokable, 'password'], ['strrev', 'strtolower'], $invokable->password(...)] as $password) {
+            $redis = new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => $password]);
+            self::assertSame('app', $redis->acl('WHOAMI'));
+            ResilientRedis::resetPools();
+        }
+    }
+
+    public function test_sessions_listeners_and_single_nodes_ask_as_well(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $redis = $this->asking($server);
+        $sessions = new SessionHandler($redis, ['locking' => true]);
+        self::assertSame('', $sessions->read('id'));
+        self::assertTrue($sessions->write('id', 'data'));
+        self::assertTrue($sessions->close());
+        self::assertSame('data', $sessions->read('id'));
+        $sessions->close();
+        $node = $redis->getClientBy('role', 'master');
+        self::assertSame('app', $node->acl('WHOAMI'));
+        $push = $redis->push(static fn ($client) => $client->subscribe('news'));
+        $redis->publish('news', 'hello');
+        foreach ($push as $message) {
+            if ($message !== null && $message->getDataType() === 'message') {
+                break;
+            }
+        }
+        $push->stop();
+        self::assertSame('app', $redis->withOptions(['command_timeout' => 3])->acl('WHOAMI'));
+    }
+
+    public function test_a_loop_subscribes_again_with_a_new_password(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $loop = $this->asking($server)->pubSubLoop(['subscribe' => 'news']);
+        self::assertSame('subscribe', $loop->current()->kind);
+        self::let($server, 'second');
+        $this->password = 'second';
+        self::killAll($server, 'pubsub');
+        $publisher = new Process(['sh', '-c', "sleep 0.5; redis-cli -p $server->port publish news hello"]);
+        $loop->next();
+        $message = $loop->current();
+        self::assertSame(['message', 'hello'], [$message->kind, $message->payload]);
+        $publisher->wait();
+        self::assertSame(2, $this->asked);
+    }
+
+    public function test_sentinels_have_a_callable_of_their_own(): void
+    {
+        $set = SentinelSet::start([], ['requirepass watch', 'sentinel sentinel-pass watch'], 'watch');
+        $this->stoppedAtTheEnd($set);
+        foreach ($set->nodes->nodes as $node) {
+            self::let($node, 'first');
+        }
+        $watch = 'watch';
+        $sentinels = array_map(
+            static fn (string $endpoint): array => [
+                'host' => '127.0.0.1', 'port' => (int) substr($endpoint, strrpos($endpoint, ':') + 1), 'password' => null,
+            ],
+            $set->endpoints(),
+        );
+        $of_sentinels = static function () use (&$watch): string {
+            return $watch;
+        };
+        foreach ($sentinels as &$sentinel) {
+            $sentinel['password'] = $of_sentinels;
+        }
+        unset($sentinel);
+        $redis = new ResilientRedis($sentinels, [
+            'replication' => 'sentinel', 'service' => SentinelSet::SERVICE, 'command_timeout' => 5.0,
+            'parameters' => ['username' => 'app', 'password' => fn (): string => $this->password],
+        ]);
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        foreach ($set->nodes->nodes as $node) {
+            self::let($node, 'second');
+            self::killAll($node);
+        }
+        $this->password = 'second';
+        foreach ($set->sentinels as $sentinel) {
+            $sentinel->command('ACL', 'SETUSER', 'default', 'resetpass', '>changed');
+        }
+        $watch = 'changed';
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        ResilientRedis::resetPools();
+        self::assertSame('app', $redis->acl('WHOAMI'), 'found anew');
+        $sentinel = $redis->getClientBy('role', 'sentinel');
+        self::assertSame('default', $sentinel->acl('WHOAMI'));
+    }
+
+    public function test_replicas_are_read_from_with_a_new_password(): void
+    {
+        $set = ReplicaSet::start(2);
+        $this->stoppedAtTheEnd($set);
+        foreach ($set->nodes as $node) {
+            self::let($node, 'first');
+        }
+        $redis = new ResilientRedis($set->endpoints(), [
+            'read_from' => 'replica', 'parameters' => ['username' => 'app', 'password' => fn (): string => $this->password],
+        ]);
+        $redis->set('k', 'v');
+        Wait::until('the replicas have it', static fn (): bool => $set->replica(0)->command('GET', 'k') === 'v' && $set->replica(1)->command('GET', 'k') === 'v');
+        for ($round = 0; $round < 3; $round++) {
+            $this->password = "password $round";
+            foreach ($set->nodes as $node) {
+                self::let($node, $this->password);
+                self::killAll($node);
+            }
+            for ($i = 0; $i < 10; $i++) {
+                self::assertSame('v', $redis->get('k'));
+            }
+        }
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function kinds(): iterable
+    {
+        foreach (['commands', 'pipelines', 'transactions', 'several nodes', 'new objects'] as $kind) {
+            yield $kind => [$kind];
+        }
+    }
+
+    /** @dataProvider kinds */
+    public function test_a_rotation_under_load_costs_nothing(string $kind): void
+    {
+        $server = $this->server();
+        $this->rotateUnderLoad($kind, [$server], $server->endpoint(), []);
+    }
+
+    /** @dataProvider kinds */
+    public function test_a_rotation_under_load_costs_nothing_in_a_cluster(string $kind): void
+    {
+        $cluster = RedisCluster::start(3, 1);
+        $this->stoppedAtTheEnd($cluster);
+        $this->rotateUnderLoad($kind, $cluster->running(), $cluster->endpoints(), ['cluster' => 'redis']);
+    }
+
+    /**
+     * @param list<RedisServer> $servers
+     * @param string|list<string> $parameters
+     * @param array<string, mixed> $options
+     */
+    private function rotateUnderLoad(string $kind, array $servers, string|array $parameters, array $options): void
+    {
+        $file = Scratch::folder('rotation') . '/password';
+        $put = static function (string $password) use ($file): void {
+            file_put_contents("$file.new", $password);
+            rename("$file.new", $file);
+        };
+        $put('password 0');
+        foreach ($servers as $server) {
+            self::let($server, 'password 0');
+        }
+        $process = new Process(Extension::php(
+            __DIR__ . '/Fixtures/rotation.php',
+            [],
+            $kind,
+            $file,
+            (string) json_encode($parameters),
+            (string) json_encode($options),
+        ));
+        Wait::until('the process works', static fn (): bool => str_contains($process->output(), 'ready') || !$process->isRunning());
+        for ($round = 1; $round <= 8; $round++) {
+            usleep(60_000);
+            foreach ($servers as $server) {
+                $server->command('ACL', 'SETUSER', 'app', ">password $round");
+            }
+            $put("password $round");
+            foreach ($servers as $server) {
+                self::killAll($server);
+            }
+            usleep(60_000);
+            foreach ($servers as $server) {
+                $server->command('ACL', 'SETUSER', 'app', '<password ' . ($round - 1));
+                self::killAll($server);
+            }
+        }
+        usleep(100_000);
+        $process->write("\n");
+        self::assertSame(0, $process->wait(), $process->describe());
+        $said = explode("\n", trim($process->output()));
+        [$done, $failures] = (array) json_decode((string) end($said), true);
+        self::assertSame([], $failures);
+        self::assertGreaterThan(20, $done);
+    }
+
+    /** A client whose password is asked for. */
+    private function asking(RedisServer $server): ResilientRedis
+    {
+        return new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => function (): string {
+            $this->asked++;
+
+            return $this->password;
+        }]);
+    }
+
+    /** Lets user `app` in with this password, and no other. */
+    private static function let(RedisServer $server, string $password): void
+    {
+        $server->command('ACL', 'SETUSER', 'app', 'on', 'resetpass', ">$password", '~*', '&*', '+@all');
+    }
+
+    private static function killAll(RedisServer $server, string $type = 'normal'): void
+    {
+        $server->command('CLIENT', 'KILL', 'USER', 'app', 'TYPE', $type, 'SKIPME', 'yes');
+    }
+}

@@ -1,0 +1,178 @@
+//! Credentials that the program is asked for: when, how often, and what becomes of the command meanwhile.
+
+use super::*;
+use crate::client::Kind;
+use crate::config::{Asker, Credentials, Secret};
+use crate::connection::scripted::Fault;
+use crate::failover::Phase;
+
+fn asked() -> Setting {
+    Setting::Asked(Asker { number: 0, place: "a.php:1".into() })
+}
+
+fn told(password: &str) -> Credentials {
+    Credentials::of(None, Secret::new(password))
+}
+
+/// A client before one server with this password, which the program has to be asked for.
+fn bench() -> Bench {
+    let parameters = Setting::Map(vec![
+        ("host".into(), Setting::Text("10.0.0.1".into())),
+        ("port".into(), Setting::Int(1)),
+        ("password".into(), asked()),
+    ]);
+    let bench = Bench::at(vec![Server::primary(&[])], &parameters, &[]);
+    bench.network.server(1, |server| server.password = Some("first".into()));
+    bench
+}
+
+fn change_password(bench: &Bench, password: &str) {
+    bench.network.server(1, |server| server.password = Some(password.into()));
+}
+
+/// Runs a command, and says each of these when asked. Gives the result and how often it was asked.
+fn run(bench: &mut Bench, line: &str, says: &[&str]) -> (Result<Value, Box<Failure>>, usize) {
+    let mut result = bench.run(line);
+    let mut asked = 0;
+    while matches!(&result, Err(failure) if failure.kind == Kind::Credentials) {
+        bench.desk.put_aside();
+        bench.client.present(Some(&told(says[asked.min(says.len() - 1)])), None);
+        bench.desk.take_back();
+        asked += 1;
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut sink = ValueSink::default();
+        let again = bench.client.run(&mut bench.desk, crate::command::find(words[0].as_bytes()), &mut sink);
+        result = again.map(|()| sink.take().unwrap());
+    }
+    bench.client.end_of_pass();
+    (result, asked)
+}
+
+#[test]
+fn the_program_is_asked_for_each_dial_and_not_for_a_connection_that_is_there() {
+    let mut bench = bench();
+    assert_eq!(run(&mut bench, "SET k v", &["first"]), (Ok(Value::Okay), 1));
+    assert_eq!(run(&mut bench, "SET k v", &["first"]), (Ok(Value::Okay), 0));
+    change_password(&bench, "second");
+    assert_eq!(run(&mut bench, "SET k v", &["second"]), (Ok(Value::Okay), 0), "the connection stays usable");
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::CloseAfter)));
+    assert_eq!(run(&mut bench, "GET k", &["second"]), (Ok(Value::BulkString(b"v".to_vec())), 1));
+}
+
+#[test]
+fn a_new_object_asks_before_it_takes_a_connection_that_somebody_else_has_left() {
+    let mut first = bench();
+    assert_eq!(run(&mut first, "SET k v", &["first"]), (Ok(Value::Okay), 1));
+    let parameters = Setting::Map(vec![
+        ("host".into(), Setting::Text("10.0.0.1".into())),
+        ("port".into(), Setting::Int(1)),
+        ("password".into(), asked()),
+    ]);
+    first.client = client_in(&first.world, &parameters, &[]);
+    let (refused, asked) = run(&mut first, "GET k", &["stolen"]);
+    assert_eq!((refused.unwrap_err().kind, asked), (Kind::Connection, 2), "another password is another identity");
+    assert_eq!(run(&mut first, "GET k", &["first"]).1, 1);
+    assert_eq!(first.network.server(1, |server| server.count("GET")), 1);
+}
+
+#[test]
+fn what_may_have_been_applied_stays_so_while_the_program_is_asked() {
+    let mut bench = bench();
+    assert!(run(&mut bench, "INCR n", &["first"]).0.is_ok());
+    change_password(&bench, "second");
+    for command in ["INCR", "SET"] {
+        bench.network.server(1, |server| server.faults.push_back((command.into(), Fault::CloseAfter)));
+    }
+    let (failure, asked) = run(&mut bench, "INCR n", &["second"]);
+    assert!(failure.unwrap_err().is_outcome_unknown());
+    assert_eq!(asked, 0, "there is nothing to try again");
+    assert!(run(&mut bench, "GET n", &["second"]).0.is_ok());
+    change_password(&bench, "third");
+    let (failure, asked) = run(&mut bench, "SET lock me NX", &["third"]);
+    let failure = failure.unwrap_err();
+    assert_eq!((failure.kind, asked), (Kind::LostReply, 1), "the nil of the second attempt is due to the first");
+    assert_eq!(failure.attempts, 2);
+}
+
+#[test]
+fn a_password_that_is_wrong_by_now_is_asked_for_once_more_before_it_is_an_error() {
+    let mut bench = bench();
+    assert_eq!(run(&mut bench, "SET k v", &["late", "first"]), (Ok(Value::Okay), 2));
+    let mut bench = self::bench();
+    let (failure, asked) = run(&mut bench, "SET k v", &["wrong"]);
+    let failure = failure.unwrap_err();
+    assert_eq!((failure.kind.clone(), failure.phase, asked), (Kind::Connection, Some(Phase::Auth), 2));
+    assert!(failure.message.contains("WRONGPASS"), "{failure}");
+    assert!(!failure.message.contains("wrong"), "{failure}");
+}
+
+#[test]
+fn a_connection_that_is_not_let_in_any_more_is_replaced_with_a_password_that_was_asked_for() {
+    let mut bench = bench();
+    assert!(run(&mut bench, "SET k v", &["first"]).0.is_ok());
+    change_password(&bench, "second");
+    let noauth = Fault::Say(b"-NOAUTH Authentication required.\r\n".to_vec());
+    bench.network.server(1, |server| server.faults.push_back(("INCR".into(), noauth)));
+    assert_eq!(run(&mut bench, "INCR n", &["second"]), (Ok(Value::Int(1)), 1));
+}
+
+#[test]
+fn connections_of_an_earlier_password_of_the_same_source_serve_on_once_the_new_one_is_let_in() {
+    let mut bench = bench();
+    assert!(run(&mut bench, "SET k v", &["first"]).0.is_ok());
+    assert!(run(&mut bench, "MULTI", &["first"]).0.is_ok());
+    // The one connection is pinned: another client of the same object's has to open a second one.
+    let mut other = bench.client.with_options(&Setting::Map(Vec::new())).unwrap();
+    std::mem::swap(&mut bench.client, &mut other);
+    assert_eq!(run(&mut bench, "GET k", &["first"]).1, 1);
+    std::mem::swap(&mut bench.client, &mut other);
+    assert!(run(&mut bench, "DISCARD", &["first"]).0.is_ok());
+    let dialed = |bench: &Bench| {
+        bench.network.server(1, |server| server.heard.iter().filter(|line| line.starts_with("HELLO 2 AUTH")).count())
+    };
+    assert_eq!(dialed(&bench), 2);
+    change_password(&bench, "second");
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::CloseAfter)));
+    assert_eq!(run(&mut bench, "GET k", &["second"]).1, 1);
+    assert_eq!(dialed(&bench), 3);
+    assert!(run(&mut bench, "MULTI", &["second"]).0.is_ok());
+    std::mem::swap(&mut bench.client, &mut other);
+    bench.client.present(Some(&told("second")), None);
+    assert_eq!(run(&mut bench, "GET k", &["second"]).1, 0, "the one that was idle under the first password");
+    assert_eq!(dialed(&bench), 3);
+}
+
+#[test]
+fn a_batch_goes_on_behind_the_replies_that_stand() {
+    let mut bench = bench();
+    assert!(run(&mut bench, "SET k v", &["first"]).0.is_ok());
+    change_password(&bench, "second");
+    bench.network.server(1, |server| server.faults.push_back(("SET".into(), Fault::CloseBefore)));
+    let batch = batch_of("INCR n; INCR n; SET k w; GET n");
+    let mut answers = Answers::default();
+    let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut answers).unwrap_err();
+    assert_eq!(failure.kind, Kind::Credentials);
+    bench.desk.put_aside();
+    assert_eq!(
+        run(&mut bench, "GET n", &["second"]).0,
+        Ok(Value::BulkString(b"2".to_vec())),
+        "the program may do that"
+    );
+    bench.client.present(Some(&told("second")), None);
+    bench.desk.take_back();
+    bench.client.run_batch(&mut bench.desk, &batch, &mut answers).unwrap();
+    answers.settle();
+    assert_eq!(answers.seen(), ["1", "2", "OK", "'2'"]);
+}
+
+#[test]
+fn time_in_which_the_program_is_asked_is_not_the_commands_own() {
+    let mut bench = bench();
+    assert_eq!(bench.run("SET k v").unwrap_err().kind, Kind::Credentials);
+    bench.desk.put_aside();
+    bench.network.clock.advance(std::time::Duration::from_secs(60));
+    bench.desk.take_back();
+    bench.client.present(Some(&told("first")), None);
+    let mut sink = ValueSink::default();
+    assert_eq!(bench.client.run(&mut bench.desk, crate::command::find(b"SET"), &mut sink), Ok(()));
+}
