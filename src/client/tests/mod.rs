@@ -13,6 +13,7 @@ mod events;
 mod fanning;
 mod freezes;
 mod hard_searches;
+mod hostile_peers;
 mod min_replicas;
 mod names;
 mod outcomes;

@@ -8,6 +8,8 @@ use super::sharding::Sharding;
 use super::watching::Service;
 use crate::command::slot_of;
 use crate::config::NodeAddress;
+use crate::dice::Dice;
+use crate::resp::hostile::spoil;
 
 /// What goes wrong with one command.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,10 @@ pub enum Fault {
     Half,
     /// These bytes come instead, and nothing is applied.
     Say(Vec<u8>),
+    /// Applied, and the reply comes behind these bytes.
+    After(Vec<u8>),
+    /// Applied, but the reply comes changed, in a way that depends on this seed.
+    Spoil(u64),
 }
 
 /// What a server does about a command.
@@ -153,6 +159,15 @@ impl Server {
             Some(Fault::CloseAfter) => {
                 self.serve(session, &name, &words[1..]);
                 Reaction::ReplyAndClose(Vec::new())
+            }
+            Some(Fault::After(mut bytes)) => {
+                bytes.extend(self.serve(session, &name, &words[1..]));
+                Reaction::Reply(bytes)
+            }
+            Some(Fault::Spoil(seed)) => {
+                let mut bytes = self.serve(session, &name, &words[1..]);
+                spoil(&mut Dice::of(seed), &mut bytes);
+                Reaction::Reply(bytes)
             }
             Some(Fault::Silence) => {
                 self.serve(session, &name, &words[1..]);
