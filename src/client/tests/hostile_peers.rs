@@ -279,7 +279,7 @@ fn reserved() -> u64 {
 #[test]
 fn no_hostile_peer_makes_a_client_panic_hang_reserve_memory_or_mix_up_replies() {
     let before = reserved();
-    cases(1_000, |dice| {
+    cases(1_200, |dice| {
         let is_orderly = dice.once_in(2);
         let (servers, endpoints, mut options) = deployment(dice);
         let (count, has_old) = (servers.len(), servers.iter().any(|server| server.is_old));
