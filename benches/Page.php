@@ -99,16 +99,17 @@ final class Page
         }
         $loaded = [];
         foreach (['resilient' => 'ResilientRedis', 'phpredis' => 'phpredis'] as $client => $name) {
-            ['library' => $library, 'instructions' => $instructions, 'memory' => $memory] = $footprint[$client];
-            $loaded[] = [$name, Numbers::short($library / 1e6) . ' MB', Numbers::count($instructions), Numbers::short($memory / 1024) . ' MB'];
+            ['library' => $library, 'instructions' => $instructions, 'resident' => $resident, 'own' => $own] = $footprint[$client];
+            $sizes = array_map(static fn (float $megabytes): string => Numbers::short($megabytes) . ' MB', [$library / 1e6, $own / 1024, $resident / 1024]);
+            $loaded[] = [$name, $sizes[0], Numbers::count($instructions), $sizes[1], $sizes[2]];
         }
 
         return "## Memory and start\n\nThe most memory that a PHP process has had while it did an operation over and over, in MB, PHP itself included:\n\n"
             . self::table(['', 'ResilientRedis', 'phpredis', 'Predis'], $rows)
             . "\nWhat it costs to have the extension loaded and not to use it: the file, the instructions of start and end of PHP beyond those\n"
-            . "of a PHP without it, and the resident memory beyond that (the part of the file that was touched included; workers of one\n"
-            . "master share that):\n\n"
-            . self::table(['', 'file', 'instructions', 'memory'], $loaded);
+            . "of a PHP without it, and its memory beyond that: what the process has written to, and what is resident, in which the part of\n"
+            . "the file counts that was looked at (all processes share that).\n\n"
+            . self::table(['', 'file', 'instructions', 'own memory', 'resident'], $loaded);
     }
 
     /** @param array<string, array<string, array<string, float|int>>> $handshakes */

@@ -62,6 +62,23 @@ final class CommandTest extends RedisTestCase
         self::assertSame(['1', '2'], $redis->mget('a', 'b'));
     }
 
+    public function test_a_list_that_was_received_is_a_list_like_any_other(): void
+    {
+        $redis = self::client();
+        $numbers = array_map(strval(...), range(1, 100));
+        $redis->rpush('numbers', $numbers);
+        $list = $redis->lrange('numbers', 0, -1);
+        $copy = $list;
+        $list[] = '101';
+        array_unshift($copy, '0');
+        self::assertSame([...$numbers, '101'], $list);
+        self::assertSame(['0', ...$numbers], $copy);
+        unset($list[1], $list[99]);
+        // What was taken away leaves holes, which are no arguments.
+        self::assertSame(99, $redis->rpush('without two', $list));
+        self::assertSame(array_values($list), $redis->lrange('without two', 0, -1));
+    }
+
     public function test_a_list_argument_stands_for_its_items(): void
     {
         $redis = self::client();

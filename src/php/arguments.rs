@@ -49,7 +49,7 @@ pub fn settle(arguments: &mut [Value]) -> Result<bool, Unfit> {
 /// It has not: a list stands where one value is accepted.
 #[cold]
 pub fn check_number(frame: &Frame, row: &Command) -> Result<(), Unfit> {
-    let (words, wanted) = (frame.words().len(), usize::try_from(row.arity).unwrap_or(0));
+    let (words, wanted) = (frame.len(), usize::try_from(row.arity).unwrap_or(0));
     if wanted == 0 || words == wanted {
         return Ok(());
     }

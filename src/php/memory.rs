@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{HashTable, zend_string};
 
+use super::elements::{PACKED, UNINITIALISED};
 use super::zend::{self, Value};
 
 /// `SUCCESS` as Zend has it.
@@ -93,15 +94,15 @@ impl Pending {
 /// does not return then.)
 #[inline]
 pub fn allocate_string(length: usize) -> Option<*mut zend_string> {
-    match fallible() {
-        Some(calls) if length >= LARGE => {
-            // SAFETY: the allocator takes any size.
-            let memory = unsafe { (calls.allocate)(zend::string_size(length)) };
-            // SAFETY: not null, and of the size that a string of that length takes.
-            (!memory.is_null()).then(|| unsafe { zend::initialise_string(memory.cast(), length) })
-        }
-        _ => Some(zend::allocate_string(length)),
+    if length >= LARGE
+        && let Some(calls) = fallible()
+    {
+        // SAFETY: the allocator takes any size.
+        let memory = unsafe { (calls.allocate)(zend::string_size(length)) };
+        // SAFETY: not null, and of the size that a string of that length takes.
+        return (!memory.is_null()).then(|| unsafe { zend::initialise_string(memory.cast(), length) });
     }
+    Some(zend::allocate_string(length))
 }
 
 /// A new string with these bytes; `None` if `memory_limit` has no room for it.
@@ -117,9 +118,6 @@ pub fn string(bytes: &[u8]) -> Option<Value> {
 /// `array` is a live array that is ours alone.
 #[inline]
 pub unsafe fn make_room(array: *mut HashTable) -> bool {
-    /// The flags of an array whose elements have no memory yet, and of a list.
-    const UNINITIALISED: u32 = 1 << 3;
-    const PACKED: u32 = 1 << 2;
     // SAFETY: by the caller.
     unsafe {
         let size = (*array).nTableSize;

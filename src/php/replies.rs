@@ -15,7 +15,7 @@ use crate::resp::{Aggregate, Sink, Space, Unfit};
 
 use super::memory::Pending;
 use super::zend::Value;
-use super::{memory, response, zend};
+use super::{elements, memory, response, zend};
 
 mod batch;
 mod begun;
@@ -194,7 +194,7 @@ impl<'a> PhpSink<'a> {
                 self.refusal = Some(Unfit::NoMemory);
                 zend::release(value);
             } else if open.filling == Filling::List {
-                zend_hash_next_index_insert(open.array, value.as_zval());
+                elements::append(open.array, value);
             } else if open.filling == Filling::Places {
                 zend_hash_index_update(open.array, self.course.place as u64, value.as_zval());
             } else if open.has_key {

@@ -160,6 +160,7 @@ impl Decoder {
                         return Ok(Progress::Error);
                     }
                 }
+                self.take_strings(input, sink);
                 match self.next_value(input, sink)? {
                     Step::Completed => {}
                     Step::Opened => continue,
@@ -172,6 +173,30 @@ impl Decoder {
                 return Ok(progress);
             }
         }
+    }
+
+    /// Takes the strings that come next in what is open, as long as they are whole, short, plain and not the last of it: what
+    /// large replies are made of. Anything else, and whatever is wrong, is left to [`Decoder::next_value`].
+    #[inline]
+    fn take_strings<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) {
+        let Some(innermost) = self.open.last_mut().filter(|_| self.muted_at.is_none()) else { return };
+        let mut rest = input.unread();
+        let before = rest.len();
+        let (mut left, mut cost) = (innermost.left, self.cost);
+        while left > 1
+            && let Some((b'$', length, header)) = short_number(rest)
+            && let Some((text, behind)) = rest[header..].split_at_checked(length as usize)
+            && let [b'\r', b'\n', behind @ ..] = behind
+            && cost + ELEMENT_COST + length <= self.limits.max_reply_size
+        {
+            sink.bulk(text);
+            cost += ELEMENT_COST + length;
+            left -= 1;
+            rest = behind;
+        }
+        let taken = before - rest.len();
+        (innermost.left, self.cost) = (left, cost);
+        input.consume(taken);
     }
 
     /// Counts a completed value against what is open. Gives the progress if it completed a whole reply or push.

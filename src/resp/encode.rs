@@ -37,15 +37,28 @@ impl Frame {
     /// Adds a word: the command's name or an argument. Any bytes are allowed.
     #[inline]
     pub fn word(&mut self, word: &[u8]) {
-        let mut digits = itoa::Buffer::new();
-        let length = digits.format(word.len()).as_bytes();
-        self.bytes.reserve(length.len() + word.len() + 5);
-        self.bytes.push(b'$');
-        self.bytes.extend_from_slice(length);
-        self.bytes.extend_from_slice(b"\r\n");
+        // Nearly all words are short: one write for all that stands in front of them.
+        let length = word.len();
+        self.bytes.reserve(length + 7);
+        match u8::try_from(length) {
+            Ok(ones @ 0..10) => self.bytes.extend_from_slice(&[b'$', b'0' + ones, b'\r', b'\n']),
+            Ok(both @ 10..100) => {
+                self.bytes.extend_from_slice(&[b'$', b'0' + both / 10, b'0' + both % 10, b'\r', b'\n']);
+            }
+            _ => self.length_of_long(length),
+        }
         self.bytes.extend_from_slice(word);
         self.bytes.extend_from_slice(b"\r\n");
         self.words += 1;
+    }
+
+    fn length_of_long(&mut self, length: usize) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(length).as_bytes();
+        self.bytes.reserve(digits.len() + length + 5);
+        self.bytes.push(b'$');
+        self.bytes.extend_from_slice(digits);
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// Adds a word that is made of two.
@@ -232,6 +245,15 @@ mod tests {
     fn a_command_is_an_array_of_bulk_strings() {
         let frame = frame_of(&["SET", "k", ""]);
         assert_eq!(frame.bytes(), b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n");
+    }
+
+    #[test]
+    fn a_word_of_any_length_says_how_long_it_is() {
+        for length in [0, 1, 9, 10, 11, 99, 100, 255, 256, 1_000, 70_000] {
+            let word = "x".repeat(length);
+            let expected = format!("*2\r\n$3\r\nGET\r\n${length}\r\n{word}\r\n");
+            assert_eq!(frame_of(&["GET", &word]).bytes(), expected.as_bytes(), "{length}");
+        }
     }
 
     #[test]
