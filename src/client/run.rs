@@ -294,7 +294,8 @@ impl Client {
     fn within_shard(&self, text: &[u8]) -> Option<Refusal> {
         let knowledge = self.deployment.knowledge();
         let primary = knowledge.primary()?;
-        let redirect = Redirect::read(std::str::from_utf8(text).ok()?, primary).filter(|redirect| redirect.moved)?;
+        let asked = self.deployment.key().speaker(primary.clone());
+        let redirect = Redirect::read(std::str::from_utf8(text).ok()?, &asked).filter(|redirect| redirect.moved)?;
         let is_ours = knowledge.replicas().contains(&redirect.to)
             || self.configuration.endpoints.iter().any(|endpoint| endpoint.address == redirect.to);
         match redirect.to == *primary {

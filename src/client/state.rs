@@ -267,6 +267,7 @@ impl Client {
             any_role: self.configuration.fixed,
             shard: self.configuration.shard,
             to_sentinels: self.credentials_for_sentinels().clone(),
+            addresses: self.configuration.node_addresses.clone(),
         }
     }
 }

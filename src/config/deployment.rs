@@ -6,6 +6,7 @@ use super::command_set::CommandSet;
 use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::node::NodeParameters;
+use super::node_addresses::NodeAddresses;
 use super::options::Options;
 use super::policy::{Policy, PoolLimits, Protocol, ReplyLimits};
 use super::ring::{self, RingMember};
@@ -24,6 +25,8 @@ pub struct Configuration {
     pub reader: Option<Endpoint>,
     /// Where discovery may lead; none means wherever it leads.
     pub allowed_nodes: Option<AllowedNodes>,
+    /// Where nodes are that announce other addresses.
+    pub node_addresses: NodeAddresses,
     /// How sentinels are asked, if the endpoints are such.
     pub sentinel: SentinelSettings,
     /// Who the client says it is, on every node that holds data.
@@ -93,6 +96,7 @@ pub fn configure(
         endpoints,
         reader,
         allowed_nodes: options.allowed_nodes.clone(),
+        node_addresses: options.node_addresses.clone(),
         sentinel,
         credentials: Credentials { username: common.username, password: common.password.unwrap_or_default() },
         tls,

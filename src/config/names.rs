@@ -71,6 +71,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "request_budget",
     "reader",
     "allowed_nodes",
+    "node_address_map",
     "read_from",
     "max_replica_lag",
     "suspect_after",
@@ -90,7 +91,7 @@ pub(super) const IGNORED_OPTIONS: &[&str] =
     &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "on_event"];
 
 /// Options that a later version brings.
-pub(super) const LATER: &[&str] = &["node_address_map", "regions", "local_region", "iam"];
+pub(super) const LATER: &[&str] = &["regions", "local_region", "iam"];
 
 /// What other clients call it. Spelling alone would suggest the wrong name.
 const ELSEWHERE: &[(&str, &str)] = &[

@@ -6,6 +6,7 @@ use super::defaults::Defaults;
 use super::error::ConfigurationError;
 use super::names::{self, IGNORED_OPTIONS, IGNORED_PARAMETERS, LATER, PARAMETERS, PROMOTED};
 use super::node::{self, NodeParameters, Scheme};
+use super::node_addresses::NodeAddresses;
 use super::predis::{self, Replication};
 use super::setting::{Setting, is_integer_key};
 
@@ -25,6 +26,8 @@ pub(super) struct Options {
     pub reader: Option<Setting>,
     /// Option `allowed_nodes`.
     pub allowed_nodes: Option<AllowedNodes>,
+    /// Option `node_address_map`.
+    pub node_addresses: NodeAddresses,
     /// Option `commands` or `profile`.
     pub commands: CommandSet,
     /// Option `cluster`, if it asks for one.
@@ -52,6 +55,7 @@ impl Options {
             reader: None,
             commands: CommandSet::default(),
             allowed_nodes: None,
+            node_addresses: NodeAddresses::default(),
             cluster: None,
             distributor: None,
             replication: Replication::Unsaid,
@@ -103,6 +107,7 @@ impl Options {
             "prefix" => self.prefix = predis::prefix(value)?,
             "aggregate" => return Err(predis::not_available(name, value)),
             "reader" => self.reader = Some(value.clone()),
+            "node_address_map" => self.node_addresses = NodeAddresses::read(name, value)?,
             "allowed_nodes" => self.allowed_nodes = Some(AllowedNodes::read(name, value)?),
             _ if self.tuned.tune(name, name, value)? => self.has_command_timeout |= name == "command_timeout",
             _ if IGNORED_OPTIONS.contains(&name) || IGNORED_PARAMETERS.contains(&name) => {}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::{AllowedNodes, Credentials, Endpoint, NodeAddress, SentinelSettings};
+use crate::config::{AllowedNodes, Credentials, Endpoint, NodeAddress, NodeAddresses, SentinelSettings};
 use crate::connection::{Errand, Interest, Lookup, Network, Pollable};
 use crate::failover::{Cause, Lost, Phase};
 use crate::time::{Deadline, Instant};
@@ -184,7 +184,7 @@ impl Sentinels {
                 continue;
             }
             (watcher.heard, watcher.tried) = (true, true);
-            watcher.hear();
+            watcher.hear(&self.probe.addresses);
             if watcher.is_node {
                 primaries.push(watcher.target.node.clone());
             }
@@ -308,7 +308,7 @@ impl Sentinels {
 
 impl Watcher {
     /// Takes the answer that has come.
-    fn hear(&mut self) {
+    fn hear(&mut self, addresses: &NodeAddresses) {
         let Some(answers) = self.target.answers() else { return };
         let foreign = |text: &String| text.to_ascii_lowercase().contains("unknown command");
         let first_refusal = answers.first().and_then(|answer| answer.as_ref().err());
@@ -321,7 +321,7 @@ impl Watcher {
         let told = values.iter().take(2).any(Option::is_some);
         self.refusal = first_refusal.filter(|_| !told).cloned();
         if self.about_service && told {
-            self.watch.get_or_insert_default().learn(&values);
+            self.watch.get_or_insert_default().learn(&values, addresses);
         } else if !self.about_service {
             self.services = values.first().copied().flatten().map(Watch::services).unwrap_or_default();
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Credentials, NodeAddress};
+use crate::config::{Credentials, NodeAddress, NodeAddresses};
 use crate::connection::{
     Answer, Asked, Asking, Connection, DialProgress, Dialing, Errand, Interest, Network, Pollable, SocketOptions,
 };
@@ -28,6 +28,8 @@ pub struct ProbeSettings {
     pub any_role: bool,
     /// Whether the nodes are those of one shard of a cluster: a primary and its replicas, as anywhere else.
     pub shard: bool,
+    /// Where nodes are that announce other addresses.
+    pub addresses: NodeAddresses,
 }
 
 /// A node and how far its probe got.
@@ -69,6 +71,7 @@ impl State {
     /// A node that is too old to say its role is taken at its word that it lets us in.
     fn told(connection: Box<Connection>, settings: &ProbeSettings) -> State {
         let mut report = connection.greeting().report.clone().unwrap_or_else(|| Report::silent(Role::Primary));
+        report.find(&settings.addresses);
         if settings.any_role {
             // It takes the place of the primary; the others are none of our business.
             report = Report { lineage: report.lineage, version: report.version, ..Report::silent(Role::Primary) };

@@ -6,11 +6,12 @@ use parking_lot::Mutex;
 
 use crate::board::{Place, Volume};
 use crate::config::{
-    AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, Protocol, RingMember, SentinelSettings, Tls,
+    AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, NodeAddresses, Protocol, RingMember,
+    SentinelSettings, Tls,
 };
 use crate::telemetry::Toll;
 use crate::time::Instant;
-use crate::topology::{Knowledge, Report, Role, Watched};
+use crate::topology::{Knowledge, Report, Role, Speaker, Watched};
 
 use super::readers::Readers;
 use super::{Allowed, Answer, Plan, Slots, Watch};
@@ -24,6 +25,8 @@ pub struct DeploymentKey {
     pub reader: Option<Endpoint>,
     /// Where discovery may lead; none means wherever it leads.
     pub allowed_nodes: Option<AllowedNodes>,
+    /// Where nodes are that announce other addresses.
+    pub node_addresses: NodeAddresses,
     /// How sentinels are asked, if the endpoints are such.
     pub sentinel: SentinelSettings,
     /// Findings under one user's rights say nothing about another's.
@@ -74,6 +77,7 @@ impl DeploymentKey {
             endpoints: configuration.endpoints.clone(),
             reader: configuration.reader.clone(),
             allowed_nodes: configuration.allowed_nodes.clone(),
+            node_addresses: configuration.node_addresses.clone(),
             sentinel: configuration.sentinel.clone(),
             credentials: configuration.credentials.clone(),
             protocol: configuration.protocol,
@@ -90,6 +94,13 @@ impl DeploymentKey {
     pub fn admits(&self, node: &NodeAddress) -> bool {
         let configured = || self.endpoints.iter().any(|endpoint| endpoint.address == *node);
         self.allowed_nodes.as_ref().is_none_or(|allowed| allowed.admit(node) || configured())
+    }
+}
+
+impl DeploymentKey {
+    /// A node of the deployment, as one that names others.
+    pub fn speaker(&self, node: NodeAddress) -> Speaker {
+        Speaker { node, addresses: self.node_addresses.clone() }
     }
 }
 
@@ -174,6 +185,12 @@ impl Deployment {
 
     /// Takes what the primary of `epoch` answered when it was asked for its replicas.
     pub fn heed(&self, epoch: u64, answer: Answer, now: Instant) {
+        let answer = match answer {
+            Answer::Primary(named) => {
+                Answer::Primary(named.into_iter().map(|node| self.key.node_addresses.of(node)).collect())
+            }
+            other => other,
+        };
         let replicas = match &answer {
             Answer::Primary(replicas) => replicas.iter().filter(|node| self.key.admits(node)).cloned().collect(),
             _ => Vec::new(),

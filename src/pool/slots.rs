@@ -147,6 +147,7 @@ mod tests {
 
     use super::*;
     use crate::board::{Board, LEAST_SIZE};
+    use crate::topology::Speaker;
 
     fn node(port: u16) -> NodeAddress {
         NodeAddress::tcp("h", port)
@@ -158,7 +159,7 @@ mod tests {
             Value::Array(vec![Value::Int(first), Value::Int(last), node])
         };
         let reply = Value::Array(vec![range(0, 99, 1), range(100, 199, 2)]);
-        SlotMap::read(&reply, &node(1), Instant::of_nanos(asked), |_| true).unwrap()
+        SlotMap::read(&reply, &Speaker::plain(node(1)), Instant::of_nanos(asked), |_| true).unwrap()
     }
 
     fn workers<const N: usize>() -> [Slots; N] {

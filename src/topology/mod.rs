@@ -12,6 +12,7 @@ mod report;
 mod ring;
 mod slots;
 mod slots_told;
+mod speaker;
 mod standing;
 mod watch;
 
@@ -23,5 +24,6 @@ pub use redirect::Redirect;
 pub use report::{Lineage, MAX_REPLICAS, Mode, Report, Role};
 pub use ring::Ring;
 pub use slots::{Shard, SlotMap};
+pub use speaker::Speaker;
 pub use standing::Standing;
 pub use watch::{Watch, Watched};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::command::SLOTS;
 use crate::config::NodeAddress;
 
+use super::Speaker;
 use super::slots::SlotMap;
 
 /// A set of slots.
@@ -86,17 +87,22 @@ pub struct Ownership {
 
 impl Ownership {
     /// Reads the reply to `CLUSTER NODES` that the node `asked` gave; `None` if it says nothing of itself.
-    pub fn read(reply: &str, asked: &NodeAddress) -> Option<Ownership> {
+    pub fn read(reply: &str, asked: &Speaker) -> Option<Ownership> {
         let lines = || reply.lines().map(|line| line.split(' ').collect::<Vec<_>>()).filter(|words| words.len() >= 8);
         let own = lines().find(|words| words[2].split(',').any(|flag| flag == "myself"))?;
-        let named = |words: &[&str]| matches!(asked, NodeAddress::Tcp { host, .. } if host_name(words) == Some(host));
-        let by_name = named(&own);
+        let place_of = |words: &[&str]| {
+            let (ip, port) = words[1].split(['@', ',']).next()?.rsplit_once(':')?;
+            Some((ip.to_owned(), port.parse::<u16>().ok()?))
+        };
+        // A node that is known by its name names the others by theirs.
+        let by_name = host_name(&own).zip(place_of(&own)).is_some_and(|(host, (_, port))| {
+            let (named, known) = (asked.names(host, port), &asked.node);
+            matches!((&named, known), (Some(NodeAddress::Tcp { host, .. }), NodeAddress::Tcp { host: known, .. }) if host == known)
+        });
         let address_of = |id: &str| {
             let words = lines().find(|words| words[0] == id)?;
-            let (ip, port) = words[1].split(['@', ',']).next()?.rsplit_once(':')?;
-            let host = host_name(&words).filter(|_| by_name).unwrap_or(ip);
-            let host = if let ("", NodeAddress::Tcp { host, .. }) = (host, asked) { host } else { host };
-            NodeAddress::announced(host, port.parse().ok()?)
+            let (ip, port) = place_of(&words)?;
+            asked.names(host_name(&words).filter(|_| by_name).unwrap_or(&ip), port)
         };
         let (mut whole, mut leaving) = (SlotSet::default(), HashMap::new());
         for word in &own[8..] {
@@ -132,8 +138,8 @@ fn host_name<'a>(words: &[&'a str]) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn asked() -> NodeAddress {
-        NodeAddress::tcp("10.0.0.1", 7000)
+    fn asked() -> Speaker {
+        Speaker::plain(NodeAddress::tcp("10.0.0.1", 7000))
     }
 
     const NODES: &str = "\
@@ -153,7 +159,7 @@ ccc :7002@17002 slave aaa 0 1 12 connected
 
     #[test]
     fn nodes_that_are_known_by_name_are_told_by_name() {
-        let said = Ownership::read(NODES, &NodeAddress::tcp("one.example", 7000)).unwrap();
+        let said = Ownership::read(NODES, &Speaker::plain(NodeAddress::tcp("one.example", 7000))).unwrap();
         assert_eq!(said.leaving, HashMap::from([(1, NodeAddress::tcp("two.example", 7001))]));
         let marked = NODES.replace("[1->-bbb]", "[1->-ccc]");
         let said = Ownership::read(&marked, &asked()).unwrap();

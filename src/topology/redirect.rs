@@ -3,7 +3,7 @@
 use crate::command::SLOTS;
 use crate::config::NodeAddress;
 
-use super::slots::named;
+use super::Speaker;
 
 /// Where a node says that a slot is: `MOVED` for good, `ASK` for this command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Redirect {
 impl Redirect {
     /// Reads the error `MOVED slot host:port` or `ASK slot host:port` of the node `asked`; `None` if it is another one, or
     /// leads nowhere.
-    pub fn read(text: &str, asked: &NodeAddress) -> Option<Redirect> {
+    pub fn read(text: &str, asked: &Speaker) -> Option<Redirect> {
         let mut words = text.split(' ');
         let moved = match words.next()? {
             "MOVED" => true,
@@ -28,7 +28,7 @@ impl Redirect {
         };
         let slot = words.next()?.parse().ok().filter(|slot| usize::from(*slot) < SLOTS)?;
         let (host, port) = words.next()?.rsplit_once(':')?;
-        Some(Redirect { moved, slot, to: named(host, port.parse().ok()?, asked)? })
+        Some(Redirect { moved, slot, to: asked.names(host, port.parse().ok()?)? })
     }
 }
 
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn redirects_are_read_and_errors_of_another_kind_are_none() {
-        let asked = at(9);
+        let asked = Speaker::plain(at(9));
         let read = |text: &str| Redirect::read(text, &asked);
         let to = |moved, slot, to| Some(Redirect { moved, slot, to });
         assert_eq!(read("MOVED 3999 127.0.0.1:6381"), to(true, 3999, NodeAddress::tcp("127.0.0.1", 6381)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, InfoDict, Value};
 
-use crate::config::NodeAddress;
+use crate::config::{NodeAddress, NodeAddresses};
 
 /// A node's part in replication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +133,13 @@ impl Report {
             report.link_up = text(3).as_deref() == Some("connected");
         }
         Some(report)
+    }
+
+    /// Finds the nodes that it names where `known` says that they are.
+    pub fn find(&mut self, known: &NodeAddresses) {
+        for node in self.replicas.iter_mut().chain(&mut self.online).chain(&mut self.primary) {
+            *node = known.of(node.clone());
+        }
     }
 
     fn read_hello(&mut self, hello: &Value) -> Option<Role> {

@@ -8,6 +8,7 @@ use crate::command::{Command, SLOTS, Slots, slot_of, slots_of};
 use crate::config::NodeAddress;
 use crate::time::Instant;
 
+use super::Speaker;
 use super::ring::Ring;
 
 /// More than these a hostile node may claim, but no cluster has: one is made for up to a thousand nodes.
@@ -71,12 +72,7 @@ impl SlotMap {
 
     /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave, which was asked `at` that time. Where that names no host, the host that was asked is
     /// meant. Only nodes that `admits` is true of are taken; `None` if the reply is none, or leaves no shard.
-    pub fn read(
-        reply: &Value,
-        asked: &NodeAddress,
-        at: Instant,
-        admits: impl Fn(&NodeAddress) -> bool,
-    ) -> Option<SlotMap> {
+    pub fn read(reply: &Value, asked: &Speaker, at: Instant, admits: impl Fn(&NodeAddress) -> bool) -> Option<SlotMap> {
         let Value::Array(ranges) = reply else { return None };
         if ranges.len() > SLOTS {
             return None;
@@ -214,7 +210,7 @@ impl SlotMap {
 }
 
 /// The address in `[host, port, id, ...]`.
-fn address_in(node: &Value, asked: &NodeAddress) -> Option<NodeAddress> {
+fn address_in(node: &Value, asked: &Speaker) -> Option<NodeAddress> {
     let Value::Array(parts) = node else { return None };
     let [host, Value::Int(port), ..] = &parts[..] else { return None };
     let host = match host {
@@ -222,16 +218,7 @@ fn address_in(node: &Value, asked: &NodeAddress) -> Option<NodeAddress> {
         Value::SimpleString(host) => host,
         _ => "",
     };
-    named(host, u16::try_from(*port).ok()?, asked)
-}
-
-/// A node that another one named. No host means the one that was asked; `?` one that nobody knows yet.
-pub(super) fn named(host: &str, port: u16, asked: &NodeAddress) -> Option<NodeAddress> {
-    match (host, asked) {
-        _ if port == 0 => None,
-        ("", NodeAddress::Tcp { host, .. }) => Some(NodeAddress::tcp(host, port)),
-        (host, _) => NodeAddress::announced(host, port),
-    }
+    asked.names(host, u16::try_from(*port).ok()?)
 }
 
 #[cfg(test)]
@@ -255,7 +242,7 @@ mod tests {
     }
 
     fn read(ranges: Vec<Value>) -> Option<SlotMap> {
-        SlotMap::read(&Value::Array(ranges), &at(9), Instant::default(), |_| true)
+        SlotMap::read(&Value::Array(ranges), &Speaker::plain(at(9)), Instant::default(), |_| true)
     }
 
     #[test]
@@ -283,9 +270,9 @@ mod tests {
     #[test]
     fn what_may_not_be_reached_is_left_out() {
         let reply = Value::Array(vec![range(0, 5, &[node("10.0.0.1", 1), node("10.0.0.2", 2)])]);
-        let map = SlotMap::read(&reply, &at(9), Instant::default(), |node| *node == at(1)).unwrap();
+        let map = SlotMap::read(&reply, &Speaker::plain(at(9)), Instant::default(), |node| *node == at(1)).unwrap();
         assert_eq!(map.shards(), [Shard { primary: at(1), replicas: vec![] }]);
-        assert!(SlotMap::read(&reply, &at(9), Instant::default(), |_| false).is_none());
+        assert!(SlotMap::read(&reply, &Speaker::plain(at(9)), Instant::default(), |_| false).is_none());
     }
 
     #[test]
@@ -301,7 +288,7 @@ mod tests {
             Value::Array(vec![range(0, 3, &[])]),
         ];
         for reply in nonsense {
-            assert!(SlotMap::read(&reply, &at(9), Instant::default(), |_| true).is_none(), "{reply:?}");
+            assert!(SlotMap::read(&reply, &Speaker::plain(at(9)), Instant::default(), |_| true).is_none(), "{reply:?}");
         }
     }
 
@@ -309,7 +296,7 @@ mod tests {
     fn of_two_maps_the_later_one_counts_but_for_what_moved_after_it() {
         let map = |asked| {
             let ranges = vec![range(0, 99, &[node("10.0.0.1", 1)]), range(100, 199, &[node("10.0.0.1", 2)])];
-            SlotMap::read(&Value::Array(ranges), &at(9), Instant::of_nanos(asked), |_| true).unwrap()
+            SlotMap::read(&Value::Array(ranges), &Speaker::plain(at(9)), Instant::of_nanos(asked), |_| true).unwrap()
         };
         let (mut early, mut late) = (map(10), map(20));
         early.assign(1, 1, Instant::of_nanos(15));

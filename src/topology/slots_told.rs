@@ -99,6 +99,7 @@ mod tests {
     use redis::Value;
 
     use super::*;
+    use crate::topology::Speaker;
 
     fn node(index: usize) -> NodeAddress {
         NodeAddress::tcp(&format!("10.0.{}.{}", index / 250, index % 250), 6379)
@@ -115,7 +116,8 @@ mod tests {
             let bounds = [first, (first + piece).min(SLOTS) - 1].map(|slot| Value::Int(i64::try_from(slot).unwrap()));
             Value::Array([&bounds[..], &[spelt(shard), spelt(shards + shard)]].concat())
         });
-        SlotMap::read(&Value::Array(ranges.collect()), &node(0), Instant::of_nanos(7), |_| true).unwrap()
+        SlotMap::read(&Value::Array(ranges.collect()), &Speaker::plain(node(0)), Instant::of_nanos(7), |_| true)
+            .unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use redis::{FromRedisValue, Value};
 
-use crate::config::NodeAddress;
+use crate::config::{NodeAddress, NodeAddresses};
 
 /// No service has more replicas or sentinels; a hostile server may claim so.
 const MOST_NAMED: usize = 64;
@@ -33,8 +33,8 @@ pub struct Watch {
 
 impl Watch {
     /// Takes the replies to `SENTINEL GET-MASTER-ADDR-BY-NAME`, `MASTER`, `REPLICAS` and `SENTINELS`, in this order.
-    /// Any may be missing: not asked, or not allowed. What is missing stays as it was.
-    pub fn learn(&mut self, answers: &[Option<&Value>]) {
+    /// Any may be missing: not asked, or not allowed. What is missing stays as it was. Nodes are where `known` says.
+    pub fn learn(&mut self, answers: &[Option<&Value>], known: &NodeAddresses) {
         let answer = |index: usize| answers.get(index).copied().flatten();
         let master = answer(1).and_then(fields);
         let named = answer(0).map(|pair| Vec::<String>::from_redis_value_ref(pair).unwrap_or_default());
@@ -42,12 +42,13 @@ impl Watch {
             (Some([host, port]), _) => address(host, port),
             (Some(_), _) | (None, None) => None,
             (None, Some(master)) => address_in(master),
-        };
+        }
+        .map(|node| known.of(node));
         self.epoch = master.and_then(|master| master.get("config-epoch")?.parse().ok()).unwrap_or(0);
-        if let Some(replicas) = answer(2).and_then(addresses) {
+        if let Some(replicas) = answer(2).and_then(|list| addresses(list, known)) {
             self.replicas = replicas;
         }
-        if let Some(sentinels) = answer(3).and_then(addresses) {
+        if let Some(sentinels) = answer(3).and_then(|list| addresses(list, known)) {
             self.sentinels = sentinels;
         }
     }
@@ -71,9 +72,9 @@ fn fields(map: &Value) -> Option<HashMap<String, String>> {
     HashMap::from_redis_value_ref(map).ok()
 }
 
-fn addresses(list: &Value) -> Option<Vec<NodeAddress>> {
+fn addresses(list: &Value, known: &NodeAddresses) -> Option<Vec<NodeAddress>> {
     let items = list.as_sequence()?;
-    Some(items.iter().take(MOST_NAMED).filter_map(|item| address_in(&fields(item)?)).collect())
+    Some(items.iter().take(MOST_NAMED).filter_map(|item| Some(known.of(address_in(&fields(item)?)?))).collect())
 }
 
 fn address_in(fields: &HashMap<String, String>) -> Option<NodeAddress> {
@@ -107,15 +108,15 @@ mod tests {
         ]);
         let sentinels = Value::Array(vec![words(&["ip", "sentinel-2.example", "port", "26379"])]);
         let mut watch = Watch::default();
-        watch.learn(&[Some(&named), Some(&master), Some(&replicas), Some(&sentinels)]);
+        watch.learn(&[Some(&named), Some(&master), Some(&replicas), Some(&sentinels)], &NodeAddresses::default());
         assert_eq!(watch.primary, Some(NodeAddress::tcp("10.0.0.1", 6379)), "it is the first to know of a promotion");
         assert_eq!(watch.epoch, 7);
         assert_eq!(watch.replicas, [NodeAddress::tcp("10.0.0.2", 6379)]);
         assert_eq!(watch.sentinels, [NodeAddress::tcp("sentinel-2.example", 26379)]);
-        watch.learn(&[None, Some(&master)]);
+        watch.learn(&[None, Some(&master)], &NodeAddresses::default());
         assert_eq!(watch.primary, Some(NodeAddress::tcp("10.0.0.9", 6379)));
         assert_eq!(watch.replicas.len(), 1, "what was not asked stays as it was");
-        watch.learn(&[Some(&Value::Nil), None]);
+        watch.learn(&[Some(&Value::Nil), None], &NodeAddresses::default());
         assert_eq!((watch.primary, watch.epoch), (None, 0));
     }
 

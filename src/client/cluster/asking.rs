@@ -118,7 +118,8 @@ impl Client {
         self.adopt_events(&mut client);
         result?;
         let key = self.deployment.key();
-        let map = sink.take().and_then(|reply| SlotMap::read(&reply, node, asked_at, |node| key.admits(node)));
+        let asked = key.speaker(node.clone());
+        let map = sink.take().and_then(|reply| SlotMap::read(&reply, &asked, asked_at, |node| key.admits(node)));
         map.ok_or_else(|| unserved(None, &format!("{node} knows no node that serves one")))
     }
 }

@@ -179,13 +179,13 @@ impl Client {
                 self.address_of(place)
             }
         };
-        let asked = (!self.is_ring()).then_some(&asked);
+        let asked = (!self.is_ring()).then(|| self.deployment.key().speaker(asked));
         let Some(cluster) = self.cluster.as_deref_mut() else { return Ok(()) };
         let left = cluster.work.parts[number].left.take();
         let part = &cluster.work.parts[number];
         let client = if guest.is_some() { cluster.guest.as_deref_mut() } else { cluster.shards[place].as_deref_mut() };
         let Some(client) = client else { return Ok(()) };
-        let mut placed = Placed::new(replies, batch, &part.items, asked, &mut cluster.work.progress);
+        let mut placed = Placed::new(replies, batch, &part.items, asked.as_ref(), &mut cluster.work.progress);
         if desk.is_littered() {
             // Not by a sweep: others have been sent ahead.
             desk.lease = None;

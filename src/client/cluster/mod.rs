@@ -177,7 +177,7 @@ impl Client {
                 None => failure,
                 Some(node) => {
                     let Err(failure) = self.run_as_guest(desk, command, &node, sink, until) else { return Ok(()) };
-                    redirect = redirect::of(&failure, &node);
+                    redirect = redirect::of(&failure, &self.deployment.key().speaker(node));
                     failure
                 }
             };

@@ -5,7 +5,7 @@ use redis::Value;
 use crate::command::Effect;
 use crate::config::NodeAddress;
 use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink};
-use crate::topology::Redirect;
+use crate::topology::{Redirect, Speaker};
 
 use super::super::batch::{Batch, Replies};
 use super::super::course::Course;
@@ -121,7 +121,7 @@ pub struct Placed<'a> {
     whole: &'a Batch,
     items: &'a [Option<usize>],
     /// The node that was asked, if it may know where else something belongs.
-    asked: Option<&'a NodeAddress>,
+    asked: Option<&'a Speaker>,
     progress: &'a mut Progress,
     counts: bool,
 }
@@ -132,7 +132,7 @@ impl<'a> Placed<'a> {
         replies: &'a mut dyn Replies,
         whole: &'a Batch,
         items: &'a [Option<usize>],
-        asked: Option<&'a NodeAddress>,
+        asked: Option<&'a Speaker>,
         progress: &'a mut Progress,
     ) -> Placed<'a> {
         Placed { replies, whole, items, asked, progress, counts: false }

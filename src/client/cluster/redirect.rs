@@ -5,7 +5,7 @@ use crate::config::NodeAddress;
 use crate::failover::is_script;
 use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink, frame_of};
 use crate::time::Deadline;
-use crate::topology::Redirect;
+use crate::topology::{Redirect, Speaker};
 
 use super::super::batch::{Batch, Replies};
 use super::super::desk::{Desk, Manner};
@@ -13,7 +13,7 @@ use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 
 /// Where a failure says that the command belongs; `None` if it says something else.
-pub fn of(failure: &Failure, asked: &NodeAddress) -> Option<Redirect> {
+pub fn of(failure: &Failure, asked: &Speaker) -> Option<Redirect> {
     match &failure.kind {
         Kind::Server(kind) if kind == "MOVED" || kind == "ASK" => Redirect::read(&failure.message, asked),
         _ => None,
@@ -23,7 +23,7 @@ pub fn of(failure: &Failure, asked: &NodeAddress) -> Option<Redirect> {
 impl Client {
     /// Where a shard says that a command belongs. A node of a ring knows nothing of the others.
     pub(super) fn redirect_of(&self, failure: &Failure, place: usize) -> Option<Redirect> {
-        if self.is_ring() { None } else { of(failure, &self.address_of(place)) }
+        if self.is_ring() { None } else { of(failure, &self.deployment.key().speaker(self.address_of(place))) }
     }
 
     /// Whether a redirect is the server's word. A script can say anything after having written: so the node is asked for
@@ -51,7 +51,7 @@ impl Client {
         epoch: u64,
         until: Deadline,
     ) -> bool {
-        let asked = self.address_of(place);
+        let asked = self.deployment.key().speaker(self.address_of(place));
         let (row, mut sink) = (crate::command::find(b"EXISTS"), ValueSink::default());
         let result =
             desk.asking(&[b"EXISTS", key], |desk| self.run_on(place, desk, row, &mut sink, until, Deadline::NEVER));

@@ -181,7 +181,10 @@ impl Client {
         let words = if self.is_ring() { vec![b"PING".to_vec()] } else { vec![b"CLUSTER".to_vec(), b"NODES".to_vec()] };
         let said = match self.ask_node(desk, node, &words, &step.detour, step.until) {
             Ok(_) if self.is_ring() => None,
-            Ok((reply, at)) => text_of(&reply).and_then(|text| Ownership::read(text, &at)),
+            Ok((reply, at)) => {
+                let asked = self.deployment.key().speaker(at);
+                text_of(&reply).and_then(|text| Ownership::read(text, &asked))
+            }
             Err(failure) if matches!(failure.kind, Kind::Server(_)) => None,
             Err(failure) => return Err(failure),
         };

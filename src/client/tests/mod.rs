@@ -1,5 +1,6 @@
 //! The client's loop against scripted servers: every row of P1 and P2, and the searches of P9. Nothing here sleeps.
 
+mod addresses;
 mod batch_blocks;
 mod batch_storms;
 mod batches;

@@ -9,7 +9,7 @@ use super::sharing::{shared_board, worker};
 use super::*;
 use crate::connection::scripted::State;
 use crate::time::Clock;
-use crate::topology::SlotMap;
+use crate::topology::{SlotMap, Speaker};
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -141,7 +141,7 @@ fn told(host: &Host) -> SlotMap {
     let encoded = host.network.server(1, |server| server.cluster.as_ref().unwrap().1.slots());
     let reply = redis::parse_redis_value(&encoded).unwrap();
     host.network.clock.advance(MILLI);
-    SlotMap::read(&reply, &node(1), host.network.clock.now(), |_| true).unwrap()
+    SlotMap::read(&reply, &Speaker::plain(node(1)), host.network.clock.now(), |_| true).unwrap()
 }
 
 #[test]
