@@ -160,7 +160,7 @@ final class ReshardingTest extends ClusterTestCase
         self::assertLessThan(count($pairs) + 10, count($seen), 'only the keys of that slot may come twice');
     }
 
-    public function test_shards_come_and_go_under_load_and_nothing_fails(): void
+    public function test_three_shards_become_six_and_three_again_under_load_and_nothing_fails(): void
     {
         $cluster = $this->ownCluster();
         $loads = [$this->load($cluster, 'increments', self::tags($cluster))];
@@ -169,13 +169,15 @@ final class ReshardingTest extends ClusterTestCase
         $loads[] = $this->load($cluster, 'everything', $tags, ['protocol' => 3]);
         $loads[] = $this->load($cluster, 'walks', ['']);
         $resharding = new Resharding($cluster);
-        $added = [$resharding->addShard(), $resharding->addShard()];
+        $added = [$resharding->addShard(), $resharding->addShard(), $resharding->addShard()];
+        self::assertCount(6, $cluster->primaries());
         foreach ($added as $primary) {
             self::assertGreaterThan(0, $primary->calls('set'), 'the new shard is used');
         }
         foreach ($added as $primary) {
             $resharding->removeShard($primary);
         }
+        self::assertCount(3, $cluster->primaries());
         foreach ($loads as $load) {
             $load->stop();
             self::assertSame([], $load->failures());
