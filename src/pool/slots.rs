@@ -1,5 +1,6 @@
 //! Which shard serves which slot, as the whole process knows it, and as the workers of a host tell each other (P10).
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -8,7 +9,9 @@ use parking_lot::Mutex;
 use crate::board::{Place, Publication, Turn, Volume};
 use crate::config::NodeAddress;
 use crate::time::Instant;
-use crate::topology::SlotMap;
+use crate::topology::{Shard, SlotMap};
+
+use super::Deployment;
 
 /// The map of a deployment that turned out to be a cluster; empty while it did not.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Slots {
     map: Mutex<Option<Arc<SlotMap>>>,
     /// Counts the maps; 0 while there is none.
     edition: AtomicU64,
+    /// What is known of the shards, by their nodes: kept for as long as the map has them.
+    shards: Mutex<HashMap<Vec<NodeAddress>, Arc<Deployment>>>,
     /// Where the workers tell each other.
     volume: Volume,
     /// The volume's news as of the last look, and the stamp of what was read or written last.
@@ -30,6 +35,7 @@ impl Slots {
         Slots {
             map: Mutex::default(),
             edition: AtomicU64::new(0),
+            shards: Mutex::default(),
             volume,
             seen: AtomicU32::new(0),
             stamp: AtomicU64::new(0),
@@ -47,6 +53,17 @@ impl Slots {
     pub fn map(&self) -> Option<(Arc<SlotMap>, u64)> {
         let map = self.map.lock();
         map.clone().map(|map| (map, self.edition()))
+    }
+
+    /// Keeps what is known of a shard while no client has it in hand, until the map has other shards.
+    pub fn keep(&self, nodes: Vec<NodeAddress>, known: &Arc<Deployment>) {
+        let Some((map, _)) = self.map() else { return };
+        let mut shards = self.shards.lock();
+        shards.insert(nodes, known.clone());
+        if shards.len() > map.shards().len() {
+            let present: HashSet<Vec<NodeAddress>> = map.shards().iter().map(Shard::nodes).collect();
+            shards.retain(|nodes, _| present.contains(nodes));
+        }
     }
 
     /// The record of the map: its turn is the right to ask for it.
@@ -147,6 +164,8 @@ mod tests {
 
     use super::*;
     use crate::board::{Board, LEAST_SIZE};
+    use crate::config::{Defaults, Setting, configure};
+    use crate::pool::DeploymentKey;
     use crate::topology::Speaker;
 
     fn node(port: u16) -> NodeAddress {
@@ -255,5 +274,21 @@ mod tests {
         slots.learn(&map(10));
         stir(&slots, 11);
         assert!(!slots.is_stirred() && owner(&slots, 5) == Some(0));
+    }
+
+    #[test]
+    fn what_is_known_of_shards_goes_with_them() {
+        let registry = crate::pool::Registry::new(Arc::new(Board::alone()));
+        let configuration = configure(&Setting::Null, &Setting::Null, &Defaults::default()).unwrap();
+        let shard = |port| registry.deployment(DeploymentKey::of(&configuration.at_shard(&[node(port)])));
+        let slots = Slots::new(Arc::new(Board::alone()).volume(&"cluster"));
+        slots.learn(&map(10));
+        let known = Arc::downgrade(&shard(1));
+        slots.keep(vec![node(1)], &known.upgrade().unwrap());
+        for port in 3..1_000 {
+            slots.keep(vec![node(port)], &shard(port));
+            assert!(slots.shards.lock().len() <= 2, "{}", slots.shards.lock().len());
+        }
+        assert!(known.upgrade().is_some(), "the shard is there, though nobody uses it");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::resp::ValueSink;
-use crate::time::Deadline;
+use crate::time::{Deadline, Instant};
 use crate::topology::SlotMap;
 
 use super::super::desk::Desk;
@@ -12,6 +12,10 @@ use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::map::unserved;
 
+/// How often one worker of the host asks for the map though nothing says that it is another one.
+pub(super) const SLOWLY: Duration = Duration::from_secs(60);
+/// For so long it waits then for a node that has just answered.
+const BRIEFLY: Duration = Duration::from_millis(100);
 /// For so long who asks may hear nothing without another worker's asking, too.
 const LONGEST_BREATH: Duration = Duration::from_millis(500);
 
@@ -52,6 +56,36 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// After a command has been answered: asks the same node for the map, if nobody of the host has for long. So shards are heard of
+    /// that no slot of ours has moved to, before they are needed.
+    #[inline]
+    pub(super) fn look_again(&mut self, desk: &mut Desk, at: usize, now: Instant, until: Deadline) {
+        if self.cluster.as_deref().is_some_and(|cluster| cluster.old_from <= now) {
+            self.ask_again(desk, at, now, until);
+        }
+    }
+
+    #[cold]
+    fn ask_again(&mut self, desk: &mut Desk, at: usize, now: Instant, until: Deadline) {
+        if self.is_ring() || self.pins.any() || desk.has_manner() || desk.is_littered() {
+            return;
+        }
+        let place = self.deployment.slots().place();
+        let turn = place.questions().take(now.as_nanos(), SLOWLY).map(|()| place.take_turn(now.as_nanos()));
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.old_from = turn.as_ref().map_or_else(|last| Instant::of_nanos(*last), |_| now) + SLOWLY;
+        }
+        let Ok(Some(turn)) = turn else { return };
+        desk.asking = Some(turn);
+        let node = self.address_of(at);
+        // If it says nothing now, another one will be asked in a while.
+        if let Ok(map) = self.ask_for_map(desk, &node, Deadline::after(self.now(), Some(BRIEFLY)).min(until)) {
+            self.deployment.slots().learn(&map);
+            self.deployment.slots().tell(desk.asking.as_ref(), self.now());
+        }
+        desk.asking = None;
     }
 
     /// Follows what is known. Whether that is another map than `before`, and has the node.
@@ -115,8 +149,9 @@ impl Client {
         let (mut sink, asked_at) = (ValueSink::default(), self.now());
         let row = crate::command::find(b"CLUSTER");
         let result = desk.asking(&["CLUSTER", "SLOTS"], |desk| client.run_alone(desk, row, &mut sink));
-        self.adopt_events(&mut client);
         result?;
+        // What a question that failed met is told by the command that needs its answer: no failover ended there.
+        self.adopt_events(&mut client);
         let key = self.deployment.key();
         let asked = key.speaker(node.clone());
         let map = sink.take().and_then(|reply| SlotMap::read(&reply, &asked, asked_at, |node| key.admits(node)));

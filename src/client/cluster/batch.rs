@@ -10,6 +10,7 @@ use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
+use super::super::telling::adopt_events;
 use super::parts::Placed;
 use super::{Detour, torn, unserved};
 
@@ -98,6 +99,9 @@ impl Client {
             let cluster = self.cluster.get_or_insert_default();
             (cluster.work.left.batch, cluster.work.left.edition) = (true, cluster.edition);
             return result;
+        }
+        if result.is_ok() {
+            self.look_again(desk, 0, self.world.clock.coarse(), until);
         }
         if result.is_err()
             && let Some(cluster) = self.cluster.as_deref_mut()
@@ -199,11 +203,10 @@ impl Client {
             Client::take_ahead(desk, place);
         }
         let result = client.go_on_with_batch(desk, &part.batch, &mut placed);
+        adopt_events(&mut self.events, client);
+        self.attached = true;
         let left = desk.left.take().map(|carried| (carried, std::mem::take(&mut desk.course)));
         cluster.work.parts[number].left = left;
-        if guest.is_none() {
-            self.adopt_from(place);
-        }
         let answered = guest.unwrap_or_else(|| self.address_of(place));
         if let Some(cluster) = self.cluster.as_deref_mut() {
             cluster.work.progress.refused_by(&answered);

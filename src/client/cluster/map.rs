@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::config::NodeAddress;
 use crate::failover::{Limit, Phase};
 use crate::pool::DeploymentKey;
-use crate::time::{Backoff, Deadline};
+use crate::time::{Backoff, Deadline, Instant};
 use crate::topology::{Shard, SlotMap};
 
 use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
+use super::asking::SLOWLY;
 use super::ring::configuration_at;
 
 /// For how long a node that hangs may keep the question from the next one, at first: far nodes get more later.
@@ -61,6 +62,8 @@ impl Client {
         cluster.torn |= former.iter().any(|client| client.pins.any());
         cluster.map = Some(map);
         cluster.edition = edition;
+        let told = cluster.map.as_ref().filter(|map| !map.is_ring());
+        cluster.old_from = told.map_or(Instant::FAR_FUTURE, |map| map.asked() + SLOWLY);
         self.note_pin();
     }
 

@@ -23,7 +23,7 @@ use crate::command::{Blocking, Command, Effect, effect};
 use crate::config::NodeAddress;
 use crate::resp::{Aggregate, Sink, Space, Unfit};
 use crate::telemetry::COUNTERS;
-use crate::time::Deadline;
+use crate::time::{Deadline, Instant};
 use crate::topology::SlotMap;
 
 use self::detour::Detour;
@@ -44,6 +44,8 @@ use super::telling::adopt_events;
 pub struct Cluster {
     map: Option<Arc<SlotMap>>,
     edition: u64,
+    /// From when on the map should be asked for again.
+    old_from: Instant,
     /// The shards' clients, in the map's order; made when they are needed.
     shards: Vec<Option<Box<Client>>>,
     /// The shard with a connection whose state belongs to this object.
@@ -159,7 +161,10 @@ impl Client {
             let (now, stops) = (self.now(), if blocks { Deadline::NEVER } else { until });
             let epoch = self.shard(at).deployment.epoch();
             let result = self.run_on(at, desk, command, &mut Passed { sink }, stops, detour.patience(now));
-            let Err(mut failure) = result else { return Ok(()) };
+            let Err(mut failure) = result else {
+                self.look_again(desk, at, started, until);
+                return Ok(());
+            };
             attempts += failure.attempts;
             failure.attempts = attempts;
             failure.elapsed = self.now().since(started);
@@ -261,6 +266,7 @@ impl Client {
         let mut client = Client::new(self.world.clone(), configuration_at(&self.configuration, map, place));
         if !map.is_ring() {
             let shard = &map.shards()[place];
+            self.deployment.slots().keep(shard.nodes(), &client.deployment);
             client.deployment.suppose(&shard.primary, &shard.replicas);
         }
         self.lend_pass(&mut client);

@@ -11,6 +11,7 @@ use super::super::batch::{Batch, Replies};
 use super::super::desk::{Desk, Manner};
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
+use super::super::telling::adopt_events;
 
 /// Where a failure says that the command belongs; `None` if it says something else.
 pub fn of(failure: &Failure, asked: &Speaker) -> Option<Redirect> {
@@ -82,6 +83,7 @@ impl Client {
         let Some(guest) = cluster.guest.as_deref_mut() else { return Ok(()) };
         let mut second = Second { sink, counts: false, refused: None };
         let result = guest.run_batch_alone(desk, batch, &mut second);
+        adopt_events(&mut self.events, guest);
         let refused = second.refused.take();
         // What is tried next is the command alone.
         desk.frame.load(batch.encoded(1));

@@ -11,6 +11,7 @@ use crate::topology::{Ownership, SlotSet};
 use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
+use super::super::telling::adopt_events;
 use super::Detour;
 use super::fan::elements;
 use super::map::unserved;
@@ -217,7 +218,9 @@ impl Client {
                 self.invite(node, until)?;
                 let guest = self.cluster.as_deref_mut().and_then(|cluster| cluster.guest.as_deref_mut());
                 let Some(guest) = guest else { return Err(unserved(None, "")) };
-                desk.asking(words, |desk| guest.run_alone(desk, row, &mut sink))?;
+                let result = desk.asking(words, |desk| guest.run_alone(desk, row, &mut sink));
+                adopt_events(&mut self.events, guest);
+                result?;
                 node.clone()
             }
         };

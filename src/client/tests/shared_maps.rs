@@ -7,7 +7,8 @@ use redis::Value;
 use super::cluster::{give, heard, key_at, keys, reshape, servers};
 use super::sharing::{shared_board, worker};
 use super::*;
-use crate::connection::scripted::State;
+use crate::config::NodeAddress;
+use crate::connection::scripted::{Fault, Sharding, State};
 use crate::time::Clock;
 use crate::topology::{SlotMap, Speaker};
 
@@ -112,6 +113,48 @@ fn when_a_slot_went_to_a_new_shard_one_worker_asks_for_the_map() {
 }
 
 #[test]
+fn now_and_then_one_worker_asks_again_after_a_command_or_a_batch() {
+    let host = Host::new();
+    let [a, b, _] = keys();
+    let mut workers: [Bench; 3] = host.workers();
+    workers.iter_mut().for_each(|worker| drop(worker.run(&format!("SET {a} 0")).unwrap()));
+    assert_eq!(host.questions(), 1);
+    for round in 2..5 {
+        host.network.clock.advance(Duration::from_secs(59));
+        workers.iter_mut().for_each(|worker| drop(worker.run(&format!("INCR {b}")).unwrap()));
+        assert_eq!(host.questions(), round - 1, "too early");
+        host.network.clock.advance(Duration::from_secs(2));
+        for worker in &mut workers {
+            let (seen, failure) = worker.run_batch(&format!("INCR {b}; GET {a}"));
+            assert_eq!((seen.len(), failure), (2, None));
+            worker.run(&format!("INCR {b}")).unwrap();
+        }
+        assert_eq!(host.questions(), round);
+    }
+    // What it hears is news to all.
+    let map = |bench: &Bench| bench.client.slot_map().unwrap().asked();
+    workers.iter_mut().for_each(|worker| drop(worker.run(&format!("INCR {b}")).unwrap()));
+    assert!(workers.iter().all(|worker| map(worker) == map(&workers[0])));
+}
+
+#[test]
+fn a_node_that_does_not_answer_when_it_is_asked_again_costs_one_command_a_moment() {
+    let host = Host::new();
+    let [a, ..] = keys();
+    let [mut one, mut other] = host.workers();
+    one.run(&format!("SET {a} 0")).unwrap();
+    host.network.clock.advance(Duration::from_secs(61));
+    host.network.change(|state| state.server(1).faults.push_back(("CLUSTER".into(), Fault::Silence)));
+    let begun = one.elapsed();
+    assert_eq!(one.run(&format!("INCR {a}")), Ok(Value::Int(1)));
+    assert!((0.1..0.15).contains(&(one.elapsed() - begun)), "{} s", one.elapsed() - begun);
+    let begun = one.elapsed();
+    other.run(&format!("INCR {a}")).unwrap();
+    one.run(&format!("INCR {a}")).unwrap();
+    assert!(one.elapsed() - begun < 0.01, "{} s", one.elapsed() - begun);
+}
+
+#[test]
 fn while_one_worker_asks_for_the_map_the_others_wait_for_what_it_hears() {
     let host = Host::new();
     let [_, b, _] = keys();
@@ -194,4 +237,57 @@ fn node_word(index: usize) -> String {
     let (host, port) =
         node(index).to_string().rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
     format!("tcp {port} {host}")
+}
+
+#[test]
+fn what_the_question_for_the_map_meets_is_told_and_that_a_dead_node_is_asked_is_no_failover() {
+    let host = Host::new();
+    let [a, b, _] = keys();
+    let mut bench = host.worker(&[]);
+    bench.run(&format!("SET {a} 0")).unwrap();
+    bench.events();
+    // Asked again behind a command that needs another connection, over one that has ended since.
+    bench.run(&format!("SET {b} 0")).unwrap();
+    host.network.clock.advance(Duration::from_secs(61));
+    host.network.change(|state| {
+        let answer = Fault::Say(b"-LOADING Redis is loading the dataset in memory\r\n".to_vec());
+        state.server(1).faults.push_back(("CLUSTER".into(), answer));
+    });
+    bench.run(&format!("GET {a}")).unwrap();
+    assert_eq!(bench.events(), ["server.unready"]);
+
+    host.network.change(|state| state.kill(1));
+    host.network.after(Duration::from_millis(1_500), |state| {
+        state.server(4).promote();
+        reshape(state, |sharding| sharding.ranges[0].2 = vec![node(4)]);
+    });
+    bench.run(&format!("SET {a} 1")).unwrap();
+    assert_eq!(bench.events(), ["failover.started", "failover.completed"]);
+    assert!(host.questions() >= 2, "it was asked whether the shard has other nodes");
+}
+
+#[test]
+fn a_cluster_that_was_replaced_as_a_whole_is_found_by_the_name_of_its_endpoint() {
+    let of = |indices: [usize; 3]| {
+        let nodes = indices.map(node);
+        let sharding = Sharding::of(&nodes.iter().map(std::slice::from_ref).collect::<Vec<_>>());
+        nodes.map(|at| Server { cluster: Some((at, sharding.clone())), ..Server::primary(&[]) })
+    };
+    let servers = of([1, 2, 3]).into_iter().chain(of([4, 5, 6])).collect();
+    let mut bench = Bench::at(servers, &Setting::Text("cluster.example:6379".into()), &[]);
+    bench.network.change(|state| {
+        for (address, index) in [("10.0.1.1", 1), ("10.0.1.2", 4)] {
+            state.put_before(&NodeAddress::tcp(address, 6379), &[index]);
+        }
+        state.name("cluster.example", &["10.0.1.1"]);
+    });
+    let [a, ..] = keys();
+    bench.run(&format!("SET {a} 1")).unwrap();
+    bench.network.change(|state| {
+        (1..=3).for_each(|index| state.kill(index));
+        state.name("cluster.example", &["10.0.1.2"]);
+    });
+    assert_eq!(bench.run(&format!("SET {a} 2")), Ok(Value::Okay));
+    assert_eq!(bench.network.server(4, |server| server.count("SET")), 1);
+    assert!(bench.elapsed() < 2.0, "{} s", bench.elapsed());
 }
