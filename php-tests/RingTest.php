@@ -119,6 +119,7 @@ final class RingTest extends RedisTestCase
         yield 'weights, aliases and a database' => [static fn (array $nodes): array => [
             "$nodes[0]?weight=1&alias=first&database=5", "$nodes[1]?weight=4&alias=second&database=5", "$nodes[2]?weight=2&database=5",
         ], []];
+        yield 'a database each' => [static fn (array $nodes): array => ["$nodes[0]?database=1", "$nodes[1]?database=2&timeout=3", $nodes[2]], []];
         yield 'one weight among nodes without' => [static fn (array $nodes): array => [$nodes[0], "$nodes[1]?weight=350", $nodes[2]], []];
         yield 'sockets' => [static fn (array $nodes, string $folder): array => [
             "unix:$folder/0.sock", ['scheme' => 'unix', 'path' => "$folder/1.sock"], $nodes[2],

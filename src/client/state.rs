@@ -86,7 +86,8 @@ impl Client {
     /// # Errors
     /// A file that an option names cannot be used.
     pub fn open(world: Arc<World>, configuration: Configuration) -> Result<Client, ConfigurationError> {
-        for tls in configuration.tls.iter().chain(&configuration.sentinel.tls) {
+        let apart = configuration.apart.iter().filter_map(|node| node.tls.as_ref());
+        for tls in configuration.tls.iter().chain(&configuration.sentinel.tls).chain(apart) {
             check_certificates(tls)?;
         }
         Ok(Client::new(world, configuration))
@@ -161,7 +162,11 @@ impl Client {
 
     /// A client of one node of the deployment, or of one of its sentinels, that talks to no other.
     pub fn at_node(&self, node: &NodeAddress, is_sentinel: bool) -> Client {
-        let mut client = Client::new(self.world.clone(), self.configuration.at_node(node, is_sentinel));
+        // Of a ring each node, with its replicas, has parameters of its own.
+        let place_in = |shards: Vec<crate::topology::Shard>| shards.iter().position(|shard| shard.includes(node));
+        let place = self.slot_map().filter(|map| map.is_ring()).and_then(|_| place_in(self.shards()));
+        let configuration = place.and_then(|place| self.configuration.apart.get(place)).unwrap_or(&self.configuration);
+        let mut client = Client::new(self.world.clone(), configuration.at_node(node, is_sentinel));
         if !is_sentinel {
             self.lend_pass(&mut client);
         }

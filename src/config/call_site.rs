@@ -51,7 +51,8 @@ impl Configuration {
         if let Some(retry) = retry {
             retry.apply(&mut tuned, has_command_timeout)?;
         }
-        Ok(Configuration { tuned, policy: tuned.policy(), ..self.clone() })
+        let apart = self.apart.iter().map(|node| node.with_options(options)).collect::<Result<_, _>>()?;
+        Ok(Configuration { tuned, policy: tuned.policy(), apart, ..self.clone() })
     }
 }
 

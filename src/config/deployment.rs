@@ -9,6 +9,7 @@ use super::node::NodeParameters;
 use super::node_addresses::NodeAddresses;
 use super::options::Options;
 use super::policy::{Policy, PoolLimits, Protocol, ReplyLimits};
+use super::predis;
 use super::ring::{self, RingMember};
 use super::secret::Credentials;
 use super::sentinel::{self, SentinelSettings};
@@ -43,6 +44,10 @@ pub struct Configuration {
     pub fixed: bool,
     /// If the endpoints are several that Predis would share keys among, unless they say that they are a cluster: how.
     pub ring: Vec<RingMember>,
+    /// What is said of each endpoint of a ring, in their order.
+    pub apart: Vec<Configuration>,
+    /// Where the nodes of a ring differ in what those of a cluster have in common.
+    pub disagreement: Option<ConfigurationError>,
     /// Whether the endpoints are the nodes of one shard of a cluster.
     pub shard: bool,
     /// How long to wait for what, and what to try again.
@@ -67,15 +72,16 @@ impl Configuration {
 /// Checks both arguments of the constructor and says what they mean. `defaults` holds where they say nothing.
 pub fn configure(
     parameters: &Setting,
-    options: &Setting,
+    given_options: &Setting,
     defaults: &Defaults,
 ) -> Result<Configuration, ConfigurationError> {
-    let options = Options::read(options, defaults)?;
+    let options = Options::read(given_options, defaults)?;
     let nodes = nodes(parameters)?;
     let sentinels = sentinel::is_declared(&nodes, &options)?;
-    let (endpoints, common, secured) =
-        if sentinels { behind_sentinels(&nodes, &options) } else { plain(&nodes, &options) }?;
+    let (Common { endpoints, node: common, secured }, disagreement) =
+        if sentinels { (behind_sentinels(&nodes, &options)?, None) } else { plain(&nodes, &options)? };
     let ring = if sentinels { Vec::new() } else { ring::members(&nodes, &options, &endpoints)? };
+    let apart = if ring.is_empty() { Vec::new() } else { ring::apart(parameters, given_options, defaults)? };
     options.commands.allow(&options.prefix)?;
     let reader = options.reader.as_ref().map(|value| reader(value, &options, &common, &secured)).transpose()?;
     let hosts = tls::hosts(endpoints.iter().chain(&reader));
@@ -105,6 +111,8 @@ pub fn configure(
         prefix: options.prefix,
         fixed: false,
         ring,
+        apart,
+        disagreement,
         shard: false,
         policy: tuned.policy(),
         pool: tuned.pool(),
@@ -120,28 +128,50 @@ struct Secured {
     sentinels: Option<TlsOptions>,
 }
 
-type Common = (Vec<Endpoint>, NodeParameters, Secured);
-
 /// The endpoints without duplicates, and what they have in common.
-fn plain(nodes: &[(String, NodeParameters)], options: &Options) -> Result<Common, ConfigurationError> {
+struct Common {
+    endpoints: Vec<Endpoint>,
+    node: NodeParameters,
+    secured: Secured,
+}
+
+/// The endpoints. Those of a ring may differ; where they do is said beside them.
+fn plain(
+    nodes: &[(String, NodeParameters)],
+    options: &Options,
+) -> Result<(Common, Option<ConfigurationError>), ConfigurationError> {
+    let may_differ = options.cluster.as_ref().is_some_and(predis::is_ring);
     let mut endpoints: Vec<Endpoint> = Vec::new();
     let mut common: Option<(NodeParameters, Option<TlsOptions>)> = None;
+    let mut disagreement = None;
     for (place, own) in nodes {
         let (node, scheme) = options.complete(own);
         let endpoint = node.endpoint(place, scheme)?;
         let secured = node.secured(place, scheme)?;
         match &common {
             Some((first, first_secured)) => {
-                agree(place, first, &node)?;
-                tls::agree(place, first_secured, &secured)?;
+                let agreed = agree(place, first, &node).and_then(|()| tls::agree(place, first_secured, &secured));
+                let is_new = endpoints.iter().all(|known| known.address != endpoint.address);
+                let speaks_alike = first.protocol.unwrap_or_default() == node.protocol.unwrap_or_default();
+                // The program is asked for one password at a time.
+                let same_user = (&first.username, &first.password) == (&node.username, &node.password);
+                let is_asked = |node: &NodeParameters| node.password.as_ref().is_some_and(|it| it.asker().is_some());
+                let may_differ = may_differ && (same_user || !(is_asked(first) || is_asked(&node)));
+                match agreed {
+                    Err(error) if may_differ && is_new && speaks_alike => {
+                        disagreement.get_or_insert(error);
+                    }
+                    agreed => agreed?,
+                }
             }
             None => common = Some((node, secured)),
         }
         add(&mut endpoints, endpoint);
     }
-    let (common, secured) = common.unwrap_or_default();
+    let (node, secured) = common.unwrap_or_default();
     // They may turn out to be sentinels.
-    Ok((endpoints, common, Secured { nodes: secured.clone(), sentinels: secured }))
+    let secured = Secured { nodes: secured.clone(), sentinels: secured };
+    Ok((Common { endpoints, node, secured }, disagreement))
 }
 
 /// The endpoints of sentinels, and what the nodes behind them have in common: nothing that is said of sentinels, but that
@@ -162,7 +192,7 @@ fn behind_sentinels(nodes: &[(String, NodeParameters)], options: &Options) -> Re
         Some(sentinels) if node.scheme.is_none() => Some(node.ssl.clone().unwrap_or_else(|| sentinels.clone())),
         _ => node.secured("parameters", scheme)?,
     };
-    Ok((endpoints, node, Secured { nodes, sentinels }))
+    Ok(Common { endpoints, node, secured: Secured { nodes, sentinels } })
 }
 
 fn add(endpoints: &mut Vec<Endpoint>, endpoint: Endpoint) {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::super::address::NodeAddress;
 use super::super::policy::Ceiling;
+use super::super::secret::{Asker, Password, Secret};
 use super::*;
 
 fn text(value: &str) -> Setting {
@@ -139,6 +140,40 @@ fn the_nodes_of_a_ring_are_called_as_predis_calls_them() {
     let placing = map(&[("cluster", text("predis")), ("distributor", text("ketama"))]);
     assert_eq!(refused(list(&["a", "b"]), placing.clone()).option(), "distributor");
     assert_eq!(configured(list(&["a"]), placing).ring.len(), 0);
+}
+
+#[test]
+fn the_nodes_of_a_ring_have_parameters_of_their_own() {
+    let options = map(&[("cluster", text("predis")), ("password", text("shared")), ("timeout", Setting::Int(3))]);
+    let nodes = list(&["a?database=1&timeout=2&role=master", "b?password=own", "a?database=1&timeout=2", "tls://c"]);
+    let configuration = configured(nodes, options.clone());
+    let seen = configuration.apart.iter().map(|node| {
+        let password = node.credentials.password.clone();
+        (
+            node.endpoints[0].address.to_string(),
+            node.database,
+            node.policy.timeout.as_secs(),
+            password,
+            node.tls.is_some(),
+        )
+    });
+    let secret = |text: &str| Password::known(Secret::new(text));
+    let expected = [
+        ("a:6379".to_owned(), 1, 2, secret("shared"), false),
+        ("b:6379".to_owned(), 0, 3, secret("own"), false),
+        ("c:6379".to_owned(), 0, 3, secret("shared"), true),
+    ];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+    assert!(configuration.apart.iter().all(|node| node.ring.is_empty() && node.endpoints[0].role.is_none()));
+    assert_eq!(configuration.disagreement.unwrap().option(), "parameters[1].password");
+    assert_eq!(refused(list(&["a", "a?database=1", "b"]), options.clone()).option(), "parameters[1].database");
+    assert_eq!(refused(list(&["a", "b?protocol=3"]), options.clone()).option(), "parameters[1].protocol");
+    let asked = Setting::Asked(Asker { number: 0, place: "a.php:1".into() });
+    let one_asks = Setting::List(vec![text("a"), map(&[("host", text("b")), ("password", asked)])]);
+    assert_eq!(refused(one_asks, options.clone()).option(), "parameters[1].password");
+    let changed = configured(list(&["a?database=1", "b"]), options).with_options(&map(&[("timeout", Setting::Int(9))]));
+    let changed = changed.unwrap().apart;
+    assert!(changed.iter().all(|node| node.policy.timeout.as_secs() == 9) && changed[0].database == 1);
 }
 
 #[test]

@@ -15,13 +15,8 @@ impl Configuration {
         configuration.endpoints = endpoints.collect();
         configuration.reader = None;
         configuration.shard = true;
-        configuration.ring = Vec::new();
+        (configuration.ring, configuration.apart) = (Vec::new(), Vec::new());
         configuration
-    }
-
-    /// The same for one node of a ring, which is like a deployment by itself.
-    pub fn at_ring_node(&self, node: &NodeAddress) -> Configuration {
-        Configuration { shard: false, ..self.at_shard(std::slice::from_ref(node)) }
     }
 
     /// The same for who wants to talk to this node only, whatever its role. What is about the others, such as replicas
@@ -32,7 +27,7 @@ impl Configuration {
         configuration.reader = None;
         configuration.allowed_nodes = None;
         configuration.fixed = true;
-        configuration.ring = Vec::new();
+        (configuration.ring, configuration.apart) = (Vec::new(), Vec::new());
         configuration.tuned.read_from = ReadFrom::Primary;
         configuration.tuned.min_replicas = None;
         if is_sentinel {

@@ -1,10 +1,13 @@
 //! The nodes among which Predis would share keys by itself: a list under `'cluster' => 'predis'`.
 
 use super::address::Endpoint;
+use super::defaults::Defaults;
+use super::deployment::{Configuration, configure};
 use super::error::ConfigurationError;
 use super::node::NodeParameters;
 use super::options::Options;
 use super::predis;
+use super::setting::Setting;
 
 /// One node of such a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,4 +53,23 @@ pub(super) fn members(
         Ok(RingMember { name: node.name(scheme), weight: node.weight.unwrap_or(USUAL_WEIGHT), endpoint })
     };
     nodes.iter().map(member).collect()
+}
+
+/// What holds for each endpoint of a ring: as if it were the only one, since each is a deployment by itself.
+pub(super) fn apart(
+    parameters: &Setting,
+    options: &Setting,
+    defaults: &Defaults,
+) -> Result<Vec<Configuration>, ConfigurationError> {
+    let mut apart: Vec<Configuration> = Vec::new();
+    for node in parameters.items().into_iter().flatten() {
+        let mut one = configure(node, options, defaults)?;
+        one.reader = None;
+        // Neither makes it another deployment than it is for who was given this node alone.
+        one.endpoints.iter_mut().for_each(|endpoint| (endpoint.role, endpoint.alias) = (None, None));
+        if apart.iter().all(|known| known.endpoints != one.endpoints) {
+            apart.push(one);
+        }
+    }
+    Ok(apart)
 }

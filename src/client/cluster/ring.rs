@@ -34,14 +34,15 @@ impl Client {
         // The node that the command is for has to be there in any case.
         let first = map.slots_of(None, desk.frame.bytes()).one().map_or(0, usize::from);
         let mut last = None;
-        for node in nodes[first..].iter().chain(&nodes[..first]) {
-            match self.nature_of(desk, node, until, patience) {
+        for place in (first..nodes.len()).chain(0..first) {
+            match self.nature_of(desk, place, until, patience) {
                 Ok(Nature::Standalone) => {
                     self.deployment.slots().learn(&map);
                     self.follow_map();
                     return Ok(());
                 }
-                Ok(Nature::Cluster) => return self.enter_true_cluster(desk, node, &nodes, until, patience),
+                Ok(Nature::Cluster) => return self.enter_true_cluster(desk, place, &nodes, until, patience),
+                Err(failure) if failure.kind == Kind::Credentials => return Err(failure),
                 Err(failure) => last = Some(failure),
             }
             if until.passed(self.now()) {
@@ -55,16 +56,22 @@ impl Client {
     fn enter_true_cluster(
         &mut self,
         desk: &mut Desk,
-        node: &NodeAddress,
+        place: usize,
         nodes: &[NodeAddress],
         until: Deadline,
         patience: Duration,
     ) -> Result<(), Box<Failure>> {
+        if let Some(error) = &self.configuration.disagreement {
+            return Err(Box::new(Failure::misuse("", error.to_string())));
+        }
+        let node = &nodes[place];
         let limit = Deadline::after(self.now(), Some(patience)).min(until);
         let map = self.ask_for_map(desk, node, limit)?;
-        for other in nodes.iter().filter(|other| map.shard_with(other).is_none()) {
-            if let Ok(Nature::Standalone) = self.nature_of(desk, other, until, patience) {
-                return Err(mixed(node, other));
+        for (other, address) in nodes.iter().enumerate().filter(|(_, other)| map.shard_with(other).is_none()) {
+            match self.nature_of(desk, other, until, patience) {
+                Ok(Nature::Standalone) => return Err(mixed(node, address)),
+                Err(failure) if failure.kind == Kind::Credentials => return Err(failure),
+                _ => {}
             }
         }
         self.deployment.slots().learn(&map);
@@ -75,13 +82,16 @@ impl Client {
     fn nature_of(
         &mut self,
         desk: &mut Desk,
-        node: &NodeAddress,
+        place: usize,
         until: Deadline,
         patience: Duration,
     ) -> Result<Nature, Box<Failure>> {
-        let mut client = Client::new(self.world.clone(), self.configuration.at_ring_node(node));
+        let mut client = Client::new(self.world.clone(), self.configuration.apart[place].clone());
         client.bound_by(Deadline::after(self.now(), Some(patience)).min(until), Deadline::NEVER);
-        match desk.asking(&["PING"], |desk| client.connect_alone(desk)) {
+        self.lend_pass(&mut client);
+        let result = desk.asking(&["PING"], |desk| client.connect_alone(desk));
+        self.adopt_events(&mut client);
+        match result {
             Ok(()) => Ok(Nature::Standalone),
             Err(failure) if failure.kind == Kind::Cluster => Ok(Nature::Cluster),
             Err(failure) => Err(failure),
@@ -111,10 +121,9 @@ impl Client {
 
 /// A shard's configuration, where `whole` is that of all.
 pub(super) fn configuration_at(whole: &Configuration, map: &SlotMap, place: usize) -> Configuration {
-    let shard = &map.shards()[place];
-    match map.is_ring() {
-        true => whole.at_ring_node(&shard.primary),
-        false => whole.at_shard(&shard.nodes()),
+    match whole.apart.get(place).filter(|_| map.is_ring()) {
+        Some(node) => node.clone(),
+        None => whole.at_shard(&map.shards()[place].nodes()),
     }
 }
 

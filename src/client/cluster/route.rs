@@ -87,7 +87,9 @@ impl Client {
 
     /// Whether a SELECT asks for the database that all nodes have selected.
     pub(super) fn is_selected(&self, encoded: &[u8]) -> bool {
-        second_word(encoded) == self.configuration.database.to_string().as_bytes()
+        let word = second_word(encoded);
+        let mut nodes = std::iter::once(&self.configuration).chain(&self.configuration.apart);
+        nodes.all(|node| word == node.database.to_string().as_bytes())
     }
 
     /// Why a command that says who the client is, or which database it wants, is refused.

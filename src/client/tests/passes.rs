@@ -76,6 +76,21 @@ fn a_new_object_asks_before_it_takes_a_connection_that_somebody_else_has_left() 
 }
 
 #[test]
+fn the_nodes_of_a_ring_are_opened_with_what_the_program_was_asked_for() {
+    let server = || Server { password: Some("first".into()), ..Server::primary(&[]) };
+    let options = [("cluster", Setting::Text("predis".into())), ("password", asked())];
+    let mut bench = Bench::with(vec![server(), server()], &[1, 2], &options);
+    let mut asked = 0;
+    for number in 0..20 {
+        let (result, times) = run(&mut bench, &format!("SET k{number} v"), &["first"]);
+        assert_eq!(result, Ok(Value::Okay), "k{number}");
+        asked += times;
+    }
+    assert!(asked <= 2, "asked {asked} times for two connections");
+    assert!([1, 2].iter().all(|place| bench.network.server(*place, |server| !server.data.is_empty())));
+}
+
+#[test]
 fn what_may_have_been_applied_stays_so_while_the_program_is_asked() {
     let mut bench = bench();
     assert!(run(&mut bench, "INCR n", &["first"]).0.is_ok());

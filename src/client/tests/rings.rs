@@ -185,6 +185,30 @@ fn what_is_published_and_heard_is_so_at_the_first_node() {
     );
 }
 
+/// Three servers with a password each, which is said for each.
+fn with_passwords(server: impl Fn(usize) -> Server) -> Bench {
+    let servers = [1, 2, 3].map(|index| Server { password: Some(format!("p{index}")), ..server(index) });
+    let uri = |index: usize| Setting::Text(format!("tcp://:p{index}@{}", node(index)));
+    let shared = (SHARED.0, Setting::Text(SHARED.1.to_owned()));
+    Bench::at(servers.into(), &Setting::List([1, 2, 3].map(uri).into()), &[shared])
+}
+
+#[test]
+fn each_node_has_its_own_password_and_those_of_a_cluster_have_one() {
+    let mut bench = with_passwords(|_| Server::primary(&[]));
+    for (place, key) in keys().iter().enumerate() {
+        assert_eq!(bench.run(&format!("SET {key} v")), Ok(Value::Okay));
+        let mut client = bench.client.at_node(&node(place + 1), false);
+        let value = run_on(&mut client, &mut bench.desk, &format!("GET {key}"));
+        assert_eq!(value, Ok(Value::BulkString(b"v".to_vec())));
+    }
+    let nodes = [1, 2, 3].map(|index| [node(index)]);
+    let sharding = Sharding::of(&nodes.each_ref().map(|shard| &shard[..]));
+    let in_cluster = |index| Server { cluster: Some((node(index), sharding.clone())), ..Server::primary(&[]) };
+    let failure = with_passwords(in_cluster).run("GET k").unwrap_err();
+    assert!(failure.kind == Kind::Client && failure.message.contains("parameters[1].password"), "{failure:?}");
+}
+
 /// Three servers, of which those with these numbers are nodes of a cluster.
 fn partly(in_cluster: &[usize]) -> Bench {
     let nodes: Vec<[_; 1]> = in_cluster.iter().map(|index| [node(*index)]).collect();
