@@ -273,6 +273,30 @@ final class ClusterTest extends ClusterTestCase
         self::assertSame(1, $redis->sunionstore('a', ['b']) + $redis->sadd('b', ['m']), 'a tag in the prefix has all keys in one slot');
     }
 
+    /** @dataProvider protocols */
+    public function test_options_that_do_not_go_with_a_cluster_are_said_with_their_names(int $protocol): void
+    {
+        $cluster = self::cluster();
+        $wrong = [
+            'option `database`: given 2, accepted: 0, since the servers are a Redis Cluster' => ['parameters' => ['database' => 2]],
+            'option `allowed_nodes`: given one that leaves out every primary of the cluster' => ['allowed_nodes' => ['192.0.2.0/24']],
+        ];
+        foreach ($wrong as $text => $options) {
+            // By a name, which no node has for itself: what is given is always allowed.
+            $redis = new ResilientRedis("tcp://localhost:{$cluster->nodes()[0]->port}", $options + ['protocol' => $protocol, 'command_timeout' => 5.0]);
+            $calls = [
+                static fn () => $redis->set('k', 'v'),
+                static fn () => $redis->pipeline()->set('k', 'v')->execute(),
+                static fn () => $redis->transaction()->set('k', 'v')->execute(),
+                static fn () => $redis->connect(),
+            ];
+            foreach ($calls as $call) {
+                $error = self::thrown(\ResilientRedis\ConfigurationException::class, $call);
+                self::assertStringStartsWith($text, $error->getMessage());
+            }
+        }
+    }
+
     public function test_a_node_is_chosen_by_slot_key_id_or_role_and_a_loop_meets_every_primary(): void
     {
         $cluster = self::cluster();
@@ -283,7 +307,15 @@ final class ClusterTest extends ClusterTestCase
             self::assertSame($primary->port, $port($redis->getClientBy('slot', Slot::of($tag))));
             self::assertSame($primary->port, $port($redis->getClientBy('key', "{{$tag}}k")));
             self::assertSame($primary->port, $port($redis->getClientBy('id', $primary->address())));
+            self::assertSame($primary->port, $port($redis->getClientBy('command', $redis->createCommand('get', ["{{$tag}}k"]))));
+            $mset = $redis->createCommand('mset', ["{{$tag}}k", 'v', "{{$tag}}l", 'w']);
+            self::assertSame($primary->port, $port($redis->getClientBy('COMMAND', $mset)));
         }
+        [$a, $b] = self::tags($cluster);
+        $crossing = $redis->createCommand('mget', ["{{$a}}k", "{{$b}}k"]);
+        self::thrown(\ResilientRedis\ClientException::class, static fn () => $redis->getClientBy('command', $crossing));
+        $error = self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy('command', $redis->createCommand('dbsize')));
+        self::assertSame("getClientBy('command', ...): value: given one without keys, accepted: a command whose keys lead to a node", $error->getMessage());
         self::assertSame('slave', $redis->getClientBy('role', 'replica')->role()[0]);
         self::assertSame('master', $redis->getClientBy('role', 'master')->role()[0]);
         self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy('slot', Slot::COUNT));

@@ -131,7 +131,14 @@ final class NodesTest extends RedisTestCase
             $error = self::thrown(NotSupportedException::class, static fn () => $redis->getClientBy($selector, $value));
             self::assertStringContainsString('needs a cluster', $error->getMessage());
         }
-        self::thrown(NotSupportedException::class, static fn () => $redis->getClientBy('command', 'get'));
+        $get = $redis->createCommand('get', ['k']);
+        self::thrown(NotSupportedException::class, static fn () => $redis->getClientBy('command', $get));
+        $error = self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy('command', 'get'));
+        self::assertStringStartsWith("getClientBy('command', ...): value: given string 'get', accepted: a command object", $error->getMessage());
+        $error = self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy('role', 'boss'));
+        self::assertStringStartsWith("getClientBy('role', ...): value: given string 'boss', accepted: ", $error->getMessage());
+        $error = self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy('name', 'x'));
+        self::assertStringStartsWith("getClientBy: selector: given string 'name', accepted: ", $error->getMessage());
         $bare = new class extends ResilientRedis {
             public function __construct()
             {

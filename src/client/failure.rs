@@ -31,6 +31,8 @@ pub enum Kind {
     Server(String),
     /// Misuse.
     Client,
+    /// An option that does not go with what the deployment turned out to be.
+    Configuration,
     /// Impossible here.
     NotSupported,
     /// The program has to be asked for its credentials, and the same to be run once more: see [`super::Client::present`].

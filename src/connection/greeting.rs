@@ -265,9 +265,9 @@ impl Opening {
         Verdict::Welcome(Greeting { report, id, answers: own.map(|(_, answer)| answer).collect() })
     }
 
-    fn is_sentinel(&self) -> bool {
+    fn has_no_databases(&self) -> bool {
         let hello = self.find(Question::Hello).and_then(|answer| answer.as_ref().ok());
-        Report::read(hello, None).is_some_and(|report| report.mode == Mode::Sentinel)
+        Report::read(hello, None).is_some_and(|report| matches!(report.mode, Mode::Sentinel | Mode::Cluster))
     }
 
     fn find(&self, wanted: Question) -> Option<&Answer> {
@@ -290,9 +290,12 @@ impl Opening {
                 Some(Cause::NotSupported(format!("protocol 3 needs Redis 6 or later; the server said: {text}")))
             }
             Question::Hello if unknown => None,
-            // SELECT may fail because HELLO or AUTH did: the next try will tell. A Sentinel does not know it.
+            // SELECT may fail because HELLO or AUTH did: the next try will tell. A Sentinel does not know it, and a cluster has
+            // one database: that is said once it is known to be one.
             Question::Select if self.is_wrong => None,
-            Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) || self.is_sentinel() => None,
+            Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) || self.has_no_databases() => {
+                None
+            }
             Question::Hello if text.starts_with("NOAUTH") => {
                 Some(Cause::Denied(format!("the server wants a password (option `password`); it said: {text}")))
             }

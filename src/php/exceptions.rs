@@ -182,6 +182,9 @@ pub fn throw(failure: &Failure) {
 /// Throws what a batch failed with. `replies` gives an array of the known replies, and may run PHP code: by then nothing
 /// of the failure is left on the stack. `earlier` is how many commands had been sent before this batch.
 pub fn throw_of_batch(failure: Failure, earlier: usize, replies: impl FnOnce() -> Value) {
+    if failure.kind == Kind::Configuration {
+        return throw(&failure);
+    }
     let made = made_of(&failure);
     if let (Some(made), Some(index)) = (&made, failure.index) {
         made.number(&EXCEPTION, "index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
@@ -228,6 +231,8 @@ fn made_of(failure: &Failure) -> Option<Made> {
         Kind::ReplyTimeout(_) => &REPLY_TIMEOUT,
         Kind::Server(_) => &SERVER,
         Kind::Client => &CLIENT,
+        // It has nothing of a command.
+        Kind::Configuration => return Some(Made::new(&CONFIGURATION, &failure.message)),
         Kind::NotSupported | Kind::Cluster => &NOT_SUPPORTED,
         Kind::AbortedTransaction => &ABORTED,
         Kind::Protocol => &PROTOCOL,

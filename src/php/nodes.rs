@@ -2,18 +2,19 @@
 
 use ext_php_rs::ffi::{zend_execute_data, zend_object, zval};
 
-use crate::client::Client;
+use crate::client::{Client, Failure};
 use crate::command::SLOTS;
-use crate::config::{ConfigurationError, DeclaredRole, NodeAddress};
+use crate::config::{DeclaredRole, NodeAddress, Setting};
 use crate::topology::SlotMap;
 
 use super::class;
 use super::commands::{self, guarded, unconstructed};
 use super::methods::connect_now;
+use super::process::hands;
 use super::settings;
 use super::values::ArrayBuilder;
 use super::zend::{self, Value};
-use super::{called, exceptions};
+use super::{called, command_object, exceptions};
 
 /// Which node is wanted.
 enum Wanted {
@@ -25,6 +26,8 @@ enum Wanted {
     Slot(u16),
     /// By a key, with its prefix.
     Key(Vec<u8>),
+    /// The primary of a shard, by its place.
+    Place(usize),
 }
 
 /// `getClientBy($selector, $value)`
@@ -34,7 +37,13 @@ pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut
     guarded(|| unsafe {
         let object = zend::this(call);
         let Some([selector, value]) = called::exactly(call) else { return };
-        let (Some(selector), Some(value)) = (text_of("selector", selector), text_of("value", value)) else { return };
+        let Some(selector) = text_of("selector", selector) else { return };
+        if selector.eq_ignore_ascii_case("command") {
+            drop(selector);
+            client_by_command(object, value, return_value);
+            return;
+        }
+        let Some(value) = text_of("value", value) else { return };
         let prefix = commands::prefix_of(object);
         let Some(wanted) = wanted(&selector, &value, prefix) else { return };
         if !learn(object) {
@@ -53,13 +62,47 @@ pub extern "C" fn get_client_by(call: *mut zend_execute_data, return_value: *mut
         let Some((node, is_sentinel)) = find(client, &wanted, &value) else {
             let known = known(client).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let accepted = format!("a node of this deployment, as far as it is known: {known}");
-            refuse(&selector, &value, &accepted);
+            refuse(&selector, &described(&value), &accepted);
             return;
         };
         let made = Box::into_raw(Box::new(client.at_node(&node, is_sentinel)));
         drop((selector, value, node));
         return_value.cast::<Value>().write(class::copy(object, made));
     });
+}
+
+/// The client of the node that a command object belongs to, by its keys.
+///
+/// # Safety
+/// The object is a live client that stays so, of which nothing is in use, as is the value. PHP code may run.
+unsafe fn client_by_command(object: *mut zend_object, value: &Value, return_value: *mut zval) {
+    // SAFETY: by the caller. Nothing with a destructor is on the stack where Zend may leave by a jump.
+    unsafe {
+        let value = zend::deref(value);
+        if zend::type_of(value) != zend::IS_OBJECT {
+            refuse("command", &settings::read(value).describe(), "a command object, such as createCommand() gives");
+            return;
+        }
+        if !learn(object) {
+            return;
+        }
+        let Some(written) = command_object::write(object, value.value.obj) else { return };
+        let found = match class::of(object).client.as_deref() {
+            Some(client) if client.slot_map().is_some() => {
+                client.place_by_keys(&hands().desk, written.row).map(|place| {
+                    let (node, _) = find(client, &Wanted::Place(place?), "")?;
+                    Some(Box::into_raw(Box::new(client.at_node(&node, false))))
+                })
+            }
+            _ => Err(Failure::not_supported("", "getClientBy('command', ...) needs a cluster")),
+        };
+        written.release();
+        match found {
+            Ok(Some(made)) => return_value.cast::<Value>().write(class::copy(object, made)),
+            Ok(None) => refuse("command", "one without keys", "a command whose keys lead to a node"),
+            Err(failure) => exceptions::throw(&failure),
+        }
+    }
 }
 
 fn text_of(name: &str, value: &Value) -> Option<String> {
@@ -72,8 +115,8 @@ fn text_of(name: &str, value: &Value) -> Option<String> {
         _ => None,
     };
     if text.is_none() {
-        let error = ConfigurationError::new(name, settings::read(value).describe(), "a string");
-        exceptions::throw_configuration(&error.to_string());
+        let given = settings::read(value).describe();
+        exceptions::throw_configuration(&format!("getClientBy: {name}: given {given}, accepted: a string"));
     }
     text
 }
@@ -88,7 +131,7 @@ fn wanted(selector: &str, value: &str, prefix: &[u8]) -> Option<Wanted> {
             "slave" | "replica" => Some(Wanted::Replica),
             "sentinel" => Some(Wanted::Sentinel),
             _ => {
-                refuse("role", value, "'master', 'primary', 'slave', 'replica', 'sentinel'");
+                refuse("role", &described(value), "'master', 'primary', 'slave', 'replica', 'sentinel'");
                 None
             }
         },
@@ -96,24 +139,27 @@ fn wanted(selector: &str, value: &str, prefix: &[u8]) -> Option<Wanted> {
         "slot" => {
             let slot = value.parse().ok().filter(|slot| usize::from(*slot) < SLOTS);
             if slot.is_none() {
-                refuse("slot", value, "a whole number from 0 to 16383");
+                refuse("slot", &described(value), "a whole number from 0 to 16383");
             }
             slot.map(Wanted::Slot)
         }
-        "command" => {
-            exceptions::throw_not_supported("getClientBy('command', ...) is not supported: take 'key' or 'slot'");
-            None
-        }
         _ => {
-            refuse("selector", selector, "'id', 'role', 'alias', and 'key', 'slot' with a cluster");
+            let accepted = "'id', 'role', 'alias', and 'key', 'slot', 'command' with a cluster";
+            let given = described(selector);
+            exceptions::throw_configuration(&format!("getClientBy: selector: given {given}, accepted: {accepted}"));
             None
         }
     }
 }
 
-fn refuse(selector: &str, value: &str, accepted: &str) {
-    let error = ConfigurationError::new(&format!("getClientBy.{selector}"), format!("string '{value}'"), accepted);
-    exceptions::throw_configuration(&error.to_string());
+fn described(text: &str) -> String {
+    Setting::Text(text.to_owned()).describe()
+}
+
+fn refuse(selector: &str, given: &str, accepted: &str) {
+    exceptions::throw_configuration(&format!(
+        "getClientBy('{selector}', ...): value: given {given}, accepted: {accepted}"
+    ));
 }
 
 /// Finds out who is primary, if that is not known. False if it was thrown that nobody is.
@@ -165,6 +211,7 @@ fn find(client: &Client, wanted: &Wanted, value: &str) -> Option<(NodeAddress, b
         shards.get(map.shard_of(slot(&map))?).map(|shard| (shard.primary.clone(), false))
     };
     match wanted {
+        Wanted::Place(place) => shards.get(*place).map(|shard| (shard.primary.clone(), false)),
         Wanted::Slot(slot) => serving(&|_| *slot),
         Wanted::Key(key) => serving(&|map| map.slot_of(key)),
         Wanted::Primary if !shards.is_empty() => Some((shards[0].primary.clone(), false)),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::NodeAddress;
+use redis::Value;
+
+use crate::config::{ConfigurationError, NodeAddress};
 use crate::resp::ValueSink;
 use crate::time::{Deadline, Instant};
 use crate::topology::SlotMap;
@@ -135,7 +137,7 @@ impl Client {
             }
             asked.push(node);
         }
-        Err(last.unwrap_or_else(|| unserved(None, "no node of it may be asked")))
+        Err(last.unwrap_or_else(|| unserved(None, "no node of it may be asked (option `allowed_nodes`)")))
     }
 
     pub(super) fn ask_for_map(
@@ -154,7 +156,19 @@ impl Client {
         self.adopt_events(&mut client);
         let key = self.deployment.key();
         let asked = key.speaker(node.clone());
-        let map = sink.take().and_then(|reply| SlotMap::read(&reply, &asked, asked_at, |node| key.admits(node)));
-        map.ok_or_else(|| unserved(None, &format!("{node} knows no node that serves one")))
+        let reply = sink.take().unwrap_or(Value::Nil);
+        let map = SlotMap::read(&reply, &asked, asked_at, |node| key.admits(node));
+        map.ok_or_else(|| match SlotMap::read(&reply, &asked, asked_at, |_| true) {
+            Some(map) => none_allowed(&map),
+            None => unserved(None, &format!("{node} knows no node that serves one")),
+        })
     }
+}
+
+/// The failure where the user has left out all nodes of the cluster.
+fn none_allowed(map: &SlotMap) -> Box<Failure> {
+    let nodes: Vec<String> = map.shards().iter().map(|shard| shard.primary.to_string()).collect();
+    let accepted = format!("a list in which the nodes of the cluster are: {}", nodes.join(", "));
+    let error = ConfigurationError::new("allowed_nodes", "one that leaves out every primary of the cluster", accepted);
+    Box::new(Failure { kind: Kind::Configuration, ..Failure::misuse("", error.to_string()) })
 }

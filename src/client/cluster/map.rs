@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::NodeAddress;
+use crate::config::{ConfigurationError, NodeAddress};
 use crate::failover::{Limit, Phase};
 use crate::pool::DeploymentKey;
 use crate::time::{Backoff, Deadline, Instant};
@@ -28,7 +28,8 @@ impl Client {
         self.follow_map();
         let mut backoff = Backoff::new(Duration::from_millis(10), self.configuration.policy.retry.cap);
         let mut patience = PATIENCE;
-        while self.map().is_none() {
+        // One that was heard of may have nothing left that this client is allowed to reach.
+        while self.map().is_none_or(|map| map.shards().is_empty()) {
             let learned = match self.configuration.ring.is_empty() {
                 true => self.renew_map(desk, until, None, patience),
                 false => self.learn_nature(desk, until, patience),
@@ -40,7 +41,18 @@ impl Client {
             }
             self.rest(backoff.next_wait());
         }
-        Ok(())
+        self.check_database()
+    }
+
+    /// A cluster has one database.
+    fn check_database(&self) -> Result<(), Box<Failure>> {
+        let database = self.configuration.database;
+        if database == 0 || self.is_ring() {
+            return Ok(());
+        }
+        let accepted = "0, since the servers are a Redis Cluster, which has no other database";
+        let error = ConfigurationError::new("database", database.to_string(), accepted);
+        Err(Box::new(Failure { kind: Kind::Configuration, ..Failure::misuse("", error.to_string()) }))
     }
 
     /// Follows what this process, or another worker, has learned of the slots since the last command. Shards that are as they were keep their
@@ -116,7 +128,9 @@ impl Client {
             None if !by_budget => format!("nodes sent it to each other for {} s", Detour::LONGEST.as_secs()),
             _ => format!("{} ran out", limit.as_str()),
         };
-        let message = format!("{end}; the last obstacle: {}: it was not applied", failure.message);
+        let is_narrowed = failure.kind == Kind::NotSupported && self.configuration.allowed_nodes.is_some();
+        let of_whom = if is_narrowed { " (of those that the option `allowed_nodes` admits)" } else { "" };
+        let message = format!("{end}; the last obstacle: {}{of_whom}: it was not applied", failure.message);
         let phase = Some(failure.phase.unwrap_or(Phase::Read));
         Box::new(Failure { kind: Kind::Timeout(limit), message, phase, ..*failure })
     }

@@ -85,6 +85,20 @@ impl Client {
         })
     }
 
+    /// The place of the shard that the command in the desk's frame belongs to, by its keys; none if it has none, or the
+    /// deployment has no shards.
+    ///
+    /// # Errors
+    /// Its keys belong to several.
+    pub fn place_by_keys(&self, desk: &Desk, command: Option<&'static Command>) -> Result<Option<usize>, Box<Failure>> {
+        let (Some(map), encoded) = (self.slot_map(), desk.frame.bytes()) else { return Ok(None) };
+        match map.slots_of(command, encoded) {
+            Slots::One(slot) => Ok(map.shard_of(slot)),
+            Slots::Several(one, other) => Err(crossing(&map, command.map_or("", |row| row.name), encoded, one, other)),
+            Slots::None => Ok(None),
+        }
+    }
+
     /// Whether a SELECT asks for the database that all nodes have selected.
     pub(super) fn is_selected(&self, encoded: &[u8]) -> bool {
         let word = second_word(encoded);

@@ -1,8 +1,8 @@
-//! Commands that the nodes of a cluster send to each other, and what bounds that.
+//! Commands that the nodes of a cluster send to each other, what bounds that, and what keeps them from being sent at all.
 
 use std::time::Duration;
 
-use super::cluster::{cluster, give, key_at, reshape, with_options};
+use super::cluster::{cluster, give, heard, key_at, reshape, with_options};
 use super::*;
 use crate::client::Kind;
 use crate::connection::scripted::State;
@@ -77,4 +77,37 @@ fn a_quick_detour_costs_what_it_takes() {
     bench.network.after(Duration::from_millis(300), move |state| give(state, &key_at(2), 2));
     assert!(bench.run(&format!("SET {key} 2")).is_ok());
     assert!((0.2..0.5).contains(&bench.elapsed()), "{}", bench.elapsed());
+}
+
+#[test]
+fn another_database_than_a_cluster_has_is_said_before_anything_is_sent() {
+    let mut bench = with_options(&[("database", Setting::Int(3))]);
+    for _ in 0..2 {
+        let failure = bench.run("SET k v").unwrap_err();
+        assert_eq!(failure.kind, Kind::Configuration, "{failure:?}");
+        let text = "option `database`: given 3, accepted: 0, since the servers are a Redis Cluster";
+        assert!(failure.message.starts_with(text), "{failure}");
+    }
+    let (_, failure) = bench.run_batch("SET k v; GET k");
+    assert_eq!(failure.map(|failure| failure.kind), Some(Kind::Configuration));
+    assert_eq!((1..=3).map(|server| heard(&bench, server, "SET")).sum::<usize>(), 0);
+    assert!(bench.elapsed() < 0.1, "nothing is waited for: {}", bench.elapsed());
+}
+
+#[test]
+fn nodes_that_are_left_out_are_named_as_the_reason() {
+    let nobody = || ("allowed_nodes", Setting::List(vec![Setting::Text("192.0.2.0/24".into())]));
+    let mut bench = with_options(&[nobody(), ("command_timeout", Setting::Float(0.5))]);
+    assert_eq!(bench.run(&format!("SET {} v", key_at(1))).map(|_| ()), Ok(()), "the endpoint itself is admitted");
+    let failure = bench.run(&format!("SET {} v", key_at(2))).unwrap_err();
+    assert!(failure.message.contains("(of those that the option `allowed_nodes` admits)"), "{failure}");
+
+    let bench = cluster();
+    bench.network.change(|state| state.name("cluster.example", &["10.0.0.1"]));
+    let parameters = Setting::Text("tcp://cluster.example:1".to_owned());
+    let mut bench = Bench::on(&bench.network, &Arc::new(Board::alone()), &parameters, &[nobody()]);
+    let failure = bench.run("SET k v").unwrap_err();
+    assert_eq!(failure.kind, Kind::Configuration, "{failure:?}");
+    let text = "option `allowed_nodes`: given one that leaves out every primary of the cluster";
+    assert!(failure.message.starts_with(text) && failure.message.contains(&node(2).to_string()), "{failure}");
 }

@@ -268,6 +268,9 @@ impl Server {
             "SENTINEL" => return error("ERR unknown command 'SENTINEL', with args beginning with: "),
             "INFO" => return self.info(),
             _ if self.sentinel => return error(&format!("ERR unknown command '{name}', with args beginning with: ")),
+            "SELECT" if self.cluster.is_some() && arguments[0] != "0" => {
+                return error("ERR SELECT is not allowed in cluster mode");
+            }
             "SELECT" => {
                 self.selected.extend(arguments.first().cloned());
                 return b"+OK\r\n".to_vec();
