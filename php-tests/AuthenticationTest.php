@@ -10,7 +10,9 @@ use ResilientRedis\ConfigurationException;
 use ResilientRedis\ConnectionException;
 use ResilientRedis\LostReplyException;
 use ResilientRedis\SessionHandler;
+use Tests\Support\Certificates;
 use Tests\Support\Extension;
+use Tests\Support\Ports;
 use Tests\Support\Process;
 use Tests\Support\RedisCluster;
 use Tests\Support\RedisServer;
@@ -20,7 +22,7 @@ use Tests\Support\Scratch;
 use Tests\Support\SentinelSet;
 use Tests\Support\Wait;
 
-/** Passwords that change: two of them, and callables that are asked for them. */
+/** Passwords that change: two of them, and callables that are asked for them; and tokens in their place. */
 final class AuthenticationTest extends RedisTestCase
 {
     /** How often the callable was asked. */
@@ -346,6 +348,86 @@ final class AuthenticationTest extends RedisTestCase
         [$done, $failures] = (array) json_decode((string) end($said), true);
         self::assertSame([], $failures);
         self::assertGreaterThan(20, $done);
+    }
+
+    public function test_a_token_is_signed_with_the_keys_of_a_callable_and_sent_under_tls(): void
+    {
+        $authority = new Certificates();
+        $identity = $authority->issue('DNS:localhost');
+        $directives = $authority->server($identity);
+        $server = $this->server($directives + ['bind' => '127.0.0.1 -::1']);
+        $server->command('ACL', 'SETUSER', 'app', 'on', 'nopass', '~*', '&*', '+@all');
+        $keys = ['key' => 'AKIDEXAMPLE', 'secret' => 'wJalrXUtnFEMI', 'token' => 'lent'];
+        $of = fn (int $port, mixed $keys): ResilientRedis => new ResilientRedis(
+            ['scheme' => 'tls', 'host' => 'localhost', 'port' => $port, 'ssl' => ['cafile' => $authority->authority()]],
+            ['command_timeout' => 2.0, 'iam' => [
+                'user' => 'app', 'cache' => 'my-cache', 'region' => 'eu-central-1', 'serverless' => true,
+                'credentials' => function () use ($keys): mixed {
+                    $this->asked++;
+
+                    return $keys;
+                },
+            ]],
+        );
+        $redis = $of((int) $directives['tls-port'], $keys);
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        self::assertSame(1, $this->asked);
+        self::killAll($server);
+        self::assertSame('app', $redis->acl('WHOAMI'));
+        self::assertSame(2, $this->asked);
+        self::thrown(ConfigurationException::class, static fn () => $of((int) $directives['tls-port'], 'text')->ping());
+
+        [$port, $heard] = $this->listenOnce($identity);
+        self::thrown(ConnectionException::class, static fn () => $of($port, $keys)->ping());
+        $words = explode("\r\n", $heard());
+        self::assertSame(['HELLO', '2', 'AUTH', 'app'], [$words[2], $words[4], $words[6], $words[8]]);
+        self::assertStringStartsWith('my-cache/?Action=connect&User=app&ResourceType=ServerlessCache&X-Amz-Algorithm=AWS4-HMAC-SHA256&', $words[10]);
+        parse_str((string) parse_url("http://$words[10]", PHP_URL_QUERY), $query);
+        self::assertSame(['900', 'lent'], [$query['X-Amz-Expires'], $query['X-Amz-Security-Token']]);
+        self::assertStringContainsString('/eu-central-1/elasticache/', $query['X-Amz-Credential']);
+    }
+
+    public function test_tokens_without_keys_or_without_tls_are_said_at_once(): void
+    {
+        $iam = ['user' => 'app', 'cache' => 'my-cache', 'region' => 'eu-central-1'];
+        $failure = self::thrown(ConfigurationException::class, static fn () => new ResilientRedis('tcp://localhost', ['iam' => $iam]));
+        self::assertStringContainsString('TLS', $failure->getMessage());
+        $script = Scratch::folder('iam') . '/ping.php';
+        file_put_contents($script, '<?php try { (new ResilientRedis("tls://127.0.0.1:1", ["iam" => ' . var_export($iam, true) . ']))->ping(); }
+            catch (ResilientRedis\ConnectionException $failure) { echo $failure->getPhase(), ": ", $failure->getMessage(); }');
+        $environment = ['AWS_EC2_METADATA_DISABLED' => 'true', 'AWS_SHARED_CREDENTIALS_FILE' => '/nowhere', 'HOME' => '/nowhere'];
+        $process = Process::run(Extension::php($script), $environment);
+        self::assertStringStartsWith('auth: no AWS credentials (environment: ', $process->output());
+        $environment += ['AWS_ACCESS_KEY_ID' => 'AKIDEXAMPLE', 'AWS_SECRET_ACCESS_KEY' => 'wJalrXUtnFEMI'];
+        $process = Process::run(Extension::php($script), $environment);
+        self::assertStringStartsWith('dial: ', $process->output(), 'with keys it is tried');
+    }
+
+    /**
+     * A port that speaks TLS and notes what it hears first.
+     *
+     * @param array{string, string} $identity
+     * @return array{int, callable(): string}
+     */
+    private function listenOnce(array $identity): array
+    {
+        $folder = Scratch::folder('listener');
+        [$port, $script] = [Ports::free(), "$folder/listen.php"];
+        file_put_contents($script, '<?php [, $port, $certificate, $key] = $argv;
+            $context = stream_context_create(["ssl" => ["local_cert" => $certificate, "local_pk" => $key]]);
+            $server = stream_socket_server("tls://localhost:$port", $errno, $error, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, $context);
+            echo "ready\n";
+            echo base64_encode((string) fread(stream_socket_accept($server, 10), 8192)), "\n";');
+        $process = new Process([PHP_BINARY, $script, (string) $port, ...$identity]);
+        $this->stoppedAtTheEnd($process);
+        Wait::until('the port listens', static fn (): bool => str_contains($process->output(), 'ready'));
+
+        return [$port, static function () use ($process): string {
+            self::assertSame(0, $process->wait(), $process->describe());
+
+            return (string) base64_decode(explode("\n", $process->output())[1], true);
+        }];
     }
 
     /** A client whose password is asked for. */

@@ -5,11 +5,12 @@
 //! stands on the desk. Whoever runs it asks the program, presents what it said, and runs the same once more: it goes on
 //! where it was.
 
-use crate::config::{Asker, Credentials};
+use crate::aws::{Keys, Source, Tokens};
+use crate::config::{Asker, Credentials, Password, SigningKeys};
 use crate::connection::Identity;
 use crate::failover::{Cause, Lost, Phase};
 use crate::resp::Frame;
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 
 use super::call::Call;
 use super::desk::Desk;
@@ -106,10 +107,38 @@ impl Client {
     /// Sees to it that a connection can be opened.
     ///
     /// # Errors
-    /// The program has to be asked first.
+    /// The program has to be asked first, or there are no keys to sign a token with.
     #[inline]
     pub(super) fn see_pass(&self) -> Result<(), Lost> {
-        if self.pass.is_none() { Ok(()) } else { self.look_at_pass() }
+        if self.pass.is_some() {
+            self.look_at_pass()?;
+        }
+        self.identity_to_say().map(|_| ())
+    }
+
+    /// Who we say that we are to a node, where that is another thing than who we are: with a token that is signed now.
+    ///
+    /// # Errors
+    /// There are no keys to sign it with.
+    pub(super) fn identity_to_say(&self) -> Result<Option<Identity>, Lost> {
+        let Password::Token(signing) = &self.identity.credentials.password else { return Ok(None) };
+        let source = match &signing.keys {
+            SigningKeys::Told { id, secret, session } => {
+                Source::Given(Keys { id: id.clone(), secret: secret.clone(), session: session.clone(), expires: None })
+            }
+            SigningKeys::Usual => Source::Usual,
+            // Nobody gets that far without having asked.
+            SigningKeys::Asked(_) => return Ok(None),
+        };
+        let clock = &*self.world.clock;
+        let deadline = Deadline::after(clock.now(), Some(self.configuration.policy.timeout));
+        let signed = Tokens::new(signing.iam.clone(), source).token(clock, deadline).map_err(|error| {
+            let text = error.to_string();
+            let cause = if error.may_pass() { Cause::Io(text) } else { Cause::Denied(text) };
+            Lost::before(Phase::Auth, cause)
+        })?;
+        let credentials = Credentials::of(Some(signed.user), signed.password);
+        Ok(Some(Identity { credentials, ..self.identity.clone() }))
     }
 
     #[cold]

@@ -238,7 +238,11 @@ impl Client {
     fn open_at(&self, pool: &NodePool, until: Deadline) -> Result<Box<Connection>, Lost> {
         let settings = self.search_settings();
         let network = &*self.world.network;
-        let errand = Errand::Commands(pool.identity().clone());
+        let mut identity = pool.identity().clone();
+        if let Errand::Commands(said) = &settings.errand {
+            identity.credentials = said.credentials.clone();
+        }
+        let errand = Errand::Commands(identity);
         let mut dialing = Dialing::begin(network, pool.node(), &errand, settings.limits, settings.sockets)?;
         loop {
             let interest = match dialing.step() {

@@ -264,8 +264,10 @@ impl Client {
         // One receive may wait for as long as silence is no reason for suspicion, and never past a limit.
         let brief = [Some(policy.suspect_after), policy.read_write_timeout, policy.command_timeout];
         let brief = brief.into_iter().flatten().min().unwrap_or(policy.suspect_after);
+        // Without keys nobody lets us in, which is found out before whatever needs to be let in.
+        let identity = self.identity_to_say().ok().flatten().unwrap_or_else(|| self.identity.clone());
         SearchSettings {
-            errand: Errand::Commands(self.identity.clone()),
+            errand: Errand::Commands(identity),
             limits: self.limits(),
             sockets: SocketOptions { brief },
             timeout: policy.timeout,

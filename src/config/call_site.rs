@@ -148,7 +148,7 @@ mod tests {
         let refused = |name: &str, value: Setting| original().with_options(&map(&[(name, value)])).unwrap_err();
         assert!(refused("command_timout", Setting::Int(1)).accepted().contains("`command_timeout`"));
         assert!(refused("timeout", Setting::Int(0)).accepted().contains("greater than 0"));
-        assert!(refused("iam", Setting::Bool(true)).accepted().contains("not available"));
+        assert!(refused("regions", Setting::Bool(true)).accepted().contains("not available"));
         let both = map(&[("command_timeout", Setting::Int(1)), ("retry", map(&[("deadline", Setting::Int(2))]))]);
         assert_eq!(original().with_options(&both).unwrap_err().option(), "retry.deadline");
         assert_eq!(original().with_options(&Setting::Int(5)).unwrap_err().option(), "options");

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::policy::{Policy, PoolLimits, Protocol, ReplyLimits};
 use super::predis;
 use super::ring::{self, RingMember};
-use super::secret::Credentials;
+use super::secret::{Credentials, Password, Signing};
 use super::sentinel::{self, SentinelSettings};
 use super::setting::Setting;
 use super::tls::{self, Tls, TlsOptions};
@@ -98,13 +98,17 @@ pub fn configure(
     if let Some(retry) = &common.retry {
         retry.apply(&mut tuned, options.has_command_timeout)?;
     }
+    let credentials = match &options.iam {
+        Some(signing) => by_token(signing, &common, tls.is_some())?,
+        None => Credentials { username: common.username, password: common.password.unwrap_or_default() },
+    };
     Ok(Configuration {
         endpoints,
         reader,
         allowed_nodes: options.allowed_nodes.clone(),
         node_addresses: options.node_addresses.clone(),
         sentinel,
-        credentials: Credentials { username: common.username, password: common.password.unwrap_or_default() },
+        credentials,
         tls,
         database: common.database.unwrap_or(0),
         protocol: common.protocol.unwrap_or_default(),
@@ -120,6 +124,23 @@ pub fn configure(
         commands: options.commands.clone(),
         tuned,
     })
+}
+
+/// Who signs in by a token. It is never said in the clear, and nothing else says who that is.
+fn by_token(signing: &Signing, common: &NodeParameters, secured: bool) -> Result<Credentials, ConfigurationError> {
+    if !secured {
+        let accepted = "tls:// (or scheme tls, or option ssl with it): a token is never sent in the clear";
+        return Err(ConfigurationError::new("iam", "nodes without TLS", accepted));
+    }
+    if common.password.is_some() {
+        return Err(ConfigurationError::new("password", "a secret beside option iam", "one of the two"));
+    }
+    if common.username.as_ref().is_some_and(|name| *name != signing.iam.user) {
+        let accepted = "nothing, or what iam.user says";
+        return Err(ConfigurationError::new("username", "another user than that of option iam", accepted));
+    }
+    let password = Password::Token(Box::new(signing.clone()));
+    Ok(Credentials { username: Some(signing.iam.user.clone()), password })
 }
 
 /// The TLS options that hold for all nodes with data, and for sentinels.

@@ -312,3 +312,21 @@ fn whoever_is_named_is_spoken_to_under_the_same_tls() {
     assert_eq!(configuration.at_node(&named, true).tls, configuration.sentinel.tls);
     assert_eq!(configuration.at_node(&named, false).tls, configuration.tls);
 }
+
+#[test]
+fn a_token_is_for_nodes_under_tls_and_stands_alone() {
+    let iam = map(&[("user", text("app")), ("cache", text("my-cache"))]);
+    let with = |nodes: &str, more: &[(&str, Setting)]| {
+        let mut options = vec![("iam", iam.clone())];
+        options.extend_from_slice(more);
+        configure(&text(nodes), &map(&options), &Defaults::default())
+    };
+    let configuration = with("tls://h", &[]).unwrap();
+    assert_eq!(configuration.credentials.username.as_deref(), Some("app"));
+    assert!(matches!(configuration.credentials.password, Password::Token(_)));
+    assert!(with("tls://app@h", &[]).is_ok() || with("tls://h", &[("username", text("app"))]).is_ok());
+    let refused = |nodes: &str, more: &[(&str, Setting)]| with(nodes, more).unwrap_err().option().to_owned();
+    assert_eq!(refused("tcp://h", &[]), "iam");
+    assert_eq!(refused("tls://:hunter2@h", &[]), "password");
+    assert_eq!(refused("tls://h", &[("username", text("other"))]), "username");
+}

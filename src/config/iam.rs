@@ -3,10 +3,12 @@
 use super::error::ConfigurationError;
 use super::names;
 use super::numbers;
+use super::secret::{Signing, SigningKeys};
 use super::setting::Setting;
 
-const ACCEPTED: &str = "an array with the keys user and cache, and where needed region, serverless, service";
-const KEYS: &[&str] = &["user", "cache", "region", "serverless", "service"];
+const ACCEPTED: &str =
+    "an array with the keys user and cache, and where needed region, serverless, service, credentials";
+const KEYS: &[&str] = &["user", "cache", "region", "serverless", "service", "credentials"];
 
 /// The longest name that AWS gives to a cache or a region, and the longest id of a user; with room to spare.
 const LONGEST: usize = 128;
@@ -44,6 +46,27 @@ pub struct Iam {
     pub serverless: bool,
     /// Who verifies the token.
     pub service: IamService,
+}
+
+impl Signing {
+    /// Reads the option, with what gives the keys.
+    ///
+    /// # Errors
+    /// As for [`Iam::read`]; or the credentials are no callable.
+    pub fn read(option: &str, value: &Setting) -> Result<Signing, ConfigurationError> {
+        let entries = value.entries().ok_or_else(|| ConfigurationError::about(option, value, ACCEPTED))?;
+        let (keys, rest): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(|(key, _)| key == "credentials");
+        let iam = Iam::read(option, &Setting::Map(rest))?;
+        let keys = match keys.first().map(|(_, value)| value) {
+            Some(Setting::Asked(asker)) => SigningKeys::Asked(asker.clone()),
+            Some(value) if !value.is_absent() => {
+                let accepted = "a callable that gives ['key' => ..., 'secret' => ..., 'token' => ...], or nothing";
+                return Err(ConfigurationError::about_secret(&format!("{option}.credentials"), accepted));
+            }
+            _ => SigningKeys::Usual,
+        };
+        Ok(Signing { iam, keys })
+    }
 }
 
 impl Iam {
@@ -183,5 +206,19 @@ mod tests {
         }
         let error = Iam::read("iam", &Setting::Bool(true)).unwrap_err();
         assert!(error.accepted().contains("an array"), "{error}");
+    }
+
+    #[test]
+    fn keys_come_from_a_callable_or_from_where_they_are_looked_for() {
+        let with = |value: Setting| {
+            let entries = [("user", text("app")), ("cache", text("c")), ("credentials", value)];
+            let entries = entries.map(|(key, value)| (key.to_owned(), value)).to_vec();
+            Signing::read("iam", &Setting::Map(entries)).map(|signing| signing.keys)
+        };
+        assert_eq!(with(Setting::Null), Ok(SigningKeys::Usual));
+        let asker = crate::config::Asker { number: 2, place: String::new() };
+        assert_eq!(with(Setting::Asked(asker.clone())), Ok(SigningKeys::Asked(asker)));
+        let error = with(text("wJalrXUtnFEMI")).unwrap_err();
+        assert_eq!((error.option(), error.given()), ("iam.credentials", "a secret"));
     }
 }

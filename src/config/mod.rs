@@ -51,7 +51,7 @@ pub use node_addresses::NodeAddresses;
 pub use policy::{Ceiling, Policy, PoolLimits, Protocol, Quorum, ReplyLimits, RetrySettings, WhenOpen};
 pub use read_from::ReadFrom;
 pub use ring::RingMember;
-pub use secret::{Asker, Credentials, Password, Secret};
+pub use secret::{Asker, Credentials, Password, Secret, Signing, SigningKeys};
 pub use sentinel::SentinelSettings;
 pub use session::{SavePath, SessionLocking, SessionSettings};
 pub use setting::Setting;

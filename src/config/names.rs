@@ -83,6 +83,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "check_idle_after",
     "max_reply_size",
     "max_depth",
+    "iam",
     "on_event",
 ];
 
@@ -91,7 +92,7 @@ pub(super) const IGNORED_OPTIONS: &[&str] =
     &["crc16", "readTimeout", "upstream_driver", "himport", "distributor", "on_event"];
 
 /// Options that a later version brings.
-pub(super) const LATER: &[&str] = &["regions", "local_region", "iam"];
+pub(super) const LATER: &[&str] = &["regions", "local_region"];
 
 /// What other clients call it. Spelling alone would suggest the wrong name.
 const ELSEWHERE: &[(&str, &str)] = &[

@@ -8,6 +8,7 @@ use super::names::{self, IGNORED_OPTIONS, IGNORED_PARAMETERS, LATER, PARAMETERS,
 use super::node::{self, NodeParameters, Scheme};
 use super::node_addresses::NodeAddresses;
 use super::predis::{self, Replication};
+use super::secret::Signing;
 use super::setting::{Setting, is_integer_key};
 
 /// What the options say, sorted by what it is about.
@@ -42,6 +43,8 @@ pub(super) struct Options {
     pub service: Option<String>,
     /// Option `update_sentinels`. Predis has this off; here it costs nobody a wait.
     pub update_sentinels: bool,
+    /// Option `iam`.
+    pub iam: Option<Signing>,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             prefix: String::new(),
             service: None,
             update_sentinels: true,
+            iam: None,
         };
         if *options == Setting::Null {
             return Ok(read);
@@ -108,6 +112,7 @@ impl Options {
             "aggregate" => return Err(predis::not_available(name, value)),
             "reader" => self.reader = Some(value.clone()),
             "node_address_map" => self.node_addresses = NodeAddresses::read(name, value)?,
+            "iam" => self.iam = Some(Signing::read(name, value)?),
             "allowed_nodes" => self.allowed_nodes = Some(AllowedNodes::read(name, value)?),
             _ if self.tuned.tune(name, name, value)? => self.has_command_timeout |= name == "command_timeout",
             _ if IGNORED_OPTIONS.contains(&name) || IGNORED_PARAMETERS.contains(&name) => {}

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::iam::Iam;
+
 /// A text that never appears in `Debug` output and has no `Display`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Arc<str>);
@@ -44,6 +46,35 @@ pub enum Password {
     Known(Secret, Option<Secret>),
     /// By what the program says when it is asked for it.
     Asked(Asker),
+    /// By a token that is signed for each dial.
+    Token(Box<Signing>),
+}
+
+/// How tokens are signed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Signing {
+    /// Who signs in to which cache.
+    pub iam: Iam,
+    /// With which keys.
+    pub keys: SigningKeys,
+}
+
+/// Where the keys come from that tokens are signed with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SigningKeys {
+    /// From where AWS' own tools look for them.
+    Usual,
+    /// From what the program says when it is asked for them.
+    Asked(Asker),
+    /// From what it has said.
+    Told {
+        /// The access key's id.
+        id: String,
+        /// The secret access key.
+        secret: Secret,
+        /// The session token of keys that were lent for a time.
+        session: Option<Secret>,
+    },
 }
 
 /// A callable of the program's that tells a secret. Here it is known by its number only.
@@ -64,7 +95,7 @@ impl Credentials {
     /// Whether nobody can say yet what they are.
     #[inline]
     pub fn are_unknown(&self) -> bool {
-        matches!(self.password, Password::Asked(_))
+        self.password.asker().is_some()
     }
 }
 
@@ -87,6 +118,10 @@ impl Password {
     pub fn asker(&self) -> Option<&Asker> {
         match self {
             Password::Asked(asker) => Some(asker),
+            Password::Token(signing) => match &signing.keys {
+                SigningKeys::Asked(asker) => Some(asker),
+                _ => None,
+            },
             _ => None,
         }
     }

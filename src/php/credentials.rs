@@ -6,7 +6,7 @@
 use ext_php_rs::ffi::zend_object;
 
 use crate::client::{Client, Failure, Kind};
-use crate::config::{Asker, ConfigurationError, Credentials, Secret, Setting};
+use crate::config::{Asker, ConfigurationError, Credentials, Password, Secret, Setting, Signing, SigningKeys};
 
 use super::class;
 use super::elements::Elements;
@@ -192,8 +192,8 @@ unsafe fn present<'a>(
         let is_asked = |kind: usize| zend::type_of(class::of(object).asker(kind)) != zend::IS_NULL;
         let Some(client) = found() else { return false };
         let configuration = client.configuration();
-        let known = [&configuration.credentials.username, &configuration.sentinel.credentials.username];
-        let read = |kind: usize| is_asked(kind).then(|| read(&said[kind], known[kind].as_ref())).transpose();
+        let known = [&configuration.credentials, &configuration.sentinel.credentials];
+        let read = |kind: usize| is_asked(kind).then(|| read(&said[kind], known[kind])).transpose();
         match (read(NODES), read(SENTINELS)) {
             (Ok(nodes), Ok(sentinels)) => client.present(nodes.as_ref(), sentinels.as_ref()),
             (Err(error), _) | (_, Err(error)) => {
@@ -205,20 +205,43 @@ unsafe fn present<'a>(
     }
 }
 
-/// What a callable has said: a password, or a user and a password.
-fn read(said: &Value, username: Option<&String>) -> Result<Credentials, ConfigurationError> {
-    let text = |setting: &Setting| match setting {
-        Setting::Text(text) if !text.is_empty() => Some(text.clone()),
-        Setting::Int(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let read = match settings::read(said) {
+/// What a callable has said: a password, a user and a password, or keys to sign tokens with.
+fn read(said: &Value, known: &Credentials) -> Result<Credentials, ConfigurationError> {
+    let said = settings::read(said);
+    if let Password::Token(signing) = &known.password {
+        let keys = keys(&said).ok_or_else(|| {
+            let accepted = "an array with the keys key and secret, and token if they are lent for a time";
+            ConfigurationError::new("iam.credentials", RETURNED, accepted)
+        })?;
+        let password = Password::Token(Box::new(Signing { iam: signing.iam.clone(), keys }));
+        return Ok(Credentials { username: known.username.clone(), password });
+    }
+    let read = match &said {
         Setting::List(both) if both.len() == 2 => {
             text(&both[0]).zip(text(&both[1])).map(|(user, secret)| (Some(user), secret))
         }
-        one => text(&one).map(|secret| (username.cloned(), secret)),
+        one => text(one).map(|secret| (known.username.clone(), secret)),
     };
     let accepted = "a string that is not empty, or a list of a user name and a password";
-    let wrong = || ConfigurationError::new("password", "a callable that returned something else", accepted);
+    let wrong = || ConfigurationError::new("password", RETURNED, accepted);
     read.map(|(username, secret)| Credentials::of(username, Secret::new(secret))).ok_or_else(wrong)
+}
+
+/// What is said of what a callable returned, which may be a secret.
+const RETURNED: &str = "a callable that returned something else";
+
+/// The keys in the names of AWS' SDK for PHP.
+fn keys(said: &Setting) -> Option<SigningKeys> {
+    let Setting::Map(entries) = said else { return None };
+    let find = |name: &str| entries.iter().find(|(key, _)| key == name).and_then(|(_, value)| text(value));
+    let session = find("token").map(Secret::new);
+    Some(SigningKeys::Told { id: find("key")?, secret: Secret::new(find("secret")?), session })
+}
+
+fn text(setting: &Setting) -> Option<String> {
+    match setting {
+        Setting::Text(text) if !text.is_empty() => Some(text.clone()),
+        Setting::Int(number) => Some(number.to_string()),
+        _ => None,
+    }
 }

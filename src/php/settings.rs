@@ -11,7 +11,7 @@ use super::zend::{self, Value};
 const DEEPEST: usize = 8;
 
 /// Where a callable may stand, which is asked for the secret.
-const SECRETS: &[&str] = &["password"];
+const SECRETS: &[&str] = &["password", "credentials"];
 
 /// The setting that a PHP value is.
 pub fn read(value: &Value) -> Setting {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::config::{NodeAddress, PoolLimits};
+use crate::aws::CONNECTION_LIFETIME;
+use crate::config::{NodeAddress, Password, PoolLimits};
 use crate::connection::{Connection, Identity, current_generation};
 use crate::time::{Clock, Instant, Lead};
 
@@ -18,11 +19,17 @@ const LONG_IDLE: Duration = Duration::from_secs(5);
 /// may still be on its way.
 const FREEZE: Duration = Duration::from_secs(1);
 
+/// How long before its end a connection that a token let in is replaced, and how long any other one may last.
+const RENEWED_EARLY: Duration = Duration::from_secs(3600);
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// All connections of this process that can stand in for each other.
 #[derive(Debug)]
 pub struct NodePool {
     node: NodeAddress,
     identity: Identity,
+    /// How long a connection may last.
+    longest: Duration,
     shelf: Mutex<Shelf>,
 }
 
@@ -43,6 +50,8 @@ pub struct Lease {
     pub connection: Box<Connection>,
     home: Arc<NodePool>,
     idle_since: Instant,
+    /// When it is not to be used any more.
+    until: Instant,
     /// The wall clock's lead when somebody last looked.
     lead: Lead,
     generation: u64,
@@ -87,7 +96,10 @@ pub struct PoolStatus {
 
 impl NodePool {
     pub(super) fn new(node: NodeAddress, identity: Identity) -> NodePool {
-        NodePool { node, identity, shelf: Mutex::default() }
+        // The cache ends what a token let in after that, whether it is in use or not.
+        let is_by_token = matches!(identity.credentials.password, Password::Token(_));
+        let longest = if is_by_token { CONNECTION_LIFETIME - RENEWED_EARLY } else { FOR_EVER };
+        NodePool { node, identity, longest, shelf: Mutex::default() }
     }
 
     /// Who all its connections speak for.
@@ -109,6 +121,7 @@ impl NodePool {
             let idle_for = now.since(lease.idle_since);
             let look =
                 if idle_for < limits.trusted_for { Look::Fit } else { lease.look(idle_for, limits, clock.lead()) };
+            let look = if now < lease.until { look } else { Look::Unfit };
             if look == Look::Unfit {
                 continue;
             }
@@ -125,13 +138,13 @@ impl NodePool {
         shelf.max_idle_time = limits.max_idle_time;
         shelf.leased += 1;
         let (generation, era) = (shelf.generation, shelf.era);
-        let (home, lead) = (self.clone(), clock.lead());
-        Lease { connection, home, idle_since: Instant::default(), lead, generation, era, shelved: false }
+        let (home, lead, until) = (self.clone(), clock.lead(), clock.coarse() + self.longest);
+        Lease { connection, home, idle_since: Instant::default(), until, lead, generation, era, shelved: false }
     }
 
     /// Takes a lease back. Only a clean connection is kept, and none from before a reset; any other is closed.
     pub fn check_in(&self, mut lease: Lease, now: Instant) {
-        let clean = lease.connection.is_clean();
+        let clean = lease.connection.is_clean() && now < lease.until;
         let mut shelf = self.shelf();
         if lease.generation != shelf.generation {
             return;

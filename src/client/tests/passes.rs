@@ -1,10 +1,14 @@
 //! Credentials that the program is asked for: when, how often, and what becomes of the command meanwhile.
 
+use std::time::Duration;
+
 use super::*;
 use crate::client::Kind;
-use crate::config::{Asker, Credentials, Secret};
+use crate::config::{Asker, Credentials, Password, Secret, SigningKeys};
 use crate::connection::scripted::Fault;
+use crate::connection::{DialProgress, Dialing, Errand, Identity, SocketOptions};
 use crate::failover::Phase;
+use crate::resp::Limits;
 
 fn asked() -> Setting {
     Setting::Asked(Asker { number: 0, place: "a.php:1".into() })
@@ -185,9 +189,77 @@ fn time_in_which_the_program_is_asked_is_not_the_commands_own() {
     let mut bench = bench();
     assert_eq!(bench.run("SET k v").unwrap_err().kind, Kind::Credentials);
     bench.desk.put_aside();
-    bench.network.clock.advance(std::time::Duration::from_secs(60));
+    bench.network.clock.advance(Duration::from_secs(60));
     bench.desk.take_back();
     bench.client.present(Some(&told("first")), None);
     let mut sink = ValueSink::default();
     assert_eq!(bench.client.run(&mut bench.desk, crate::command::find(b"SET"), &mut sink), Ok(()));
+}
+
+/// A client of a cache that takes tokens, signed with keys that the program has to be asked for.
+fn by_token() -> Bench {
+    let text = |text: &str| Setting::Text(text.to_owned());
+    let iam = [
+        ("user", text("app")),
+        ("cache", text("my-cache")),
+        ("region", text("eu-central-1")),
+        ("credentials", asked()),
+    ];
+    let iam = Setting::Map(iam.map(|(name, value)| (name.to_owned(), value)).to_vec());
+    let uri = Setting::Text(format!("tls://{}?ssl[verify_peer]=0", node(1)));
+    Bench::at(vec![Server::primary(&[])], &uri, &[("iam", iam)])
+}
+
+/// What the program says when it is asked for keys.
+fn keys(bench: &Bench) -> Credentials {
+    let mut credentials = bench.client.configuration().credentials.clone();
+    if let Password::Token(signing) = &mut credentials.password {
+        let (id, secret) = ("AKIDEXAMPLE".to_owned(), Secret::new("wJalrXUtnFEMI"));
+        signing.keys = SigningKeys::Told { id, secret, session: None };
+    }
+    credentials
+}
+
+#[test]
+fn a_token_is_signed_for_each_dial_and_is_no_part_of_who_shares_connections() {
+    let mut bench = by_token();
+    assert_eq!(bench.run("GET k").unwrap_err().kind, Kind::Credentials, "the program has the keys");
+    bench.client.present(Some(&keys(&bench)), None);
+    let said = |bench: &Bench| bench.client.identity_to_say().unwrap().unwrap().credentials;
+    let first = said(&bench);
+    let token = first.password.at_turn(0).unwrap().expose().to_owned();
+    assert_eq!(first.username.as_deref(), Some("app"));
+    assert!(token.starts_with("my-cache/?Action=connect&User=app&X-Amz-Algorithm="), "{token}");
+    assert!(!token.contains("wJalr"), "{token}");
+    bench.network.clock.advance(Duration::from_secs(60));
+    assert_ne!(said(&bench), first, "another one");
+    assert!(matches!(bench.client.identity.credentials.password, Password::Token(_)), "and the same pool");
+}
+
+#[test]
+fn a_connection_that_a_token_let_in_is_replaced_before_the_cache_ends_it() {
+    let bench = by_token();
+    let limits = bench.client.configuration().pool;
+    let clock = &bench.network.clock;
+    let lasts = |credentials: Credentials, hours: u64| {
+        let identity = Identity { credentials, ..Identity::default() };
+        let pool = bench.world.registry.pool(&node(1), &identity);
+        let (errand, limit) = (Errand::Commands(Identity::default()), Limits { max_reply_size: 1024, max_depth: 8 });
+        let options = SocketOptions { brief: Duration::from_secs(1) };
+        let mut dialing = Dialing::begin(&bench.network, &node(1), &errand, limit, options).unwrap();
+        let connection = loop {
+            match dialing.step() {
+                DialProgress::Ready(connection) => break connection,
+                DialProgress::Failed(lost) => panic!("{lost}"),
+                DialProgress::Wait(_) => clock.advance(Duration::from_millis(1)),
+            }
+        };
+        let lease = pool.adopt(connection, &limits, clock);
+        clock.advance(Duration::from_secs(hours * 3600));
+        pool.check_in(lease, crate::time::Clock::now(clock));
+        pool.status().idle
+    };
+    assert_eq!(lasts(keys(&bench), 10), 1);
+    assert_eq!(lasts(keys(&bench), 11), 1, "the one of before, and not this one");
+    assert_eq!(lasts(Credentials::default(), 1000), 1);
 }
