@@ -2,7 +2,7 @@
 
 use redis::{FromRedisValue, Value};
 
-use crate::config::{Credentials, Protocol, Tls};
+use crate::config::{Credentials, Protocol, Secret, Tls};
 use crate::failover::{Cause, Refusal, Remedy, judge};
 use crate::resp::{Frame, frame_of};
 use crate::topology::{Mode, Report};
@@ -230,6 +230,7 @@ impl Opening {
     /// Takes the next answer. Gives the verdict once it is clear: with the last answer, or with one that ends it.
     pub fn answer(&mut self, answer: Answer) -> Option<Verdict> {
         let question = self.questions[self.answers.len()];
+        let answer = answer.map_err(|text| self.without_secrets(&text));
         if matches!(&answer, Err(text) if self.has_another_password(question, text)) {
             self.is_wrong = true;
         } else if let Err(text) = &answer
@@ -239,6 +240,15 @@ impl Opening {
         }
         self.answers.push((question, answer));
         (self.answers.len() == self.questions.len()).then(|| self.conclude())
+    }
+
+    /// What a server says, without what it repeats of our words: before Redis 6 the error about an unknown HELLO has them, cut
+    /// anywhere.
+    fn without_secrets(&self, text: &str) -> String {
+        let said = text.split(", with args beginning with").next().unwrap_or_default();
+        let password = &self.errand.credentials().password;
+        let secrets = (0..).map_while(|turn| password.at_turn(turn)).map(Secret::expose);
+        secrets.filter(|secret| !secret.is_empty()).fold(said.to_owned(), |said, secret| said.replace(secret, "***"))
     }
 
     /// Whether the server does not know the password, and there is another one that it may know.
@@ -324,7 +334,7 @@ pub fn is_hello(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Password, Secret};
+    use crate::config::Password;
 
     fn commands(database: u32, password: Option<&str>, protocol: Protocol) -> Errand {
         let password = password.map_or(Password::None, |password| Password::known(Secret::new(password)));
@@ -401,6 +411,19 @@ mod tests {
         let verdict = wrong.map(|text| second.answer(Err(text.into()))).into_iter().flatten().next();
         let Some(Verdict::Again(third)) = verdict else { panic!("{verdict:?}") };
         assert!(sent(&third).starts_with("*2 $4 AUTH $3 old "), "{}", sent(&third));
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_the_password_is_not_told() {
+        let mut opening = Opening::new(&commands(0, Some("hunter2"), Protocol::Resp3));
+        let said = "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `hunt";
+        let verdict = opening.answer(Err(said.into()));
+        let Some(Verdict::Turned(Cause::NotSupported(text))) = verdict else { panic!("{verdict:?}") };
+        assert!(text.contains("unknown command `HELLO`") && !text.contains("hunt"), "{text}");
+        let mut opening = Opening::new(&commands(0, Some("hunter2"), Protocol::Resp2));
+        let verdict = opening.answer(Err("ERR hunter2 is no password of ours".into()));
+        let Some(Verdict::Turned(Cause::Denied(text))) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(text, "ERR *** is no password of ours");
     }
 
     #[test]

@@ -190,6 +190,7 @@ const SECRETIVE: &[&str] = &[
     "config",
     "hello",
     "migrate",
+    "sentinel",
 ];
 
 /// `ZEND_ATTRIBUTE_PERSISTENT`: of a function that is no script's.
