@@ -65,11 +65,33 @@ final class ClusterBatchTest extends ClusterTestCase
         self::assertSame([0 => ['1', '3', '3'], 2 => '4', 3 => 4, 4 => 4], $replies);
     }
 
-    public function test_what_concerns_all_nodes_is_refused_in_a_pipeline_before_anything_is_sent(): void
+    /** @dataProvider protocols */
+    public function test_what_is_for_all_nodes_has_one_reply_in_its_place_in_a_pipeline(int $protocol): void
+    {
+        $redis = self::clientOf(self::cluster(), ['protocol' => $protocol]);
+        $redis->flushall();
+        $keys = array_map(static fn (string $tag): string => "{{$tag}}k", self::tags(self::cluster()));
+        $pipeline = $redis->pipeline();
+        foreach ($keys as $key) {
+            $pipeline->set($key, 'v');
+        }
+        $replies = $pipeline->dbsize()->keys('*')->script('LOAD', 'return 7')->set('more', 'v')->dbsize()->flushall()->get('more')
+            ->dbsize()->randomkey()->execute();
+        sort($replies[4]);
+        sort($keys);
+        $digest = sha1('return 7');
+        self::assertSame(['OK', 'OK', 'OK', 3, $keys, $digest, 'OK', 4, 'OK', null, 0, null], $replies);
+        foreach (self::cluster()->primaries() as $node) {
+            self::assertSame([1], $node->command('SCRIPT', 'EXISTS', $digest));
+        }
+    }
+
+    public function test_an_iteration_over_all_nodes_is_refused_in_a_pipeline_before_anything_is_sent(): void
     {
         $redis = self::clientOf(self::cluster());
-        $exception = self::thrown(ClientException::class, static fn () => $redis->pipeline()->set('k', 'v')->dbsize()->execute());
-        self::assertStringContainsString('DBSIZE', $exception->getMessage());
+        $redis->del('k');
+        $exception = self::thrown(ClientException::class, static fn () => $redis->pipeline()->set('k', 'v')->scan(0)->execute());
+        self::assertStringContainsString('SCAN', $exception->getMessage());
         self::assertNull($redis->get('k'));
     }
 

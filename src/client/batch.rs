@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::command::{self, BlockingTimeout, Command, Effect, Hazard, Rank, Shape, Telltale};
-use crate::resp::{Frame, Sink, frame_of, words_of};
+use crate::resp::{Frame, Sink, first_argument, frame_of, words_of};
 
 use super::failure::Failure;
 use super::scripts::Brought;
@@ -19,6 +19,8 @@ pub struct Batch {
     blocks: Vec<Block>,
     /// The scripts whose text an item carries.
     pub(super) scripts: Vec<Brought>,
+    /// The last command that may have taken from the server what was brought before it (`SCRIPT FLUSH`).
+    pub(super) flushed: usize,
     /// The MULTI that no EXEC has followed yet.
     open: Option<usize>,
     has_effects: bool,
@@ -94,8 +96,7 @@ impl Batch {
             _ => {}
         }
         if !self.scripts.is_empty() && command.is_some_and(|row| row.name == "SCRIPT") {
-            // SCRIPT FLUSH
-            self.scripts.clear();
+            self.flushed = index;
         }
         self.has_effects |= effect != Effect::None;
         self.made_over |= shape.is_made_over();
@@ -110,6 +111,9 @@ impl Batch {
             return;
         }
         let item = other.items[index];
+        if !self.scripts.is_empty() && item.command.is_some_and(|row| row.name == "SCRIPT") {
+            self.flushed = self.items.len();
+        }
         if item.effect != Effect::None {
             self.take_over_effect(item.effect);
         }
@@ -184,6 +188,7 @@ impl Batch {
         self.items.clear();
         self.blocks.clear();
         self.scripts.clear();
+        self.flushed = 0;
         self.open = None;
         self.has_effects = false;
         self.made_over = false;
@@ -247,6 +252,13 @@ impl Batch {
     #[inline]
     pub(super) fn effect(&self, index: usize) -> Effect {
         self.items[index].effect
+    }
+
+    /// The key of an item whose one key is the word behind its name; `None` for all others.
+    #[inline]
+    pub(super) fn first_word_key(&self, index: usize) -> Option<&[u8]> {
+        self.items[index].command.filter(|row| row.keys.is_first_word())?;
+        first_argument(self.encoded(index))
     }
 
     /// Whether any command changes something on its connection.

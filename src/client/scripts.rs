@@ -57,7 +57,8 @@ impl Batch {
         let digest: Box<[u8]> = words.get(1).copied().unwrap_or_default().into();
         let sound = counts_its_keys(&words);
         let within = self.transaction();
-        let has = self.scripts.iter().any(|script| script.digest == digest && script.within == within);
+        let known = self.scripts.iter().filter(|script| script.item >= self.flushed && script.within == within);
+        let has = known.into_iter().any(|script| script.digest == digest);
         if !has {
             spell_out(frame, text);
         }
@@ -93,7 +94,9 @@ impl Batch {
 
     /// The texts that the items before this one brought, for those behind it.
     fn brought_before(&self, index: usize) -> impl Iterator<Item = &[u8]> {
-        let outside = self.scripts.iter().filter(move |script| script.within.is_none() && script.item < index);
+        let from = if self.flushed < index { self.flushed } else { 0 };
+        let outside =
+            self.scripts.iter().filter(move |script| script.within.is_none() && (from..index).contains(&script.item));
         outside.filter_map(|script| words_of(self.encoded(script.item)).get(1).copied())
     }
 }

@@ -1,7 +1,7 @@
 //! The slot of a key in Redis Cluster: CRC16 of the key, or of the part that its braces mark, modulo 16,384.
 //! (Redis Cluster specification, "Key distribution model" and "Hash tags".)
 
-use crate::resp::{word_in, words_of};
+use crate::resp::{first_argument, words_of};
 
 use super::keys::key_positions;
 use super::row::{Command, Keys};
@@ -27,6 +27,7 @@ const REMAINDERS: [u16; 256] = {
 };
 
 /// The slot of a key.
+#[inline]
 pub fn slot_of(key: &[u8]) -> u16 {
     let crc =
         tag_of(key).iter().fold(0_u16, |crc, byte| (crc << 8) ^ REMAINDERS[usize::from((crc >> 8) as u8 ^ *byte)]);
@@ -34,6 +35,7 @@ pub fn slot_of(key: &[u8]) -> u16 {
 }
 
 /// What is hashed of a key: between its first `{` and the first `}` behind that, if anything stands there; otherwise all.
+#[inline]
 pub fn tag_of(key: &[u8]) -> &[u8] {
     // Most keys are short: to look at each byte takes less than to begin a search.
     let open = if key.len() < 24 { key.iter().position(|byte| *byte == b'{') } else { memchr::memchr(b'{', key) };
@@ -71,7 +73,7 @@ impl Slots {
 pub fn slots_of(row: Option<&Command>, encoded: &[u8], slot_of: impl Fn(&[u8]) -> u16) -> Slots {
     match row {
         Some(row) if row.keys.is_first_word() => {
-            word_in(encoded, 1).map_or(Slots::None, |key| Slots::One(slot_of(key)))
+            first_argument(encoded).map_or(Slots::None, |key| Slots::One(slot_of(key)))
         }
         Some(row) if row.keys == Keys::None && row.subcommands.is_empty() => Slots::None,
         Some(row) => {
@@ -84,7 +86,7 @@ pub fn slots_of(row: Option<&Command>, encoded: &[u8], slot_of: impl Fn(&[u8]) -
                 Some(other) => Slots::Several(first, other),
             }
         }
-        None => word_in(encoded, 1).map_or(Slots::None, |key| Slots::One(slot_of(key))),
+        None => first_argument(encoded).map_or(Slots::None, |key| Slots::One(slot_of(key))),
     }
 }
 

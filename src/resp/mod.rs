@@ -18,7 +18,7 @@ mod value;
 
 pub use buffer::ReadBuffer;
 pub use decode::{Decoder, Progress, Scalar, weight};
-pub use encode::{Frame, frame_of, second_word, word_in, words_of};
+pub use encode::{Frame, first_argument, frame_of, second_word, words_of};
 pub use limits::{Limits, ProtocolError};
 pub use sink::{Aggregate, Sink, Space, Unfit};
 pub use value::{ValueSink, decode_all, hand_on};

@@ -15,7 +15,18 @@ use super::parts::Placed;
 use super::{Detour, torn, unserved};
 
 impl Client {
-    /// Runs a batch of commands that are at one node each.
+    /// Runs a batch, each command of it where its keys are.
+    #[cold]
+    pub(in super::super) fn run_batch_in_cluster(
+        &mut self,
+        desk: &mut Desk,
+        batch: &Batch,
+        replies: &mut dyn Replies,
+    ) -> Result<(), Box<Failure>> {
+        self.charged(desk, |client, desk| client.run_routed_batch(desk, batch, replies))
+    }
+
+    /// As `run_batch_in_cluster`, for what is charged already.
     pub(super) fn run_routed_batch(
         &mut self,
         desk: &mut Desk,
@@ -30,14 +41,13 @@ impl Client {
         self.make_sure_of_map(desk, until)?;
         self.tell_torn()?;
         let was_pinned = self.is_pinned();
-        self.place_batch(batch)?;
         let was_left = self.cluster.as_deref_mut().is_some_and(|cluster| std::mem::take(&mut cluster.work.left.batch));
         let mut resumes = was_left && self.is_divided_still(desk)?;
         if was_left && !resumes {
             self.make_missing_pending();
         } else if !was_left {
+            self.place_batch(batch)?;
             if let Some(cluster) = self.cluster.as_deref_mut() {
-                cluster.work.progress.begin(batch.len());
                 cluster.work.pending = None;
             }
             replies.prepare(batch.len());
@@ -103,19 +113,26 @@ impl Client {
         if result.is_ok() {
             self.look_again(desk, 0, self.world.clock.coarse(), until);
         }
-        if result.is_err()
-            && let Some(cluster) = self.cluster.as_deref_mut()
-        {
-            let missing = cluster.work.progress.given.iter().enumerate().filter(|(_, given)| !**given);
-            missing.for_each(|(item, _)| replies.forget(item));
+        let Some(cluster) = self.cluster.as_deref_mut() else { return result };
+        let (work, failed) = (&mut cluster.work, result.is_err());
+        let (given, spread) = (&work.progress.given, &mut work.progress.spread);
+        if failed {
+            let missing = (0..given.len()).filter(|step| !given[*step] && !spread.is_shared(*step));
+            missing.for_each(|step| replies.forget(spread.item_of(step)));
         }
+        spread.finish(&mut work.sink, &mut work.merged, replies);
         result.map_err(|mut failure| {
-            let given = self.cluster.as_ref().map(|cluster| &cluster.work.progress.given);
-            let first = given.and_then(|given| given.iter().position(|given| !given));
+            let first = given.iter().position(|given| !given).map(|step| spread.item_of(step));
             failure.index = first.and_then(|first| u32::try_from(first).ok());
             // A part counts by itself.
             if let Some(end) = failure.message.find("; the first without a reply is command") {
                 failure.message.truncate(end);
+            }
+            if let Some(told) = spread.told_of_halves(batch) {
+                if !failure.is_outcome_unknown() {
+                    failure.kind = Kind::LostReply;
+                }
+                failure.message += &told;
             }
             if let Some(first) = first.filter(|_| batch.len() > 1) {
                 let place =
@@ -126,7 +143,7 @@ impl Client {
         })
     }
 
-    /// Runs all parts, or those that were left, whatever becomes of one of them. Gives the failure of the earliest item, but
+    /// Runs all parts, or those that were left, whatever becomes of one of them. Gives the failure of the earliest step, but
     /// one that leaves in doubt what was applied before one that does not, and what was left to be gone on with before others.
     fn run_parts(
         &mut self,
@@ -189,7 +206,8 @@ impl Client {
         let part = &cluster.work.parts[number];
         let client = if guest.is_some() { cluster.guest.as_deref_mut() } else { cluster.shards[place].as_deref_mut() };
         let Some(client) = client else { return Ok(()) };
-        let mut placed = Placed::new(replies, batch, &part.items, asked.as_ref(), &mut cluster.work.progress);
+        let (progress, sink) = (&mut cluster.work.progress, &mut cluster.work.sink);
+        let mut placed = Placed::new(replies, batch, &part.items, asked.as_ref(), progress, sink);
         if desk.is_littered() {
             // Not by a sweep: others have been sent ahead.
             desk.lease = None;
@@ -232,7 +250,7 @@ impl Client {
     fn make_missing_pending(&mut self) {
         if let Some(cluster) = self.cluster.as_deref_mut() {
             let given = &cluster.work.progress.given;
-            let missing = (0..given.len()).filter(|item| !given[*item]).map(|item| (item, None));
+            let missing = (0..given.len()).filter(|step| !given[*step]).map(|step| (step, None));
             cluster.work.pending = Some(missing.collect());
             cluster.work.progress.moved.clear();
         }
@@ -241,7 +259,8 @@ impl Client {
     /// Of what scripts have said as a server does, only that counts which their node says itself. The rest is their reply.
     fn hear_scripts_out(&mut self, desk: &mut Desk, batch: &Batch, replies: &mut dyn Replies, until: Deadline) {
         let moved = self.cluster.as_ref().map(|cluster| cluster.work.progress.moved.clone()).unwrap_or_default();
-        for (item, redirect) in moved {
+        for (step, redirect) in moved {
+            let item = self.cluster.as_ref().map_or(step, |cluster| cluster.work.progress.spread.item_of(step));
             let Some(row) = batch.command(item).filter(|row| is_script(row.name)) else { continue };
             let words = words_of(batch.encoded(item));
             let key = key_positions(row, &words).first().map(|place| words[*place].to_vec());
@@ -255,8 +274,8 @@ impl Client {
                 continue;
             }
             if let Some(cluster) = self.cluster.as_deref_mut() {
-                cluster.work.progress.moved.retain(|(moved, _)| *moved != item);
-                cluster.work.progress.given[item] = true;
+                cluster.work.progress.moved.retain(|(moved, _)| *moved != step);
+                cluster.work.progress.given[step] = true;
             }
             let said = format!("{} {} {}", if redirect.moved { "MOVED" } else { "ASK" }, redirect.slot, redirect.to);
             replies.refuse(item, said.as_bytes());
@@ -271,22 +290,26 @@ impl Client {
         let mut said = Said {
             moved: redirect.moved,
             node: Some(redirect.to.clone()),
-            text: format!("{} belongs elsewhere: {}", batch.name(*first), redirect.to),
+            text: format!(
+                "{} belongs elsewhere: {}",
+                batch.name(cluster.work.progress.spread.item_of(*first)),
+                redirect.to
+            ),
             of_transaction: false,
         };
         let mut pending: Vec<(usize, Option<NodeAddress>)> = Vec::new();
         let mut moved = cluster.work.progress.moved.clone();
-        moved.sort_by_key(|(item, _)| *item);
-        for (item, redirect) in &moved {
-            let (first, last) = cluster.work.progress.unit(batch, *item);
+        moved.sort_by_key(|(step, _)| *step);
+        for (step, redirect) in &moved {
+            let (first, last) = cluster.work.progress.unit(batch, *step);
             if pending.last().is_some_and(|(known, _)| *known >= first) {
                 continue;
             }
             // What is watched, or open, is so at one connection.
             said.of_transaction |= first != last || queues;
-            cluster.work.progress.take_back(batch, (first, last));
+            cluster.work.progress.take_back((first, last));
             let guest = (!redirect.moved).then(|| redirect.to.clone());
-            pending.extend((first..=last).map(|item| (item, guest.clone())));
+            pending.extend((first..=last).map(|step| (step, guest.clone())));
         }
         cluster.work.pending = Some(pending);
         Some(said)

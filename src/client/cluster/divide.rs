@@ -8,60 +8,141 @@ use crate::topology::SlotMap;
 use super::super::batch::Batch;
 use super::super::failure::Failure;
 use super::super::state::Client;
-use super::fan::Merge;
-use super::parts::{Part, Progress};
+use super::fan::{Merge, Split};
+use super::parts::{Home, Part, Progress};
 use super::route::{crossing, shown};
+use super::spread::Spread;
 use super::unserved;
 
-/// In place of a slot: the command has no key, and goes where its neighbours go.
-const ANYWHERE: u16 = u16::MAX;
-
 impl Client {
-    /// Finds the slot of each item.
+    /// Finds where each command of a batch belongs, and spreads those that several nodes have a part in.
     ///
     /// # Errors
-    /// An item that cannot be sent, before anything is.
+    /// A command that cannot be sent, before any is.
     pub(super) fn place_batch(&mut self, batch: &Batch) -> Result<(), Box<Failure>> {
         let Some(map) = self.map().cloned() else { return Err(unserved(None, "")) };
-        let mut slots =
-            self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.slots)).unwrap_or_default();
-        slots.clear();
-        slots.reserve(batch.len());
-        let is_pinned = self.pins.any();
-        while slots.len() < batch.len() {
-            let (first, last) = batch.unit(slots.len());
-            let slot = match first == last {
-                true => self.slot_of_item(&map, batch, first)?,
-                false => self.slot_of_block(&map, batch, first, last)?,
-            };
-            if is_pinned && slot != ANYWHERE && self.place_of(Some(slot)) != self.place_of(None) {
-                let text = format!("its key is {}, where another node serves than the watched keys", map.shown(slot));
-                return Err(Box::new(Failure::misuse(&batch.name(first), text)));
+        let mut homes =
+            self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.work.homes)).unwrap_or_default();
+        homes.clear();
+        homes.reserve(batch.len());
+        let mut spread = Spread::default();
+        let (is_pinned, mut item) = (self.pins.any(), 0);
+        while item < batch.len() {
+            let (first, last) = batch.unit(item);
+            if first == last
+                && !is_pinned
+                && let Some(key) = batch.first_word_key(item)
+            {
+                homes.push(Home::Slot(map.slot_of(key)));
+                spread.keep(item);
+                item += 1;
+                continue;
             }
-            slots.resize(last + 1, slot);
+            let home = if first == last {
+                match self.home_of_item(&map, batch, first)? {
+                    Aim::One(home) => home,
+                    aim => {
+                        self.spread_item(&map, batch, first, aim, &mut homes, &mut spread)?;
+                        item += 1;
+                        continue;
+                    }
+                }
+            } else {
+                self.home_of_block(&map, batch, first, last)?
+            };
+            self.keeps_to_watched(&map, batch, first, home)?;
+            (first..=last).for_each(|item| spread.keep(item));
+            homes.resize(homes.len() + last + 1 - first, home);
+            item = last + 1;
         }
         if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.work.slots = slots;
+            cluster.work.counted = Some(map).filter(|_| !spread.is_none());
+            cluster.work.homes = homes;
+            cluster.work.progress.begin(spread.count(batch));
+            cluster.work.progress.spread = spread;
         }
         Ok(())
     }
 
-    #[inline]
-    fn slot_of_item(&self, map: &SlotMap, batch: &Batch, item: usize) -> Result<u16, Box<Failure>> {
-        match map.slots_of(batch.command(item), batch.encoded(item)) {
-            Slots::One(slot) => Ok(slot),
-            Slots::None => self.may_go_anywhere(batch, item).map(|()| ANYWHERE),
-            Slots::Several(one, other) => Err(crossing(map, &batch.name(item), batch.encoded(item), one, other)),
+    /// Adds the steps of a command that several nodes have a part in.
+    fn spread_item(
+        &self,
+        map: &SlotMap,
+        batch: &Batch,
+        item: usize,
+        aim: Aim,
+        homes: &mut Vec<Home>,
+        spread: &mut Spread,
+    ) -> Result<(), Box<Failure>> {
+        match aim {
+            Aim::One(_) => {}
+            Aim::Split(split) => {
+                for piece in 0..spread.split(map, batch, item, split)? {
+                    let slot = map.slots_of(batch.command(item), spread.piece(piece)).one();
+                    let home = slot.map_or(Home::Anywhere, Home::Slot);
+                    self.keeps_to_watched(map, batch, item, home)?;
+                    homes.push(home);
+                }
+            }
+            Aim::All(merge) => {
+                let count = map.shards().len();
+                spread.send_to_all(item, count, merge);
+                homes.extend((0..count).filter_map(|shard| u16::try_from(shard).ok()).map(Home::Shard));
+            }
+        }
+        Ok(())
+    }
+
+    /// While keys are watched, those of a batch have to be at their node.
+    fn keeps_to_watched(&self, map: &SlotMap, batch: &Batch, item: usize, home: Home) -> Result<(), Box<Failure>> {
+        match home {
+            Home::Slot(slot) if self.pins.any() && self.place_of(Some(slot)) != self.place_of(None) => {
+                let text = format!("its key is {}, where another node serves than the watched keys", map.shown(slot));
+                Err(Box::new(Failure::misuse(&batch.name(item), text)))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// The slot of a transaction: all of it is at one node.
-    fn slot_of_block(&self, map: &SlotMap, batch: &Batch, first: usize, last: usize) -> Result<u16, Box<Failure>> {
+    /// Where a command belongs that stands in no transaction of the batch.
+    fn home_of_item(&self, map: &SlotMap, batch: &Batch, item: usize) -> Result<Aim, Box<Failure>> {
+        let encoded = batch.encoded(item);
+        Ok(Aim::One(match map.slots_of(batch.command(item), encoded) {
+            Slots::One(slot) => Home::Slot(slot),
+            Slots::None => match self.merge_of(batch, item)? {
+                Some(merge) if !self.pins.multi => return Ok(Aim::All(merge)),
+                Some(_) => return Err(open_at_one(&batch.name(item))),
+                None => Home::Anywhere,
+            },
+            Slots::Several(one, other) => {
+                let split = batch.command(item).and_then(|row| Split::of(row.name)).filter(|_| !self.pins.multi);
+                match split {
+                    // What the server refuses is not to be applied in part.
+                    Some(Split::Pairs) if words_of(encoded).len().is_multiple_of(2) => {
+                        Home::Slot(map.slot_of(words_of(encoded)[one]))
+                    }
+                    Some(split) => return Ok(Aim::Split(split)),
+                    None => return Err(crossing(map, &batch.name(item), encoded, one, other)),
+                }
+            }
+        }))
+    }
+
+    /// Where a transaction belongs: all of it is at one node.
+    fn home_of_block(&self, map: &SlotMap, batch: &Batch, first: usize, last: usize) -> Result<Home, Box<Failure>> {
         let mut found: Option<(u16, usize)> = None;
         for item in first..=last {
-            let slot = self.slot_of_item(map, batch, item)?;
+            let slot = match map.slots_of(batch.command(item), batch.encoded(item)) {
+                Slots::One(slot) => slot,
+                Slots::None => match self.merge_of(batch, item)? {
+                    Some(_) => return Err(open_at_one(&batch.name(item))),
+                    None => continue,
+                },
+                Slots::Several(one, other) => {
+                    return Err(crossing(map, &batch.name(item), batch.encoded(item), one, other));
+                }
+            };
             match found {
-                _ if slot == ANYWHERE => {}
                 Some((known, earlier)) if known != slot => {
                     let (other, key) = (first_key(batch, earlier), first_key(batch, item));
                     let text = format!(
@@ -74,20 +155,20 @@ impl Client {
                 _ => found = Some((slot, item)),
             }
         }
-        Ok(found.map_or(ANYWHERE, |(slot, _)| slot))
+        Ok(found.map_or(Home::Anywhere, |(slot, _)| Home::Slot(slot)))
     }
 
-    #[cold]
-    fn may_go_anywhere(&self, batch: &Batch, item: usize) -> Result<(), Box<Failure>> {
+    /// How a command without keys is sent to all nodes; `None` if any one can answer it.
+    fn merge_of(&self, batch: &Batch, item: usize) -> Result<Option<Merge>, Box<Failure>> {
         let name = &*batch.name(item);
         if matches!(batch.effect(item), Effect::Select | Effect::Auth) {
             return Err(Box::new(Failure::misuse(name, self.of_the_options(batch.effect(item), name))));
         }
-        if name == "SCAN" || Merge::of(name, || second_word(batch.encoded(item))).is_some() {
-            let text = format!("{name} concerns all nodes of the cluster, so it cannot be sent in a batch");
+        if name == "SCAN" {
+            let text = "SCAN goes from node to node of the cluster, so it cannot be sent in a batch";
             return Err(Box::new(Failure::misuse(name, text)));
         }
-        Ok(())
+        Ok(Merge::of(name, || second_word(batch.encoded(item))))
     }
 
     /// Makes the parts of what has no reply yet.
@@ -101,15 +182,16 @@ impl Client {
         let mut division = Division {
             batch,
             map,
-            slots: &work.slots,
+            homes: &work.homes,
+            counted: work.counted.as_deref(),
             progress: &work.progress,
             parts: Vec::new(),
             known: vec![None; map.shards().len()],
             last: cluster.pinned.unwrap_or(0),
         };
         match &work.pending {
-            None => (0..batch.len()).try_for_each(|item| division.add(item, None))?,
-            Some(pending) => pending.iter().try_for_each(|(item, guest)| division.add(*item, guest.as_ref()))?,
+            None => (0..work.homes.len()).try_for_each(|step| division.add(step, None))?,
+            Some(pending) => pending.iter().try_for_each(|(step, guest)| division.add(*step, guest.as_ref()))?,
         }
         work.parts = division.parts;
         Ok(())
@@ -120,44 +202,61 @@ impl Client {
 struct Division<'a> {
     batch: &'a Batch,
     map: &'a SlotMap,
-    slots: &'a [u16],
+    homes: &'a [Home],
+    /// The map by which shards are counted there.
+    counted: Option<&'a SlotMap>,
     progress: &'a Progress,
     parts: Vec<Part>,
     /// The parts by their shards; those for guests are few and looked for.
     known: Vec<Option<usize>>,
-    /// The shard that the last item went to.
+    /// The shard that the last command with a key went to.
     last: usize,
 }
 
 impl Division<'_> {
     #[inline]
-    fn add(&mut self, item: usize, guest: Option<&NodeAddress>) -> Result<(), Box<Failure>> {
-        let slot = self.slots[item];
-        if slot != ANYWHERE {
-            self.last = self.map.shard_of(slot).ok_or_else(|| unserved(Some(slot), ""))?;
-        }
-        let number = match guest {
-            None => self.known[self.last],
-            Some(_) => self.parts.iter().position(|part| part.place == self.last && part.guest.as_ref() == guest),
+    fn add(&mut self, step: usize, guest: Option<&NodeAddress>) -> Result<(), Box<Failure>> {
+        let place = match self.homes[step] {
+            Home::Slot(slot) => {
+                self.last = self.map.shard_of(slot).ok_or_else(|| unserved(Some(slot), ""))?;
+                self.last
+            }
+            Home::Anywhere => self.last,
+            Home::Shard(shard) => self.present(usize::from(shard), step)?,
         };
-        let number = number.unwrap_or_else(|| self.begin_part(guest));
+        let number = match guest {
+            None => self.known[place],
+            Some(_) => self.parts.iter().position(|part| part.place == place && part.guest.as_ref() == guest),
+        };
+        let number = number.unwrap_or_else(|| self.begin_part(place, guest));
         let part = &mut self.parts[number];
         // Who was let in with MULTI stays so until EXEC.
-        if guest.is_some() && self.progress.unit(self.batch, item).0 == item {
+        if guest.is_some() && self.progress.unit(self.batch, step).0 == step {
             part.batch.push_asking();
             part.items.push(None);
         }
-        part.batch.take_over(self.batch, item);
-        part.items.push(Some(item));
+        let (batch, index) = self.progress.spread.command(self.batch, step);
+        part.batch.take_over(batch, index);
+        part.items.push(Some(step));
         Ok(())
     }
 
+    /// Where a shard is in the present map that had this place when the batch began.
+    fn present(&self, shard: usize, step: usize) -> Result<usize, Box<Failure>> {
+        let Some(counted) = self.counted.filter(|counted| !std::ptr::eq(*counted, self.map)) else { return Ok(shard) };
+        let node = &counted.shards()[shard].primary;
+        self.map.shard_with(node).ok_or_else(|| {
+            let name = self.batch.name(self.progress.spread.item_of(step));
+            Failure::not_supported(&name, format!("{node} has left the cluster before it answered"))
+        })
+    }
+
     #[cold]
-    fn begin_part(&mut self, guest: Option<&NodeAddress>) -> usize {
-        let mut part = Part { place: self.last, guest: guest.cloned(), ..Part::default() };
+    fn begin_part(&mut self, place: usize, guest: Option<&NodeAddress>) -> usize {
+        let mut part = Part { place, guest: guest.cloned(), ..Part::default() };
         let number = self.parts.len();
         if guest.is_none() {
-            self.known[self.last] = Some(number);
+            self.known[place] = Some(number);
             // As if all shards got equal parts, and a little more.
             let share = |whole: usize| whole / self.known.len() + whole / 16;
             part.batch.reserve(share(self.batch.size()), share(self.batch.len()));
@@ -166,6 +265,19 @@ impl Division<'_> {
         self.parts.push(part);
         number
     }
+}
+
+/// What becomes of a command that stands by itself.
+#[derive(Clone, Copy)]
+enum Aim {
+    One(Home),
+    Split(Split),
+    All(Merge),
+}
+
+/// Why a command for all nodes is refused within a transaction.
+fn open_at_one(name: &str) -> Box<Failure> {
+    Failure::not_supported(name, format!("{name} concerns all nodes of the cluster, and MULTI is open at one"))
 }
 
 /// The first key of an item, for a message.

@@ -70,7 +70,7 @@ impl Merge {
         }
     }
 
-    fn of_replies(self, replies: Vec<Value>) -> Value {
+    pub(super) fn of_replies(self, replies: Vec<Value>) -> Value {
         let integers =
             || replies.iter().filter_map(|reply| if let Value::Int(number) = reply { Some(*number) } else { None });
         match self {

@@ -15,6 +15,7 @@ mod redirect;
 mod ring;
 mod route;
 mod scan;
+mod spread;
 mod walk;
 
 use std::sync::Arc;

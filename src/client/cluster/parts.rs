@@ -1,17 +1,20 @@
 //! The parts of a batch: what goes to which shard, and where the replies to it belong.
 
+use std::sync::Arc;
+
 use redis::Value;
 
 use crate::command::Effect;
 use crate::config::NodeAddress;
 use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink};
-use crate::topology::{Redirect, Speaker};
+use crate::topology::{Redirect, SlotMap, Speaker};
 
 use super::super::batch::{Batch, Replies};
 use super::super::course::Course;
 use super::super::failure::Failure;
 use super::super::pass::Carried;
 use super::redirect::pass_on;
+use super::spread::Spread;
 
 /// What a batch is worked on with. It stands in the object, where it is found whatever happens.
 #[derive(Default)]
@@ -22,10 +25,14 @@ pub struct Work {
     pub merged: Option<Value>,
     /// The parts that are on their way.
     pub parts: Vec<Part>,
-    /// The items that have no reply yet, with the node that asked for them; `None` if that is all of them.
+    /// The steps that have no reply yet, with the node that asked for them; `None` if that is all of them.
     pub pending: Option<Vec<(usize, Option<NodeAddress>)>>,
-    /// The slots of the items.
-    pub slots: Vec<u16>,
+    /// Where the steps of the batch belong.
+    pub homes: Vec<Home>,
+    /// The map by which shards are counted there, if any are.
+    pub counted: Option<Arc<SlotMap>>,
+    /// Takes replies that are parts of others.
+    pub sink: ValueSink,
     /// How the batch came along.
     pub progress: Progress,
     /// What was left while the program is asked for its credentials, and goes on where it was.
@@ -45,6 +52,17 @@ pub struct Left {
     pub collected: Option<Collected>,
 }
 
+/// Where a step of a batch belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// With its neighbours.
+    Anywhere,
+    /// At the shard that serves this slot.
+    Slot(u16),
+    /// At this shard.
+    Shard(u16),
+}
+
 /// What goes to one node.
 #[derive(Default)]
 pub struct Part {
@@ -54,33 +72,36 @@ pub struct Part {
     pub guest: Option<NodeAddress>,
     /// The commands.
     pub batch: Batch,
-    /// For each of them its place in the whole; none for those that we have added.
+    /// For each of them its step of the whole; none for those that we have added.
     pub items: Vec<Option<usize>>,
     /// How far it had come when it was left while the program is asked for its credentials.
     pub left: Option<(Box<Carried>, Course)>,
 }
 
-/// Which replies have come, and which items are somewhere else.
+/// Which replies have come, and which steps are somewhere else.
 #[derive(Default)]
 pub struct Progress {
-    /// For each item whether its reply has come.
+    /// For each step whether its reply has come.
     pub given: Vec<bool>,
-    /// The items that a node turned away because they belong elsewhere.
+    /// The steps that a node turned away because they belong elsewhere.
     pub moved: Vec<(usize, Redirect)>,
-    /// The items whose reply is an error, and the node that it came from.
+    /// The steps whose reply is an error, and the node that it came from.
     refused: Vec<(usize, Option<NodeAddress>)>,
     /// Transactions, by their MULTI, that a node would not open: their commands ran by themselves. In order.
     dissolved: Vec<usize>,
+    /// What several nodes have a part in.
+    pub spread: Spread,
 }
 
 impl Progress {
-    /// Begins a batch of so many items.
+    /// Begins a batch of so many steps.
     pub fn begin(&mut self, count: usize) {
         self.given.clear();
         self.given.resize(count, false);
         self.moved.clear();
         self.refused.clear();
         self.dissolved.clear();
+        self.spread = Spread::default();
     }
 
     /// Notes which node has given the errors that came last.
@@ -89,27 +110,32 @@ impl Progress {
         new.for_each(|(_, by)| *by = Some(node.clone()));
     }
 
-    /// The node whose error is the reply to an item.
-    pub fn who_refused(&self, item: usize) -> Option<&NodeAddress> {
-        self.refused.iter().rev().find(|(refused, _)| *refused == item)?.1.as_ref()
+    /// The node whose error is the reply to a step.
+    pub fn who_refused(&self, step: usize) -> Option<&NodeAddress> {
+        self.refused.iter().rev().find(|(refused, _)| *refused == step)?.1.as_ref()
     }
 
-    /// The first and the last item of what is sent elsewhere together with this item: itself, or its transaction.
-    pub fn unit(&self, whole: &Batch, item: usize) -> (usize, usize) {
-        let (first, last) = whole.unit(item);
-        if first != last && self.dissolved.binary_search(&first).is_ok() { (item, item) } else { (first, last) }
+    /// The first and the last step of what is sent elsewhere together with this one: itself, or its transaction.
+    pub fn unit(&self, whole: &Batch, step: usize) -> (usize, usize) {
+        let (first, last) = self.spread.unit(whole, step);
+        if first != last && self.dissolved.binary_search(&first).is_ok() { (step, step) } else { (first, last) }
     }
 
-    /// What was given for these items is no truth: they are sent once more.
-    pub fn take_back(&mut self, whole: &Batch, (first, last): (usize, usize)) {
+    /// What was given for these steps is no truth: they are sent once more.
+    pub fn take_back(&mut self, (first, last): (usize, usize)) {
         self.given[first..=last].fill(false);
-        if whole.effect(first) == Effect::Multi {
-            self.dissolved.retain(|dissolved| *dissolved != first);
+        self.dissolved.retain(|dissolved| *dissolved != first);
+    }
+
+    /// A node would not open the transaction that begins with this step.
+    fn dissolve(&mut self, step: usize) {
+        if let Err(place) = self.dissolved.binary_search(&step) {
+            self.dissolved.insert(place, step);
         }
     }
 
-    fn note(&mut self, item: usize, given: bool) {
-        if let Some(place) = self.given.get_mut(item) {
+    fn note(&mut self, step: usize, given: bool) {
+        if let Some(place) = self.given.get_mut(step) {
             *place = given;
         }
     }
@@ -119,81 +145,106 @@ impl Progress {
 pub struct Placed<'a> {
     replies: &'a mut dyn Replies,
     whole: &'a Batch,
-    items: &'a [Option<usize>],
+    steps: &'a [Option<usize>],
     /// The node that was asked, if it may know where else something belongs.
     asked: Option<&'a Speaker>,
     progress: &'a mut Progress,
+    sink: &'a mut ValueSink,
+    /// Whether what comes is the reply to an item of the whole.
     counts: bool,
 }
 
 impl<'a> Placed<'a> {
-    /// The replies to the part of `whole` that has these items, from the node `asked`.
+    /// The replies to the part of `whole` that has these steps, from the node `asked`. What is a part of a reply only goes
+    /// to the sink.
     pub fn new(
         replies: &'a mut dyn Replies,
         whole: &'a Batch,
-        items: &'a [Option<usize>],
+        steps: &'a [Option<usize>],
         asked: Option<&'a Speaker>,
         progress: &'a mut Progress,
+        sink: &'a mut ValueSink,
     ) -> Placed<'a> {
-        Placed { replies, whole, items, asked, progress, counts: false }
+        Placed { replies, whole, steps, asked, progress, sink, counts: false }
     }
 
-    fn item(&self, index: usize) -> Option<usize> {
-        self.items.get(index).copied().flatten()
+    #[inline]
+    fn step(&self, index: usize) -> Option<usize> {
+        self.steps.get(index).copied().flatten()
     }
 
-    /// Whether a node has turned away something of the unit that an item belongs to.
-    fn has_moved(&self, item: usize) -> bool {
-        let (first, last) = self.progress.unit(self.whole, item);
+    /// Whether a node has turned away something of the unit that a step belongs to.
+    fn has_moved(&self, step: usize) -> bool {
+        let (first, last) = self.progress.unit(self.whole, step);
         self.progress.moved.iter().any(|(moved, _)| (first..=last).contains(moved))
+    }
+
+    fn is_multi(&self, step: usize) -> bool {
+        let (batch, index) = self.progress.spread.command(self.whole, step);
+        batch.effect(index) == Effect::Multi
     }
 }
 
 impl Replies for Placed<'_> {
+    #[inline]
     fn expect(&mut self, index: usize) {
-        let item = self.item(index);
-        self.counts = item.is_some();
-        if let Some(item) = item {
-            self.progress.note(item, true);
-            self.replies.expect(item);
+        self.counts = false;
+        let Some(step) = self.step(index) else { return };
+        self.progress.note(step, true);
+        if self.progress.spread.is_none() {
+            self.counts = true;
+            return self.replies.expect(step);
+        }
+        self.progress.spread.settle(self.sink);
+        if self.progress.spread.is_shared(step) {
+            self.progress.spread.expect(step, self.sink);
+        } else {
+            self.counts = true;
+            self.replies.expect(self.progress.spread.item_of(step));
         }
     }
 
     fn refuse(&mut self, index: usize, text: &[u8]) {
-        let Some(item) = self.item(index) else { return };
+        let Some(step) = self.step(index) else { return };
         let said = String::from_utf8_lossy(text);
         if let Some(redirect) = self.asked.and_then(|asked| Redirect::read(&said, asked)) {
-            self.progress.moved.push((item, redirect));
-        } else if !(said.starts_with("EXECABORT") && self.has_moved(item)) {
-            self.progress.note(item, true);
-            self.progress.refused.push((item, None));
-            if self.whole.effect(item) == Effect::Multi
-                && let Err(place) = self.progress.dissolved.binary_search(&item)
-            {
-                self.progress.dissolved.insert(place, item);
+            self.progress.moved.push((step, redirect));
+        } else if !(said.starts_with("EXECABORT") && self.has_moved(step)) {
+            self.progress.note(step, true);
+            self.progress.refused.push((step, None));
+            if self.is_multi(step) {
+                self.progress.dissolve(step);
             }
-            return self.replies.refuse(item, text);
+            if self.progress.spread.is_shared(step) {
+                self.progress.spread.settle(self.sink);
+                return self.progress.spread.refuse(step, text);
+            }
+            return self.replies.refuse(self.progress.spread.item_of(step), text);
         }
-        self.progress.note(item, false);
+        self.progress.note(step, false);
     }
 
     fn rewind(&mut self, index: usize) {
-        for index in index..self.items.len() {
+        for index in index..self.steps.len() {
             self.forget(index);
         }
     }
 
     fn forget(&mut self, index: usize) {
-        let Some(item) = self.item(index) else { return };
-        self.progress.moved.retain(|(moved, _)| *moved != item);
-        self.progress.dissolved.retain(|dissolved| *dissolved != item);
+        let Some(step) = self.step(index) else { return };
+        self.progress.moved.retain(|(moved, _)| *moved != step);
+        self.progress.dissolved.retain(|dissolved| *dissolved != step);
+        if self.progress.spread.is_shared(step) {
+            self.progress.spread.settle(self.sink);
+            self.progress.spread.forget(step);
+        }
         // What stands there is replaced when the reply comes, or taken away when it is clear that none will: a gap in PHP's
         // list would lose its place.
-        self.progress.note(item, false);
+        self.progress.note(step, false);
     }
 }
 
-pass_on!(Placed<'_>, replies; |this| this.counts);
+pass_on!(Placed<'_>, replies; |this| this.counts; else sink);
 
 /// Replies as plain values.
 #[derive(Default)]
