@@ -58,6 +58,24 @@ final class ReadFromTest extends RedisTestCase
         self::assertLessThanOrEqual(12, array_sum($after) - array_sum($before), self::seen([$before, $after]));
     }
 
+    public function test_pipelines_that_only_read_are_read_from_replicas_and_others_see_what_they_wrote(): void
+    {
+        $set = $this->replicaSet();
+        $redis = self::reading($set, 'prefer-replica');
+        $redis->get('k');
+        $before = self::reads($set);
+        for ($i = 0; $i < 10; $i++) {
+            self::assertSame(['v', 'v', null], $redis->pipeline()->get('k')->get('k')->get('none')->execute());
+        }
+        [$primary, $one, $other] = array_map(static fn (int $is, int $was): int => $is - $was, self::reads($set), $before);
+        self::assertSame([0, 30], [$primary, $one + $other]);
+        self::assertGreaterThanOrEqual(12, min($one, $other));
+        for ($i = 0; $i < 100; $i++) {
+            self::assertSame(['OK', "v$i"], $redis->pipeline()->set('k', "v$i")->get('k')->execute());
+        }
+        self::assertSame($before[0] + 100, self::reads($set)[0]);
+    }
+
     public function test_a_replica_that_is_killed_under_reads_costs_next_to_nothing(): void
     {
         $set = $this->replicaSet();

@@ -99,6 +99,8 @@ impl Client {
         if self.pins.any() {
             self.run_pinned_batch(desk, call, batch, replies)?;
         } else {
+            call.reading.allowed = self.may_read_batch_elsewhere(batch);
+            call.reading.at = desk.course.reader.take();
             self.repeat_until_settled(desk, call, batch, replies)?;
         }
         if !desk.course.doubted.is_empty() {
@@ -158,7 +160,7 @@ impl Client {
         loop {
             call.retry.begin();
             if desk.course.ahead.is_none()
-                && let Err(lost) = self.acquire(desk, call)
+                && let Err(lost) = self.acquire_for_batch(desk, call)
             {
                 if self.without_connection(desk, call, batch, &lost, replies)? {
                     return Ok(());
@@ -185,7 +187,15 @@ impl Client {
                         return Ok(());
                     }
                 }
-                Err(lost) => self.after_batch_loss(desk, call, batch, &lost, replies)?,
+                Err(lost) => {
+                    let at_reader = call.reading.at.is_some();
+                    self.leave_reader(call, &lost);
+                    self.after_batch_loss(desk, call, batch, &lost, replies)?;
+                    if at_reader {
+                        // The primary is not to blame.
+                        call.recover = None;
+                    }
+                }
             }
             self.count_retry();
         }
@@ -201,6 +211,9 @@ impl Client {
         replies: &mut R,
     ) -> Result<bool, Box<Failure>> {
         call.note_node(desk.lease.as_ref());
+        if call.reading.at.is_some() {
+            return self.batch_refused_by_reader(desk, call, batch, replies);
+        }
         let remedy = desk.course.remedy();
         let elsewhere = remedy == Remedy::Search;
         // A new connection was not let in either, or a script spoke for itself: then the words are the replies.
@@ -345,7 +358,7 @@ impl Client {
     }
 
     /// The end before all was answered. An earlier attempt may have been applied even if the last one was not.
-    fn end_batch<R: Replies>(
+    pub(super) fn end_batch<R: Replies>(
         &mut self,
         desk: &mut Desk,
         call: &mut Call,

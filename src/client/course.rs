@@ -34,6 +34,8 @@ pub struct Course {
     pub pinned: bool,
     /// If the connection on the desk has been sent the batch already: how many bytes of it the kernel has taken.
     pub ahead: Option<usize>,
+    /// If that is one to a node that is read from: its place in the list.
+    pub reader: Option<u32>,
 }
 
 /// An item that was refused because of the server's state.

@@ -73,6 +73,8 @@ pub struct Ahead {
     pub(super) lease: Lease,
     /// How many bytes the kernel has taken.
     pub(super) sent: usize,
+    /// If it leads to a node that is read from: its place in the list.
+    pub(super) reader: Option<u32>,
 }
 
 impl Desk {

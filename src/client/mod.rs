@@ -11,6 +11,7 @@ mod batch;
 mod batch_exchange;
 mod batch_judge;
 mod batch_loss;
+mod batch_reads;
 mod batch_riders;
 mod batch_run;
 mod breaker;

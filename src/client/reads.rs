@@ -44,7 +44,7 @@ impl Call {
 #[derive(Default)]
 pub struct ReadList {
     /// The version of the nodes and the epoch of the primary that it was made from.
-    made_from: (u64, u64),
+    pub(super) made_from: (u64, u64),
     pub(super) places: Vec<Place>,
     /// Names on their way to an answer.
     pub(super) names: Vec<Name>,
@@ -55,7 +55,7 @@ pub struct Place {
     pub(super) reader: Arc<Reader>,
     pub(super) pool: Arc<NodePool>,
     /// Whether it is the primary, whose own way of being found and lost holds.
-    is_primary: bool,
+    pub(super) is_primary: bool,
 }
 
 /// As many nodes as a read keeps apart; no deployment has more.
@@ -137,7 +137,7 @@ impl Client {
 
     /// The place whose turn it is among those that can be read from and were not tried.
     #[inline]
-    fn choose(&self, call: &Call, now: Instant) -> Option<usize> {
+    pub(super) fn choose(&self, call: &Call, now: Instant) -> Option<usize> {
         let policy = &self.configuration.policy;
         let places = &self.list.places[..];
         let nearest = policy.read_from == ReadFrom::Nearest;

@@ -2,7 +2,7 @@
 //! that answer are not kept waiting by one that does not.
 
 use crate::connection::{Interest, Waiter};
-use crate::pool::Leased;
+use crate::pool::{Lease, Leased};
 use crate::time::Deadline;
 
 use super::super::batch::Batch;
@@ -41,17 +41,25 @@ impl Client {
         if self.pins.any() || self.deployment.has_news() {
             return None;
         }
-        let epoch = self.deployment.epoch();
-        let (_, pool) = self.primary.as_ref().filter(|(known, _)| *known == epoch)?;
-        let Leased::Ready(mut lease) =
-            pool.lease(self.world.clock.coarse(), &self.configuration.pool, &*self.world.clock)
-        else {
-            return None;
+        let (reader, mut lease) = if self.may_read_batch_elsewhere(batch) {
+            let (reader, lease) = self.idle_reader(batch)?;
+            (Some(reader), lease)
+        } else {
+            (None, self.idle_primary()?)
         };
         lease.connection.owe(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         // One that is broken says so again when its turn comes.
         let sent = lease.connection.send_part(batch.bytes()).unwrap_or(0);
-        Some(Ahead { place, lease, sent })
+        Some(Ahead { place, lease, sent, reader })
+    }
+
+    fn idle_primary(&self) -> Option<Lease> {
+        let epoch = self.deployment.epoch();
+        let (_, pool) = self.primary.as_ref().filter(|(known, _)| *known == epoch)?;
+        match pool.lease(self.world.clock.coarse(), &self.configuration.pool, &*self.world.clock) {
+            Leased::Ready(lease) => Some(lease),
+            _ => None,
+        }
     }
 
     /// Which of the parts that are left is next: one whose replies are there. Those whose connection has ended come last,
@@ -72,9 +80,21 @@ impl Client {
                 .iter()
                 .filter_map(|at| desk.ahead.iter().find(|ahead| place_of(self, left[*at]) == Some(ahead.place)))
                 .collect();
+            let whole = |ahead: &Ahead| {
+                let parts = self.cluster.as_ref().map(|cluster| &cluster.work.parts[..]).unwrap_or_default();
+                parts
+                    .iter()
+                    .any(|part| part.guest.is_none() && part.place == ahead.place && part.batch.size() == ahead.sent)
+            };
+            // One that takes more may have nothing to say before.
+            let interest = |ahead: &Ahead| if whole(ahead) { Interest::Read } else { Interest::Either };
             let mut waiters: Vec<Waiter<'_>> = connections
                 .iter()
-                .map(|ahead| Waiter { what: ahead.lease.connection.pollable(), interest: Interest::Read, ready: false })
+                .map(|ahead| Waiter {
+                    what: ahead.lease.connection.pollable(),
+                    interest: interest(ahead),
+                    ready: false,
+                })
                 .collect();
             let now = self.world.clock.coarse();
             let patience = self.configuration.policy.suspect_after;
@@ -103,6 +123,7 @@ impl Client {
             let ahead = desk.ahead.remove(at);
             desk.lease = Some(ahead.lease);
             desk.course.ahead = Some(ahead.sent);
+            desk.course.reader = ahead.reader;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod batch_blocks;
+mod batch_reads;
 mod batch_storms;
 mod batches;
 mod breakers;

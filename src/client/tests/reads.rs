@@ -14,12 +14,12 @@ fn from(word: &str) -> (&'static str, Setting) {
     ("read_from", Setting::Text(word.to_owned()))
 }
 
-fn reading(word: &str) -> Bench {
+pub fn reading(word: &str) -> Bench {
     Bench::with(replicated(), &[1], &[from(word)])
 }
 
 /// How often each server was read from.
-fn gets(bench: &Bench) -> Vec<usize> {
+pub fn gets(bench: &Bench) -> Vec<usize> {
     (1..=3).map(|index| bench.network.server(index, |server| server.count("GET"))).collect()
 }
 
