@@ -6,6 +6,7 @@ namespace Tests;
 
 use ResilientRedis;
 use ResilientRedis\ConnectionException;
+use ResilientRedis\OutcomeUnknown;
 use Tests\Support\ClusterTestCase;
 use Tests\Support\Process;
 use Tests\Support\RedisCluster;
@@ -121,6 +122,64 @@ final class ClusterFailoverTest extends ClusterTestCase
         $replies = $collect('b');
         self::assertSame(array_fill(0, 300, 'OK'), array_slice($replies, 0, 300));
         self::assertSame(array_map(static fn (int $i): string => "b$i", range(0, 299)), array_slice($replies, 300));
+    }
+
+    /** @dataProvider protocols */
+    public function test_the_other_shards_are_done_with_their_parts_of_a_pipeline_while_one_hangs(int $protocol): void
+    {
+        $cluster = $this->ownCluster(3, 0);
+        $redis = self::clientOf($cluster, ['protocol' => $protocol, 'command_timeout' => 8.0]);
+        $tags = self::tags($cluster);
+        foreach ($tags as $tag) {
+            $redis->set("{{$tag}}k", '1');
+        }
+        $pipeline = $redis->pipeline();
+        // More than the kernel takes for a server that does not read.
+        foreach ($tags as $tag) {
+            $pipeline->set("{{$tag}}large", str_repeat('v', 5_000_000));
+        }
+        for ($i = 0; $i < 100; $i++) {
+            foreach ($tags as $tag) {
+                $pipeline->set("{{$tag}}k$i", "v$i");
+            }
+        }
+        foreach ($tags as $tag) {
+            $pipeline->eval("return redis.call('TIME')", 1, "{{$tag}}k");
+        }
+        $victim = $cluster->primaries()[0];
+        $cluster->hang($victim);
+        $wakes = new Process(['sh', '-c', "sleep 1; kill -CONT {$victim->pid()}"]);
+        $start = microtime(true);
+        $replies = $pipeline->execute();
+        $elapsed = microtime(true) - $start;
+        $wakes->wait();
+        $cluster->wake($victim);
+        self::assertSame(array_fill(0, 303, 'OK'), array_slice($replies, 0, 303));
+        self::assertGreaterThan(0.9, $elapsed, 'seconds, for all of it');
+        $after = array_map(static fn (array $time): float => $time[0] + $time[1] / 1e6 - $start, array_slice($replies, 303));
+        self::assertLessThan(0.7, max($after[1], $after[2]), 'seconds, at the others: ' . json_encode($after));
+    }
+
+    /** @dataProvider protocols */
+    public function test_of_each_command_of_a_pipeline_is_told_what_is_known_where_one_shard_hangs(int $protocol): void
+    {
+        $cluster = $this->ownCluster(3, 0);
+        $redis = self::clientOf($cluster, ['protocol' => $protocol, 'command_timeout' => 1.0]);
+        [$lost, $second, $third] = self::tags($cluster);
+        $redis->mset(["{{$lost}}n" => '5', "{{$second}}n" => '6', "{{$third}}n" => '7']);
+        $victim = $cluster->primaries()[0];
+        $cluster->hang($victim);
+        $pipeline = static fn (): array => $redis->pipeline()->incr("{{$second}}n")->incr("{{$lost}}n")->incr("{{$third}}n")
+            ->mset(["{{$second}}m" => '1', "{{$lost}}m" => '1'])->get("{{$second}}m")->dbsize()->execute();
+        $exception = self::thrown(ConnectionException::class, $pipeline);
+        $cluster->wake($victim);
+        self::assertInstanceOf(OutcomeUnknown::class, $exception, 'what was sent may be done when it goes on');
+        self::assertSame(1, $exception->getIndex(), 'the first that has no reply');
+        $known = array_filter((array) $exception->getReplies(), static fn (mixed $reply): bool => $reply !== null);
+        self::assertSame([0 => 7, 2 => 8, 4 => '1'], $known, 'the replies of the others are there');
+        self::assertStringContainsString('1 of the 2 parts of MSET, command 4, had been done', $exception->getMessage());
+        $cluster->waitUntilWhole();
+        self::assertSame(['7', '8'], [$redis->get("{{$second}}n"), $redis->get("{{$third}}n")], 'each once');
     }
 
     public function test_without_a_replica_the_deadline_ends_what_is_of_the_lost_slots_and_only_that(): void
