@@ -131,6 +131,46 @@ final class AuthenticationTest extends RedisTestCase
         self::assertSame(0, $redis->stats()['connections']['leased']);
     }
 
+    /** @return iterable<string, array{string, int, string}> */
+    public static function ends(): iterable
+    {
+        $endings = ['exit' => ['exit(3);', 3, ''], 'memory' => ["ini_set('memory_limit', '16M'); str_repeat('x', 1 << 28);", 255, 'Allowed memory size']];
+        foreach (['$redis->get("k")', '$redis->pipeline(fn ($pipe) => $pipe->get("k"))', '$redis->pubSubLoop(["subscribe" => "news"])', '$redis->connect()'] as $work) {
+            foreach ($endings as $name => [$ends, $status, $says]) {
+                yield "$name in $work" => ["$ends$work;", $status, $says];
+            }
+        }
+    }
+
+    /** @dataProvider ends */
+    public function test_a_program_may_end_while_it_is_asked(string $code, int $status, string $says): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        [$ends, $work] = explode('$redis', $code, 2);
+        $script = Scratch::folder('ends') . '/ends.php';
+        file_put_contents($script, <<<PHP
+            <?php
+            \$calls = 0;
+            \$redis = new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => function () use (&\$calls) {
+                if (\$calls++ === 0) {
+                    $ends
+                }
+                return 'first';
+            }]);
+            register_shutdown_function(function () use (\$redis) {
+                echo 'leased ', \$redis->stats()['connections']['leased'], ', ended';
+            });
+            \$redis$work
+            echo 'not reached';
+            PHP);
+        $process = Process::run(Extension::php($script));
+        self::assertSame($status, $process->wait(), $process->describe());
+        self::assertStringContainsString('leased 0, ended', $process->output());
+        self::assertStringContainsString($says, $process->output());
+        self::assertStringNotContainsString('not reached', $process->output());
+    }
+
     public function test_what_is_in_doubt_stays_so_if_the_callable_throws(): void
     {
         $server = $this->server();
