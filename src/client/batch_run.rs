@@ -32,7 +32,9 @@ impl Client {
         if self.cluster.is_none() {
             match self.run_batch_alone(desk, batch, replies) {
                 // Nothing of it was done yet.
-                Err(failure) if failure.kind == Kind::Cluster && failure.index.is_none_or(|first| first == 0) => {}
+                Err(failure) if failure.kind == Kind::Cluster && failure.index.is_none_or(|first| first == 0) => {
+                    self.found_cluster(&failure);
+                }
                 result => return result,
             }
         }

@@ -28,7 +28,7 @@ impl Client {
     ) -> Result<(), Box<Failure>> {
         if self.cluster.is_none() {
             match self.run_alone(desk, command, sink) {
-                Err(failure) if failure.kind == Kind::Cluster => {}
+                Err(failure) if failure.kind == Kind::Cluster => self.found_cluster(&failure),
                 result => return result,
             }
         }
@@ -104,7 +104,7 @@ impl Client {
     pub fn connect(&mut self, desk: &mut Desk) -> Result<(), Box<Failure>> {
         if self.cluster.is_none() {
             match self.connect_alone(desk) {
-                Err(failure) if failure.kind == Kind::Cluster => {}
+                Err(failure) if failure.kind == Kind::Cluster => self.found_cluster(&failure),
                 result => return result,
             }
         }

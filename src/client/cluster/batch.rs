@@ -23,7 +23,12 @@ impl Client {
         batch: &Batch,
         replies: &mut dyn Replies,
     ) -> Result<(), Box<Failure>> {
-        self.charged(desk, |client, desk| client.run_routed_batch(desk, batch, replies))
+        self.charged(desk, |client, desk| {
+            client.cluster.get_or_insert_default();
+            let until = client.end_of_command(desk);
+            client.make_sure_of_map(desk, until)?;
+            client.run_routed_batch(desk, batch, replies, until)
+        })
     }
 
     /// As `run_batch_in_cluster`, for what is charged already.
@@ -32,13 +37,12 @@ impl Client {
         desk: &mut Desk,
         batch: &Batch,
         replies: &mut dyn Replies,
+        mut until: Deadline,
     ) -> Result<(), Box<Failure>> {
         self.cluster.get_or_insert_default();
         if batch.is_open() {
             return Err(Box::new(Failure::misuse("MULTI", "a batch must not end between MULTI and EXEC")));
         }
-        let mut until = self.end_of_command(desk);
-        self.make_sure_of_map(desk, until)?;
         self.tell_torn()?;
         let was_pinned = self.is_pinned();
         let was_left = self.cluster.as_deref_mut().is_some_and(|cluster| std::mem::take(&mut cluster.work.left.batch));

@@ -277,13 +277,19 @@ impl Client {
     }
 
     /// Runs the command in the desk's frame part by part, each at the shard of its keys.
-    pub(super) fn run_split(&mut self, desk: &mut Desk, split: Split, sink: &mut dyn Sink) -> Result<(), Box<Failure>> {
+    pub(super) fn run_split(
+        &mut self,
+        desk: &mut Desk,
+        split: Split,
+        sink: &mut dyn Sink,
+        until: Deadline,
+    ) -> Result<(), Box<Failure>> {
         let mut batch = Batch::default();
         let Some(map) = self.map() else { return Err(unserved(None, "")) };
         let pieces = Pieces::of(map, split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
         let mut collected = self.left().and_then(|left| left.collected.take()).unwrap_or_default();
         let frame = std::mem::take(&mut desk.frame);
-        let result = self.run_routed_batch(desk, &batch, &mut collected);
+        let result = self.run_routed_batch(desk, &batch, &mut collected, until);
         // What was left is split in the same way again.
         desk.frame = frame;
         if matches!(&result, Err(failure) if failure.kind == Kind::Credentials) {

@@ -19,6 +19,7 @@ mod spread;
 mod walk;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::command::{Blocking, Command, Effect, effect};
 use crate::config::NodeAddress;
@@ -60,6 +61,8 @@ pub struct Cluster {
     torn: bool,
     /// Whether it is the request's budget that ends the present command.
     ends_by_budget: bool,
+    /// What of its time the present command has spent on finding out that this is a cluster.
+    spent: Duration,
 }
 
 impl Client {
@@ -94,7 +97,7 @@ impl Client {
             Route::Slot(slot) => Some(slot),
             Route::Anywhere => None,
             Route::Everywhere(merge) => return self.run_everywhere(desk, command, merge, sink, until),
-            Route::Split(split) => return self.run_split(desk, split, sink),
+            Route::Split(split) => return self.run_split(desk, split, sink, until),
             Route::Scan => return self.run_scan(desk, sink, until),
             Route::Done => {
                 self.disconnect(desk);
@@ -226,10 +229,18 @@ impl Client {
         result.map_err(|failure| self.as_of_whole(place, failure))
     }
 
+    /// Notes that a command has found out that this is a cluster. It goes on in what is left of its time.
+    #[cold]
+    pub(super) fn found_cluster(&mut self, failure: &Failure) {
+        self.cluster.get_or_insert_default().spent = failure.elapsed;
+    }
+
     /// When a command that begins now has to be over.
     fn end_of_command(&mut self, desk: &Desk) -> Deadline {
         let (now, policy) = (self.world.clock.coarse(), &self.configuration.policy);
-        let until = Deadline::after(now, policy.command_timeout).min(self.bound);
+        let spent = self.cluster.as_deref_mut().map_or(Duration::ZERO, |cluster| std::mem::take(&mut cluster.spent));
+        let left = policy.command_timeout.map(|limit| limit.saturating_sub(spent));
+        let until = Deadline::after(now, left).min(self.bound);
         let of_budget = policy.request_budget.map_or(Deadline::NEVER, |budget| self.budget_deadline(desk, now, budget));
         self.cluster.get_or_insert_default().ends_by_budget = until.min(of_budget) != until;
         until.min(of_budget)

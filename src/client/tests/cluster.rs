@@ -541,3 +541,20 @@ fn a_search_for_all_shards_is_not_bounded_by_what_an_earlier_command_was_told() 
     });
     assert_eq!(bench.run("DBSIZE"), Ok(Value::Int(2)), "the promoted one has nothing here");
 }
+
+#[test]
+fn the_time_that_it_takes_to_find_out_that_it_is_a_cluster_is_the_commands() {
+    for is_batch in [false, true] {
+        let mut bench = with_options(&[("command_timeout", Setting::Float(2.0))]);
+        bench.network.change(|state| {
+            state.cut_off(2);
+            state.cut_off(5);
+            state.freeze(1, true);
+        });
+        bench.network.after(Duration::from_millis(1_500), |state| state.freeze(1, false));
+        let line = format!("GET {}", key_at(2));
+        let failure = if is_batch { bench.run_batch(&line).1.unwrap() } else { *bench.run(&line).unwrap_err() };
+        assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure}");
+        assert!((1.9..2.1).contains(&bench.elapsed()), "{} s: {failure}", bench.elapsed());
+    }
+}

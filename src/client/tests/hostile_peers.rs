@@ -108,8 +108,7 @@ fn error(dice: &mut Dice) -> String {
 fn orderly(dice: &mut Dice) -> Fault {
     match dice.below(12) {
         0 => Fault::CloseAfter,
-        1 => Fault::CloseBefore,
-        2 => Fault::Silence,
+        1 | 2 => Fault::CloseBefore,
         3 => Fault::Half,
         4..=6 => Fault::Say(error(dice).into_bytes()),
         7 => Fault::Say(dice.pick(&["*1\r\n", "%1\r\n+k\r\n"]).repeat(100_000).into_bytes()),
@@ -128,9 +127,11 @@ fn orderly(dice: &mut Dice) -> Fault {
 
 /// What may go wrong at all.
 fn wild(dice: &mut Dice) -> Fault {
-    match dice.below(6) {
+    match dice.below(7) {
         0 => orderly(dice),
-        1 | 2 => Fault::Spoil(dice.below(1 << 30) as u64),
+        // The next reply is taken for this one.
+        1 => Fault::Silence,
+        2 => Fault::Spoil(dice.below(1 << 30) as u64),
         3 => {
             let mut bytes = hostile::reply(dice);
             hostile::spoil(dice, &mut bytes);
@@ -170,10 +171,10 @@ fn deployment(dice: &mut Dice) -> (Vec<Server>, Vec<usize>, Vec<(&'static str, S
     }
 }
 
-/// Something that befalls the network, some time later. What is said unasked shifts replies.
+/// Something that befalls the network, some time later. What is said unasked shifts replies, and so does what is lost.
 fn befall(dice: &mut Dice, bench: &Bench, servers: usize, is_orderly: bool) -> String {
     let (delay, server) = (Duration::from_micros(dice.below(900_000) as u64), 1 + dice.below(servers));
-    let what = dice.below(if is_orderly { 5 } else { 7 });
+    let what = dice.below(if is_orderly { 4 } else { 7 });
     let bytes = hostile::reply(dice);
     bench.network.after(delay, move |state: &mut State| match what {
         0 => state.close_all(server),
@@ -181,7 +182,8 @@ fn befall(dice: &mut Dice, bench: &Bench, servers: usize, is_orderly: bool) -> S
         2 => state.freeze(server, true),
         // Who else is promoted has to be known to the others.
         3 if servers == 3 => state.server(2).promote(),
-        3 | 4 => state.drop_replies(server),
+        3 => state.close_all(server),
+        4 => state.drop_replies(server),
         5 => state.say_unasked(server, &bytes),
         _ => state.say_unasked(server, b">2\r\n+message\r\n+x\r\n"),
     });

@@ -392,7 +392,7 @@ impl ScriptedNetwork {
         let state = self.state.lock();
         let pipe = &state.pipes[token];
         let now = self.clock.now();
-        let readable = pipe.is_at_end(now) || pipe.leaving.iter().any(|(at, _)| *at <= now);
+        let readable = pipe.is_at_end(now) || pipe.leaving.iter().any(|(at, bytes)| *at <= now && !bytes.is_empty());
         let writable = pipe.connected != Ok(false) && !state.is_full(pipe);
         match interest {
             Interest::Write => writable,
