@@ -12,6 +12,9 @@ use Tests\Support\Wait;
 /** What a new connection over TLS costs: with a full handshake, and with a session that is resumed. */
 final class Handshakes
 {
+    /** How many connections of each kind go through the relay. The first one of all is one to begin with, every third resumes. */
+    private const RELAYED = 5;
+
     /** @return array<string, array<string, array<string, float|int>>> by version of TLS and kind; CPU and time beside a full handshake of phpredis */
     public static function all(int $rounds): array
     {
@@ -30,10 +33,13 @@ final class Handshakes
             );
             foreach (['resilient', 'phpredis'] as $client) {
                 $seen = $run($client, $port, $rounds);
-                $run($client, $relayed, 1);
-                // The first connection is one to begin with, the third one resumes already.
-                [, $full, , $resumed] = array_map(static fn (string $line): array => explode(' ', $line), self::lines($relay, 4));
-                foreach (['full' => $full, 'resumed' => $resumed] as $kind => [$up, $down, $turns]) {
+                $run($client, $relayed, self::RELAYED);
+                $carried = array_map(static fn (string $line): array => explode(' ', $line), self::lines($relay, 1 + 3 * self::RELAYED));
+                foreach (['full' => 1, 'resumed' => 3] as $kind => $first) {
+                    // What comes a moment later than usual turns the direction once more: the smoothest one counts.
+                    $connections = array_map(static fn (int $round): array => $carried[$first + 3 * $round], range(0, self::RELAYED - 1));
+                    usort($connections, static fn (array $one, array $other): int => $one[2] <=> $other[2]);
+                    [$up, $down, $turns] = $connections[0];
                     $all[$name]["$client, $kind"] = [
                         'cpu' => Speed::median(array_column($seen[$kind], 'cpu')), 'wall' => Speed::median(array_column($seen[$kind], 'wall')),
                         'bytes' => (int) $up + (int) $down, // A client that says goodbye begins a turn that nobody answers.
