@@ -189,6 +189,66 @@ final class AuthenticationTest extends RedisTestCase
         self::assertInstanceOf(\DomainException::class, $failure->getPrevious());
     }
 
+    public function test_what_a_callable_that_throws_has_kept_from_a_cluster_is_never_sent_and_has_no_reply(): void
+    {
+        $cluster = RedisCluster::start(2, 0);
+        $this->stoppedAtTheEnd($cluster);
+        foreach ($cluster->running() as $server) {
+            self::let($server, 'first');
+        }
+        $throws = false;
+        $other = null;
+        $password = static function () use (&$throws, &$other): string {
+            $other?->pipeline(static fn ($pipe) => $pipe->set('{a}mine', 'v'));
+
+            return $throws ? throw new \DomainException('no secret today') : 'first';
+        };
+        $make = static fn (): ResilientRedis => new ResilientRedis($cluster->endpoint(), ['parameters' => ['username' => 'app', 'password' => $password]]);
+        $make()->mset(['{a}n' => 0, '{b}n' => 0]);
+        $wants = [
+            static fn (ResilientRedis $redis) => $redis->pipeline(static function ($pipe): void {
+                array_map(static fn (string $tag) => $pipe->incr("{{$tag}}n"), ['a', 'b', 'c', 'd']);
+                $pipe->dbsize();
+            }),
+            static fn (ResilientRedis $redis) => $redis->dbsize(),
+            static fn (ResilientRedis $redis) => $redis->mget('{a}n', '{b}n', '{c}n', '{d}n'),
+        ];
+        foreach ($wants as $want) {
+            $redis = $make();
+            $throws = true;
+            self::thrown(\DomainException::class, static fn () => $want($redis));
+            $throws = false;
+            self::assertSame(['0', '0', 2], $redis->pipeline(static fn ($pipe) => $pipe->get('{a}n')->get('{b}n')->dbsize()));
+            self::assertEqualsCanonicalizing(['{a}n', '{b}n'], $redis->keys('*'));
+            self::assertSame(['0', '0', null], $redis->mget('{a}n', '{b}n', '{c}n'));
+        }
+        $redis = $other = $make();
+        $failure = self::thrown(ClientException::class, static fn () => $redis->pipeline(static fn ($pipe) => $pipe->incr('{a}n')->incr('{b}n')));
+        self::assertStringContainsString('uses the client that it is asked for', $failure->getMessage());
+        $other = null;
+        self::assertSame(['0', '0'], $redis->mget('{a}n', '{b}n'));
+    }
+
+    public function test_a_callable_may_stand_still_in_a_fiber_while_another_client_asks(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $redis = static fn (bool $stands): ResilientRedis => new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => static function () use ($stands): string {
+            $stands && \Fiber::suspend();
+
+            return 'first';
+        }]);
+        $fibers = array_map(static fn (string $key) => new \Fiber(static function () use ($redis, $key): array {
+            $client = $redis(true);
+
+            return [(string) $client->set($key, $key), $client->get($key)];
+        }), ['one', 'two', 'three']);
+        array_map(static fn (\Fiber $fiber) => $fiber->start(), $fibers);
+        self::assertNull($redis(false)->get('one'));
+        array_map(static fn (\Fiber $fiber) => $fiber->resume(), $fibers);
+        self::assertSame([['OK', 'one'], ['OK', 'two'], ['OK', 'three']], array_map(static fn (\Fiber $fiber) => $fiber->getReturn(), $fibers));
+    }
+
     public function test_a_method_and_an_object_are_callables_and_two_texts_are_two_passwords(): void
     {
         $server = $this->server();

@@ -47,6 +47,7 @@ pub struct Desk {
 
 /// What belongs to a command that was left.
 struct Aside {
+    ticket: u64,
     frame: Frame,
     course: Course,
     manner: Manner,
@@ -88,20 +89,26 @@ impl Desk {
         done
     }
 
-    /// Puts what belongs to the command aside that was left, so that PHP code can run.
-    pub fn put_aside(&mut self) {
+    /// Puts what belongs to the command aside that was left, so that PHP code can run. Gives what it is taken back for: the
+    /// program may ask in several fibers at a time.
+    #[must_use]
+    pub fn put_aside(&mut self) -> u64 {
+        let ticket = 1 + self.aside.last().map_or(0, |aside| aside.ticket);
         self.aside.push(Aside {
+            ticket,
             frame: std::mem::take(&mut self.frame),
             course: std::mem::take(&mut self.course),
             manner: std::mem::take(&mut self.manner),
             left: self.left.take(),
         });
+        ticket
     }
 
     /// Takes that back, now that no PHP code runs any more.
-    pub fn take_back(&mut self) {
+    pub fn take_back(&mut self, ticket: u64) {
         self.sweep();
-        let Some(aside) = self.aside.pop() else { return };
+        let Some(place) = self.aside.iter().position(|aside| aside.ticket == ticket) else { return };
+        let aside = self.aside.remove(place);
         (self.frame, self.course, self.manner, self.carried) = (aside.frame, aside.course, aside.manner, aside.left);
     }
 

@@ -45,7 +45,7 @@ pub use batch::{Batch, Replies};
 pub use budget::Budget;
 pub use desk::Desk;
 pub use failure::{Failure, Kind};
-pub use pass::Wanted;
+pub use pass::{USES_ITSELF, Wanted};
 pub use scripts::Digests;
 pub use state::{Client, World};
 pub use subscription::{Heard, Sort, Subscription, Verb, Wording};

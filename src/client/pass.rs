@@ -17,6 +17,10 @@ use super::desk::Desk;
 use super::failure::{Failure, Kind};
 use super::state::Client;
 
+/// What is said to a program that uses a client while it is asked for that client's credentials.
+pub const USES_ITSELF: &str =
+    "the callable that gives the password uses the client that it is asked for: it needs another one";
+
 /// How often one command has the program asked: the second time, what was said first was wrong or is old.
 const MOST_ASKED: u8 = 2;
 
@@ -32,6 +36,8 @@ pub struct Pass {
     asked: u8,
     /// Who we were before, until a server has let in who we are now.
     former: Option<Credentials>,
+    /// Whether the program is being asked at this moment.
+    is_being_asked: bool,
 }
 
 /// What the program has to be asked.
@@ -55,6 +61,27 @@ impl Client {
     /// Whether the program has to be asked for anything.
     pub fn asks_program(&self) -> bool {
         self.pass.is_some()
+    }
+
+    /// The program is asked from now on, until [`Client::end_asking`].
+    pub fn begin_asking(&mut self) {
+        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.is_being_asked = true);
+    }
+
+    /// The program has said something, or thrown it.
+    pub fn end_asking(&mut self) {
+        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.is_being_asked = false);
+    }
+
+    /// Keeps what the program does meanwhile from what it is asked for, where that stands in this object.
+    ///
+    /// # Errors
+    /// It is being asked.
+    pub(super) fn see_not_asked(&self) -> Result<(), Box<Failure>> {
+        match &self.pass {
+            Some(pass) if pass.is_being_asked => Err(Box::new(Failure::misuse("", USES_ITSELF))),
+            _ => Ok(()),
+        }
     }
 
     /// Who we are, says the program: to nodes with data, and to Sentinels.
@@ -197,9 +224,11 @@ impl Client {
     }
 
     /// How a call ends that is not gone on with, since the program has no credentials: `None` if it was surely not applied.
-    pub fn leave_in_doubt(&self, desk: &mut Desk) -> Option<Box<Failure>> {
-        let carried = desk.carried.take()?;
-        carried.in_doubt(&desk.frame, self.world.clock.coarse())
+    pub fn leave_in_doubt(&mut self, desk: &mut Desk) -> Option<Box<Failure>> {
+        let now = self.world.clock.coarse();
+        let of_parts = self.leave_parts_in_doubt(desk, now);
+        let carried = desk.carried.take();
+        carried.and_then(|carried| carried.in_doubt(&desk.frame, now)).or(of_parts)
     }
 
     /// Goes on with a call that was left. The time in which the program was asked is none of its own.

@@ -5,7 +5,7 @@
 
 use ext_php_rs::ffi::zend_object;
 
-use crate::client::{Client, Failure, Kind};
+use crate::client::{Client, Failure, Kind, USES_ITSELF};
 use crate::config::{Asker, ConfigurationError, Credentials, Password, Secret, Setting, Signing, SigningKeys};
 
 use super::class;
@@ -147,17 +147,16 @@ pub unsafe fn ask(object: *mut zend_object) -> bool {
 /// The object is a live client that stays alive; nothing of it and nothing of the thread's hands is borrowed. PHP code
 /// runs.
 #[cold]
-pub unsafe fn ask_for<'a>(object: *mut zend_object, found: impl FnOnce() -> Option<&'a mut Client>) -> bool {
+pub unsafe fn ask_for<'a>(object: *mut zend_object, found: impl Fn() -> Option<&'a mut Client>) -> bool {
     // SAFETY: by the caller. What is held while PHP code runs are values of PHP's. What belongs to the command that was
     // left stands aside on the desk, and goes with the request if PHP leaves by a jump.
     unsafe {
         if std::mem::replace(&mut class::of(object).asking, true) {
-            let text =
-                "the callable that gives the password uses the client that it is asked for: it needs another one";
-            exceptions::throw_misuse("", text);
+            exceptions::throw_misuse("", USES_ITSELF);
             return false;
         }
-        hands().desk.put_aside();
+        let ticket = hands().desk.put_aside();
+        found().into_iter().for_each(Client::begin_asking);
         let mut said = [zend::null(); KINDS];
         for kind in [NODES, SENTINELS] {
             let callable = *class::of(object).asker(kind);
@@ -166,9 +165,10 @@ pub unsafe fn ask_for<'a>(object: *mut zend_object, found: impl FnOnce() -> Opti
             }
         }
         class::of(object).asking = false;
-        hands().desk.take_back();
-        let told = !zend::has_exception() && present(object, &said, found);
-        if !told && let Some(client) = class::of(object).client.as_deref() {
+        hands().desk.take_back(ticket);
+        found().into_iter().for_each(Client::end_asking);
+        let told = !zend::has_exception() && present(object, &said, &found);
+        if !told && let Some(client) = found() {
             // What was thrown becomes the reason why a command is in doubt.
             let in_doubt = client.leave_in_doubt(&mut hands().desk);
             if let Some(failure) = in_doubt {
@@ -185,7 +185,7 @@ pub unsafe fn ask_for<'a>(object: *mut zend_object, found: impl FnOnce() -> Opti
 unsafe fn present<'a>(
     object: *mut zend_object,
     said: &[Value; KINDS],
-    found: impl FnOnce() -> Option<&'a mut Client>,
+    found: impl Fn() -> Option<&'a mut Client>,
 ) -> bool {
     // SAFETY: by the caller.
     unsafe {

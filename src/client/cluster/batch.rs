@@ -4,14 +4,14 @@ use crate::command::key_positions;
 use crate::config::NodeAddress;
 use crate::failover::is_script;
 use crate::resp::words_of;
-use crate::time::Deadline;
+use crate::time::{Deadline, Instant};
 
 use super::super::batch::{Batch, Replies};
 use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::super::telling::adopt_events;
-use super::parts::Placed;
+use super::parts::{Left, Placed};
 use super::{Detour, torn, unserved};
 
 impl Client {
@@ -23,6 +23,7 @@ impl Client {
         batch: &Batch,
         replies: &mut dyn Replies,
     ) -> Result<(), Box<Failure>> {
+        self.see_not_asked()?;
         self.charged(desk, |client, desk| {
             client.cluster.get_or_insert_default();
             let until = client.end_of_command(desk);
@@ -245,9 +246,16 @@ impl Client {
         if cluster.edition == cluster.work.left.edition {
             return Ok(true);
         }
-        let left = cluster.work.parts.iter().filter_map(|part| part.left.as_ref());
-        let in_doubt = left.filter_map(|(carried, _)| carried.in_doubt(&desk.frame, self.now())).next();
-        in_doubt.map_or(Ok(false), Err)
+        cluster.work.in_doubt(&desk.frame, self.now()).map_or(Ok(false), Err)
+    }
+
+    /// Nobody goes on with what was left at the shards. The failure that this is, if any of it may have been applied.
+    pub(in super::super) fn leave_parts_in_doubt(&mut self, desk: &Desk, now: Instant) -> Option<Box<Failure>> {
+        let work = &mut self.cluster.as_deref_mut()?.work;
+        let in_doubt = work.in_doubt(&desk.frame, now);
+        work.left = Left::default();
+        work.parts.iter_mut().for_each(|part| part.left = None);
+        in_doubt
     }
 
     /// Makes everything that has no reply pending again.

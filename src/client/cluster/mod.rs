@@ -77,6 +77,7 @@ impl Client {
         if self.hearing.is_some() {
             return Err(not_in_cluster());
         }
+        self.see_not_asked()?;
         self.charged(desk, |client, desk| client.route_and_run(desk, command, sink))
     }
 

@@ -6,7 +6,8 @@ use redis::Value;
 
 use crate::command::Effect;
 use crate::config::NodeAddress;
-use crate::resp::{Aggregate, Sink, Space, Unfit, ValueSink};
+use crate::resp::{Aggregate, Frame, Sink, Space, Unfit, ValueSink};
+use crate::time::Instant;
 use crate::topology::{Redirect, SlotMap, Speaker};
 
 use super::super::batch::{Batch, Replies};
@@ -37,6 +38,14 @@ pub struct Work {
     pub progress: Progress,
     /// What was left while the program is asked for its credentials, and goes on where it was.
     pub left: Left,
+}
+
+impl Work {
+    /// The failure that it is if nobody goes on with what was left, if any of it may have been applied.
+    pub fn in_doubt(&self, frame: &Frame, now: Instant) -> Option<Box<Failure>> {
+        let left = self.parts.iter().filter_map(|part| part.left.as_ref());
+        left.filter_map(|(carried, _)| carried.in_doubt(frame, now)).next()
+    }
 }
 
 /// What of a command for several nodes is done already.

@@ -39,9 +39,9 @@ fn run(bench: &mut Bench, line: &str, says: &[&str]) -> (Result<Value, Box<Failu
     let mut result = bench.run(line);
     let mut asked = 0;
     while matches!(&result, Err(failure) if failure.kind == Kind::Credentials) {
-        bench.desk.put_aside();
+        let ticket = bench.desk.put_aside();
         bench.client.present(Some(&told(says[asked.min(says.len() - 1)])), None);
-        bench.desk.take_back();
+        bench.desk.take_back(ticket);
         asked += 1;
         let words: Vec<&str> = line.split(' ').collect();
         let mut sink = ValueSink::default();
@@ -171,26 +171,55 @@ fn a_batch_goes_on_behind_the_replies_that_stand() {
     let mut answers = Answers::default();
     let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut answers).unwrap_err();
     assert_eq!(failure.kind, Kind::Credentials);
-    bench.desk.put_aside();
+    let ticket = bench.desk.put_aside();
     assert_eq!(
         run(&mut bench, "GET n", &["second"]).0,
         Ok(Value::BulkString(b"2".to_vec())),
         "the program may do that"
     );
     bench.client.present(Some(&told("second")), None);
-    bench.desk.take_back();
+    bench.desk.take_back(ticket);
     bench.client.run_batch(&mut bench.desk, &batch, &mut answers).unwrap();
     answers.settle();
     assert_eq!(answers.seen(), ["1", "2", "OK", "'2'"]);
 }
 
 #[test]
+fn what_a_shard_may_have_applied_stays_in_doubt_if_the_program_says_nothing() {
+    let [one, other, _] = cluster::keys();
+    let server = |server| Server { password: Some("first".into()), ..server };
+    let servers = cluster::servers().into_iter().map(server).collect();
+    let mut bench = Bench::with(servers, &[1], &[("password", asked())]);
+    for key in [&one, &other] {
+        assert!(run(&mut bench, &format!("SET {key} v"), &["first"]).0.is_ok());
+    }
+    bench.network.server(1, |server| server.faults.push_back(("SET".into(), Fault::CloseAfter)));
+    let batch = batch_of(&format!("SET {one} w; SET {other} w"));
+    let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
+    assert_eq!(failure.kind, Kind::Credentials);
+    let ticket = bench.desk.put_aside();
+    bench.client.begin_asking();
+    let refused = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
+    assert_eq!(refused.message, crate::client::USES_ITSELF);
+    bench.client.end_asking();
+    bench.desk.take_back(ticket);
+    let failure = bench.client.leave_in_doubt(&mut bench.desk).unwrap();
+    assert!(failure.is_outcome_unknown(), "{failure:?}");
+    bench.client.present(Some(&told("first")), None);
+    let mut answers = Answers::default();
+    let next = batch_of(&format!("GET {other}; GET {other}; GET {one}"));
+    bench.client.run_batch(&mut bench.desk, &next, &mut answers).unwrap();
+    answers.settle();
+    assert_eq!(answers.seen(), ["'w'", "'w'", "'w'"]);
+}
+
+#[test]
 fn time_in_which_the_program_is_asked_is_not_the_commands_own() {
     let mut bench = bench();
     assert_eq!(bench.run("SET k v").unwrap_err().kind, Kind::Credentials);
-    bench.desk.put_aside();
+    let ticket = bench.desk.put_aside();
     bench.network.clock.advance(Duration::from_secs(60));
-    bench.desk.take_back();
+    bench.desk.take_back(ticket);
     bench.client.present(Some(&told("first")), None);
     let mut sink = ValueSink::default();
     assert_eq!(bench.client.run(&mut bench.desk, crate::command::find(b"SET"), &mut sink), Ok(()));
