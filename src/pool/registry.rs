@@ -130,6 +130,13 @@ impl Registry {
     }
 }
 
+impl Drop for Registry {
+    /// Connections on a shelf know their pool, which would keep both for ever.
+    fn drop(&mut self) {
+        self.reset();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
