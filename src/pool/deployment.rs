@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::board::{Place, Volume};
+use crate::board::{Place, Turn, Volume};
 use crate::config::{
     AllowedNodes, Configuration, Credentials, Endpoint, NodeAddress, NodeAddresses, Protocol, RingMember,
     SentinelSettings, Tls,
@@ -166,6 +166,11 @@ impl Deployment {
         if self.slots.is_stirred() {
             self.slots.exchange(now(), |node| self.key.admits(node));
         }
+    }
+
+    /// Tells the other workers what is known of the slots, by whoever has the turn to ask for the map.
+    pub fn tell_slots(&self, turn: Option<&Turn>, now: Instant) {
+        self.slots.tell(turn, now, |node| self.key.admits(node));
     }
 
     /// Learns who watches over it.

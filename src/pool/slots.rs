@@ -103,13 +103,13 @@ impl Slots {
     /// Takes over what another worker has told, and what nobody was told yet tells them.
     #[cold]
     pub(super) fn exchange(&self, now: Instant, admits: impl Fn(&NodeAddress) -> bool) {
-        self.hear(admits);
+        self.hear(&admits);
         if self.untold.load(Ordering::Acquire) {
             // Somebody asks for the map at the moment: what he tells is news, and we come back.
             let place = self.place();
             let turn = place.is_shared().then(|| place.take_turn(now.as_nanos()));
             if !matches!(turn, Some(None)) {
-                self.tell(turn.flatten().as_ref(), now);
+                self.tell(turn.flatten().as_ref(), now, admits);
             }
         }
     }
@@ -120,8 +120,10 @@ impl Slots {
         self.hear(admits);
     }
 
-    /// Tells the others what is known, if they do not know. The turn has to be held, unless nobody is there to be told.
-    pub fn tell(&self, turn: Option<&Turn>, now: Instant) {
+    /// Tells the others what is known, if they do not know. The turn has to be held, unless nobody is there to be told. What
+    /// they have told before the turn was taken is looked at first: it would be overwritten.
+    pub(super) fn tell(&self, turn: Option<&Turn>, now: Instant, admits: impl Fn(&NodeAddress) -> bool) {
+        self.hear(admits);
         self.untold.store(false, Ordering::Release);
         let Some((map, _)) = self.map().filter(|_| turn.is_some() && self.place().is_shared()) else { return };
         let Some(text) = map.encode() else { return };
@@ -173,16 +175,25 @@ mod tests {
     }
 
     fn map(asked: u64) -> SlotMap {
+        ranged(asked, [0, 99, 199])
+    }
+
+    /// All slots are served.
+    fn wide(asked: u64) -> SlotMap {
+        ranged(asked, [0, 16_000, 16_383])
+    }
+
+    fn ranged(asked: u64, [first, middle, last]: [i64; 3]) -> SlotMap {
         let range = |first, last, port| {
             let node = Value::Array(vec![Value::BulkString(b"h".to_vec()), Value::Int(port)]);
             Value::Array(vec![Value::Int(first), Value::Int(last), node])
         };
-        let reply = Value::Array(vec![range(0, 99, 1), range(100, 199, 2)]);
+        let reply = Value::Array(vec![range(first, middle, 1), range(middle + 1, last, 2)]);
         SlotMap::read(&reply, &Speaker::plain(node(1)), Instant::of_nanos(asked), |_| true).unwrap()
     }
 
     fn workers<const N: usize>() -> [Slots; N] {
-        let board = Board::shared(usize::try_from(LEAST_SIZE).unwrap()).unwrap();
+        let board = Board::shared(usize::try_from(LEAST_SIZE * 4).unwrap()).unwrap();
         board.claim(|| 33, 0);
         let board = Arc::new(board);
         std::array::from_fn(|_| Slots::new(board.volume(&"cluster")))
@@ -250,6 +261,70 @@ mod tests {
         assert!(!one.is_stirred() && !other.is_stirred(), "they do not tell each other for ever");
     }
 
+    /// Lets workers hear each other until nobody has anything to tell; how often one of them has told something.
+    fn settle(workers: &[&Slots]) -> usize {
+        let mut told = 0;
+        for _ in 0..20 {
+            for worker in workers {
+                let before = worker.place().stamp();
+                stir(worker, 1_000);
+                told += usize::from(worker.place().stamp() != before);
+            }
+        }
+        assert!(workers.iter().all(|worker| !worker.is_stirred()), "they tell each other for ever");
+        told
+    }
+
+    #[test]
+    fn a_worker_that_was_idle_while_many_slots_moved_knows_them_all_at_once() {
+        let [one, other] = workers();
+        one.learn(&wide(at(10).as_nanos()));
+        settle(&[&one, &other]);
+        for slot in 0..1_500 {
+            assert!(one.assign(slot, &node(2), Instant::of_nanos(at(11).as_nanos() + u64::from(slot))));
+        }
+        let told = settle(&[&one, &other]);
+        assert_eq!(told, 1, "publications");
+        assert!(one.map().unwrap().0 == other.map().unwrap().0, "two maps");
+        assert_eq!((owner(&other, 0), owner(&other, 1_499), owner(&other, 1_500)), (Some(1), Some(1), Some(0)));
+    }
+
+    #[test]
+    fn when_too_much_has_moved_to_be_told_nobody_is_told_until_somebody_asks_anew() {
+        let [one, other] = workers();
+        one.learn(&wide(at(10).as_nanos()));
+        settle(&[&one, &other]);
+        for slot in 0..10_000 {
+            one.assign(slot, &node(2), Instant::of_nanos(at(11).as_nanos() + u64::from(slot)));
+        }
+        other.assign(10_000, &node(2), at(12));
+        let told = settle(&[&one, &other]);
+        assert!(told <= 3, "{told} publications");
+        one.learn(&wide(at(13).as_nanos()));
+        assert_eq!(settle(&[&one, &other]), 1, "publications");
+        assert!(one.map().unwrap().0 == other.map().unwrap().0, "two maps");
+    }
+
+    #[test]
+    fn what_two_workers_hear_at_the_same_moment_comes_to_one_end() {
+        let [one, other] = workers();
+        one.learn(&map(at(10).as_nanos()));
+        settle(&[&one, &other]);
+        one.assign(5, &node(2), at(11));
+        one.assign(5, &node(1), at(12));
+        other.assign(5, &node(2), at(12));
+        let told = settle(&[&one, &other]);
+        assert!(told <= 3, "{told} publications");
+        assert!(one.map().unwrap().0 == other.map().unwrap().0, "two maps");
+        assert_eq!(owner(&one, 5), Some(1));
+        // Two nodes answered questions of the same moment differently.
+        one.learn(&map(at(13).as_nanos()));
+        other.learn(&wide(at(13).as_nanos()));
+        let told = settle(&[&one, &other]);
+        assert!(told <= 3, "{told} publications");
+        assert!(one.map().unwrap().0 == other.map().unwrap().0, "two maps");
+    }
+
     #[test]
     fn what_cannot_be_told_while_another_asks_is_told_when_he_has_done() {
         let [one, other] = workers();
@@ -261,11 +336,26 @@ mod tests {
         other.assign(5, &node(2), at(12));
         stir(&other, 12);
         one.learn(&map(at(11).as_nanos()));
-        one.tell(Some(&turn), at(12));
+        one.tell(Some(&turn), at(12), |_| true);
         drop(turn);
         stir(&other, 13);
         stir(&one, 13);
         assert_eq!((owner(&one, 5), owner(&other, 5)), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn what_was_told_while_a_worker_waited_for_its_turn_stays_told() {
+        let [one, other, late] = workers();
+        one.learn(&map(at(10).as_nanos()));
+        settle(&[&one, &other]);
+        one.assign(6, &node(2), at(11));
+        // After that one has looked, and before it has the turn.
+        other.assign(5, &node(2), at(11));
+        stir(&other, 12);
+        let turn = one.place().take_turn(at(12).as_nanos()).unwrap();
+        one.tell(Some(&turn), at(12), |_| true);
+        late.look(|_| true);
+        assert_eq!((owner(&late, 5), owner(&late, 6)), (Some(1), Some(1)));
     }
 
     #[test]

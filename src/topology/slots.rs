@@ -1,6 +1,6 @@
 //! Which shard of a cluster serves which slot, as one node told it; or which node of a ring has which keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use redis::Value;
 
@@ -14,13 +14,15 @@ use super::ring::Ring;
 /// More than these a hostile node may claim, but no cluster has: one is made for up to a thousand nodes.
 pub(super) const MOST_SHARDS: usize = 1_000;
 pub(super) const MOST_REPLICAS: usize = 64;
-/// When more slots than these moved since somebody asked for the map, it is not known of all of them any more when that was.
-const MOST_MOVES: usize = 1_024;
+/// When more slots than these moved since somebody asked for the map, it is time to ask again: each of them is told to the other workers with each
+/// change, and what they tell each other has a bound. None is forgotten until then, or those who have heard of it and those who
+/// have not would correct each other for ever.
+const MANY_MOVES: usize = 256;
 /// The place of the node of a ring that has all that is published.
 const MESSAGES: u16 = 0;
 
 /// One shard: a primary and its replicas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     /// The primary, as of the time when the node that was asked said so.
     pub primary: NodeAddress,
@@ -77,7 +79,7 @@ impl SlotMap {
         if ranges.len() > SLOTS {
             return None;
         }
-        let mut map = SlotMap::empty(at);
+        let (mut map, mut numbers) = (SlotMap::empty(at), HashMap::new());
         for range in ranges {
             let Value::Array(parts) = range else { return None };
             let [Value::Int(first), Value::Int(last), nodes @ ..] = &parts[..] else { return None };
@@ -87,7 +89,7 @@ impl SlotMap {
             let replicas = replicas.iter().take(MOST_REPLICAS).filter_map(|node| address_in(node, asked));
             let mut replicas: Vec<NodeAddress> = replicas.filter(&admits).collect();
             replicas.sort();
-            let number = map.number_of(Shard { primary, replicas })?;
+            let number = map.number_of(Shard { primary, replicas }, &mut numbers)?;
             map.owners.get_mut(first..=last)?.fill(number);
         }
         (!map.shards.is_empty()).then_some(map)
@@ -137,17 +139,15 @@ impl SlotMap {
         }
     }
 
-    /// The number of a shard, which is new or has had slots before.
-    pub(super) fn number_of(&mut self, shard: Shard) -> Option<u16> {
-        let place = match self.shards.iter().position(|known| known.primary == shard.primary) {
-            Some(place) => place,
-            None if self.shards.len() == MOST_SHARDS => return None,
-            None => {
-                self.shards.push(shard);
-                self.shards.len() - 1
-            }
-        };
-        u16::try_from(place + 1).ok()
+    /// The number of a shard, which is new or has had slots before. `numbers` are those given so far, by primaries.
+    pub(super) fn number_of(&mut self, shard: Shard, numbers: &mut HashMap<NodeAddress, u16>) -> Option<u16> {
+        if let Some(number) = numbers.get(&shard.primary) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.shards.len() + 1).ok().filter(|_| self.shards.len() < MOST_SHARDS)?;
+        numbers.insert(shard.primary.clone(), number);
+        self.shards.push(shard);
+        Some(number)
     }
 
     /// The shards, in the order of their first slots.
@@ -181,10 +181,11 @@ impl SlotMap {
             *owner = number;
             self.moved.insert(slot, at);
         }
-        if self.moved.len() > MOST_MOVES {
-            let oldest = self.moved.iter().min_by_key(|(_, at)| **at).map(|(slot, _)| *slot);
-            oldest.map(|slot| self.moved.remove(&slot));
-        }
+    }
+
+    /// Whether so much has moved that it should be asked for anew.
+    pub fn is_worn(&self) -> bool {
+        self.moved.len() > MANY_MOVES
     }
 
     /// When the node was asked that told the map.
@@ -193,19 +194,36 @@ impl SlotMap {
     }
 
     /// What is known by two maps together: the one that was asked for later, with the slots of the other that have moved
-    /// after that. In whatever order maps are joined, what comes out is the same.
+    /// after that. Of what was heard at the same moment one counts, the same for everybody: so a map is never joined to one
+    /// that counts less, and who tells what he knows more, and hears what others do, ends with the map that they have.
     pub fn joined(&self, other: &SlotMap) -> SlotMap {
-        let (later, earlier) = if other.asked > self.asked { (other, self) } else { (self, other) };
+        let order = self.asked.cmp(&other.asked).then_with(|| self.shards.cmp(&other.shards));
+        let (later, earlier) = if order.is_lt() { (other, self) } else { (self, other) };
         let mut joined = later.clone();
-        for (slot, at) in &earlier.moved {
-            if *at > later.asked && later.moved.get(slot).is_none_or(|known| known < at) {
-                let owner = earlier.shard_of(*slot).map(|shard| &earlier.shards[shard].primary);
-                if let Some(shard) = owner.and_then(|primary| joined.shard_with(primary)) {
-                    joined.assign(*slot, shard, *at);
-                }
-            }
+        if order.is_eq() {
+            (0..SLOTS as u16).for_each(|slot| joined.take(slot, earlier.standing(slot)));
+            return joined;
+        }
+        for (slot, at) in earlier.moved.iter().filter(|(_, at)| **at > later.asked) {
+            let owner = earlier.shard_of(*slot).map(|shard| &earlier.shards[shard].primary);
+            let number =
+                owner.and_then(|primary| joined.shard_with(primary)).and_then(|shard| u16::try_from(shard + 1).ok());
+            number.into_iter().for_each(|number| joined.take(*slot, (Some(*at), number)));
         }
         joined
+    }
+
+    /// When a slot was heard to move, and the number of its shard.
+    fn standing(&self, slot: u16) -> (Option<Instant>, u16) {
+        (self.moved.get(&slot).copied(), self.owners[usize::from(slot)])
+    }
+
+    /// Takes over what counts more of a slot than what is known.
+    fn take(&mut self, slot: u16, (at, number): (Option<Instant>, u16)) {
+        if (at, number) > self.standing(slot) {
+            self.owners[usize::from(slot)] = number;
+            self.moved.extend(at.map(|at| (slot, at)));
+        }
     }
 }
 
@@ -314,11 +332,28 @@ mod tests {
     }
 
     #[test]
-    fn slots_that_moved_are_remembered_within_a_bound_the_oldest_go_first() {
-        let mut map = read(vec![range(0, 16_383, &[node("h", 1)])]).unwrap();
+    fn slots_that_moved_are_remembered_until_the_map_is_asked_for_anew() {
+        let map = || read(vec![range(0, 16_383, &[node("h", 1)])]).unwrap();
+        let mut worn = map();
         for slot in 0..2_000 {
-            map.assign(slot, 0, Instant::of_nanos(u64::from(slot)));
+            assert_eq!(worn.is_worn(), slot > 256, "{slot} slots");
+            worn.assign(slot, 0, Instant::of_nanos(u64::from(slot) + 1));
         }
-        assert_eq!((map.moved.len(), map.moved.keys().min()), (MOST_MOVES, Some(&976)));
+        assert_eq!(worn.moved.len(), 2_000);
+        let fresh = SlotMap { asked: Instant::of_nanos(3_000), ..map() };
+        let joined = worn.joined(&fresh);
+        assert!(!joined.is_worn() && joined == fresh, "{} slots", joined.moved.len());
+    }
+
+    #[test]
+    fn of_what_was_heard_at_the_same_moment_everybody_takes_the_same() {
+        let map = |first| read(vec![range(0, first, &[node("h", 1)]), range(first + 1, 99, &[node("h", 2)])]).unwrap();
+        let (mut one, mut other) = (map(9), map(19));
+        one.assign(50, 0, Instant::of_nanos(5));
+        other.assign(50, 1, Instant::of_nanos(5));
+        other.assign(51, 0, Instant::of_nanos(6));
+        assert_eq!(one.joined(&other), other.joined(&one));
+        let elsewhere = read(vec![range(0, 99, &[node("h", 3)])]).unwrap();
+        assert_eq!(one.joined(&elsewhere), elsewhere.joined(&one));
     }
 }

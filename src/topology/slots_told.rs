@@ -1,5 +1,6 @@
 //! The map of the slots as workers tell it each other: lines of text.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::command::SLOTS;
@@ -54,7 +55,7 @@ impl SlotMap {
     /// taken. `None` if it is none of this version's, or leaves no shard.
     pub fn decode(bytes: &[u8], admits: impl Fn(&NodeAddress) -> bool) -> Option<SlotMap> {
         let lines = std::str::from_utf8(bytes).ok()?.strip_prefix(VERSION)?;
-        let mut map = SlotMap::empty(Instant::default());
+        let (mut map, mut numbers) = (SlotMap::empty(Instant::default()), HashMap::new());
         // The number of the shard that lines are about, if it may be used.
         let mut number = None;
         for (word, rest) in lines.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))) {
@@ -63,7 +64,7 @@ impl SlotMap {
                 "shard" => {
                     let primary = read(rest)?;
                     let shard = Shard { replicas: Vec::new(), primary };
-                    number = if admits(&shard.primary) { Some(map.number_of(shard)?) } else { None };
+                    number = if admits(&shard.primary) { Some(map.number_of(shard, &mut numbers)?) } else { None };
                 }
                 "replica" => {
                     let shard = number.and_then(|number| map.shards.get_mut(usize::from(number) - 1));

@@ -15,7 +15,9 @@ use super::super::state::Client;
 use super::map::unserved;
 
 /// How often one worker of the host asks for the map though nothing says that it is another one.
-pub(super) const SLOWLY: Duration = Duration::from_secs(60);
+const SLOWLY: Duration = Duration::from_secs(60);
+/// And how often where many slots move.
+const OFTEN: Duration = Duration::from_secs(1);
 /// For so long it waits then for a node that has just answered.
 const BRIEFLY: Duration = Duration::from_millis(100);
 /// For so long who asks may hear nothing without another worker's asking, too.
@@ -74,10 +76,11 @@ impl Client {
         if self.is_ring() || self.pins.any() || desk.has_manner() || desk.is_littered() {
             return;
         }
+        let pause = self.map().map_or(SLOWLY, |map| pause_after(map));
         let place = self.deployment.slots().place();
-        let turn = place.questions().take(now.as_nanos(), SLOWLY).map(|()| place.take_turn(now.as_nanos()));
+        let turn = place.questions().take(now.as_nanos(), pause).map(|()| place.take_turn(now.as_nanos()));
         if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.old_from = turn.as_ref().map_or_else(|last| Instant::of_nanos(*last), |_| now) + SLOWLY;
+            cluster.old_from = turn.as_ref().map_or_else(|last| Instant::of_nanos(*last), |_| now) + pause;
         }
         let Ok(Some(turn)) = turn else { return };
         desk.asking = Some(turn);
@@ -85,7 +88,7 @@ impl Client {
         // If it says nothing now, another one will be asked in a while.
         if let Ok(map) = self.ask_for_map(desk, &node, Deadline::after(self.now(), Some(BRIEFLY)).min(until)) {
             self.deployment.slots().learn(&map);
-            self.deployment.slots().tell(desk.asking.as_ref(), self.now());
+            self.deployment.tell_slots(desk.asking.as_ref(), self.now());
         }
         desk.asking = None;
     }
@@ -125,7 +128,7 @@ impl Client {
             match self.ask_for_map(desk, &node, Deadline::after(now, Some(patience)).min(until)) {
                 Ok(map) => {
                     self.deployment.slots().learn(&map);
-                    self.deployment.slots().tell(desk.asking.as_ref(), self.now());
+                    self.deployment.tell_slots(desk.asking.as_ref(), self.now());
                     self.follow_map();
                     return Ok(());
                 }
@@ -163,6 +166,11 @@ impl Client {
             None => unserved(None, &format!("{node} knows no node that serves one")),
         })
     }
+}
+
+/// How long a map is good, if nothing says that it is another one.
+pub(super) fn pause_after(map: &SlotMap) -> Duration {
+    if map.is_worn() { OFTEN } else { SLOWLY }
 }
 
 /// The failure where the user has left out all nodes of the cluster.

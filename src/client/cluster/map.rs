@@ -13,7 +13,7 @@ use super::super::desk::Desk;
 use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
-use super::asking::SLOWLY;
+use super::asking::pause_after;
 use super::ring::configuration_at;
 
 /// For how long a node that hangs may keep the question from the next one, at first: far nodes get more later.
@@ -75,7 +75,7 @@ impl Client {
         cluster.map = Some(map);
         cluster.edition = edition;
         let told = cluster.map.as_ref().filter(|map| !map.is_ring());
-        cluster.old_from = told.map_or(Instant::FAR_FUTURE, |map| map.asked() + SLOWLY);
+        cluster.old_from = told.map_or(Instant::FAR_FUTURE, |map| map.asked() + pause_after(map));
         self.note_pin();
     }
 

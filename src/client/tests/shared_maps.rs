@@ -138,6 +138,27 @@ fn now_and_then_one_worker_asks_again_after_a_command_or_a_batch() {
 }
 
 #[test]
+fn where_many_slots_have_moved_one_worker_asks_again_within_a_second() {
+    let host = Host::new();
+    let [a, b, _] = keys();
+    let mut workers: [Bench; 3] = host.workers();
+    workers.iter_mut().for_each(|worker| drop(worker.run(&format!("SET {a} 0")).unwrap()));
+    host.network.clock.advance(Duration::from_secs(2));
+    let now = host.network.clock.now();
+    (0..300).for_each(|slot| assert!(workers[0].client.deployment.slots().assign(slot, &node(2), now)));
+    for _ in 0..3 {
+        workers.iter_mut().for_each(|worker| drop(worker.run(&format!("SET {b} 1")).unwrap()));
+    }
+    host.network.clock.advance(MILLI * 1_100);
+    for _ in 0..3 {
+        workers.iter_mut().for_each(|worker| drop(worker.run(&format!("SET {b} 1")).unwrap()));
+    }
+    assert_eq!(host.questions(), 2);
+    let known = workers.iter().map(|worker| worker.client.slot_map().unwrap());
+    assert_eq!(known.map(|map| (map.is_worn(), map.shard_of(5))).collect::<Vec<_>>(), [(false, Some(0)); 3]);
+}
+
+#[test]
 fn a_node_that_does_not_answer_when_it_is_asked_again_costs_one_command_a_moment() {
     let host = Host::new();
     let [a, ..] = keys();
@@ -171,7 +192,7 @@ fn while_one_worker_asks_for_the_map_the_others_wait_for_what_it_hears() {
     let (map, clock) = (told(&host), host.network.clock.clone());
     host.network.after(MILLI * 40, move |_| {
         deployment.slots().learn(&map);
-        deployment.slots().tell(Some(&turn), clock.now());
+        deployment.tell_slots(Some(&turn), clock.now());
         drop(turn);
     });
     assert_eq!(one.run(&format!("INCR {b}")), Ok(Value::Int(2)));
@@ -226,7 +247,7 @@ fn a_map_that_names_what_allowed_nodes_does_not_admit_is_heard_without_it() {
     let turn = slots.place().take_turn(host.network.clock.now().as_nanos()).unwrap();
     let forged = SlotMap::decode(text.as_bytes(), |_| true).unwrap();
     slots.learn(&forged);
-    slots.tell(Some(&turn), host.network.clock.now());
+    one.client.deployment.tell_slots(Some(&turn), host.network.clock.now());
     drop(turn);
     drop(other.run(&format!("GET {}", key_at(1))));
     let known = other.client.slot_map().unwrap();
