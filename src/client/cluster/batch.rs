@@ -72,7 +72,7 @@ impl Client {
                 until = self.end_of_command(desk);
             }
             if let Some(failure) = failure {
-                if failure.kind == Kind::Credentials || was_pinned || !detour.may_have_moved(&failure, until) {
+                if failure.kind == Kind::Credentials || was_pinned || !detour.may_have_moved(&failure) {
                     break Err(failure);
                 }
                 // Nobody could be reached where the map says, and nothing of that was applied.
@@ -95,7 +95,6 @@ impl Client {
                 None => break Ok(()),
                 Some(said) if was_pinned && said.of_transaction => break Err(torn()),
                 Some(said) => {
-                    detour.is_sent_away = true;
                     let known = self.learn_moves();
                     let asked = said.node.as_ref().filter(|_| said.moved).cloned();
                     if !known || detour.count > 0 {

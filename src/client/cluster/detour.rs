@@ -13,8 +13,7 @@ pub struct Detour {
     pub count: u32,
     /// Whether the map was looked at anew because nobody could be reached.
     pub renewed: bool,
-    /// Whether a node has said that it belongs elsewhere, and for how long it has been on its way since.
-    pub is_sent_away: bool,
+    /// For how long it has been waiting for the map to change.
     pub spent: Duration,
     pub backoff: Option<Backoff>,
 }
@@ -24,7 +23,7 @@ impl Detour {
     /// replaced by others.
     const PATIENCE: Duration = Duration::from_secs(1);
 
-    /// For how long nodes may send it to each other where `command_timeout` sets no limit.
+    /// For how long nodes may send it to each other, or nobody serve its slot, where `command_timeout` sets no limit.
     pub const LONGEST: Duration = Duration::from_secs(30);
 
     /// That of a command which is for the nodes that are known: they are tried until its end.
@@ -37,8 +36,8 @@ impl Detour {
     }
 
     /// Whether the command was surely not applied, because nobody could be reached where the map says.
-    pub fn may_have_moved(&mut self, failure: &Failure, until: Deadline) -> bool {
+    pub fn may_have_moved(&mut self, failure: &Failure) -> bool {
         let out_of_reach = matches!(failure.kind, Kind::Connection | Kind::Timeout(_));
-        out_of_reach && until != Deadline::NEVER && !std::mem::replace(&mut self.renewed, true)
+        out_of_reach && !std::mem::replace(&mut self.renewed, true)
     }
 }

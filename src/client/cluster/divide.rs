@@ -85,6 +85,9 @@ impl Client {
                 }
             }
             Aim::All(merge) => {
+                if merge != Merge::One {
+                    self.see_whole(map)?;
+                }
                 let count = map.shards().len();
                 spread.send_to_all(item, count, merge);
                 homes.extend((0..count).filter_map(|shard| u16::try_from(shard).ok()).map(Home::Shard));

@@ -74,7 +74,8 @@ impl Merge {
         let integers =
             || replies.iter().filter_map(|reply| if let Value::Int(number) = reply { Some(*number) } else { None });
         match self {
-            Merge::Sum => Value::Int(integers().sum()),
+            // Of what a node claims nothing is too large.
+            Merge::Sum => Value::Int(integers().fold(0, i64::saturating_add)),
             Merge::Least if matches!(replies.first(), Some(Value::Array(_))) => {
                 let least = |(one, other): (Value, Value)| match (one, other) {
                     (Value::Int(one), Value::Int(other)) => Value::Int(one.min(other)),
@@ -129,21 +130,36 @@ impl Split {
         }
     }
 
-    /// The reply to the whole. `places` says where among the words the keys of the parts stand, one part after the other.
-    pub fn merge(self, replies: impl Iterator<Item = Value>, places: impl ExactSizeIterator<Item = usize>) -> Value {
-        match self {
+    /// The reply to the whole. `places` says where among the words the keys of each part stand.
+    ///
+    /// # Errors
+    /// The number of a part that has another number of values than keys: whose they are cannot be told.
+    pub fn merge<'a>(
+        self,
+        replies: impl Iterator<Item = Value>,
+        places: impl Iterator<Item = &'a [(u16, usize)]>,
+    ) -> Result<Value, usize> {
+        Ok(match self {
             Split::Counts => Merge::Sum.of_replies(replies.collect()),
             Split::Pairs => Merge::First.of_replies(replies.collect()),
             Split::Values => {
-                let mut placed = vec![Value::Nil; places.len()];
-                for (place, value) in places.zip(replies.flat_map(elements)) {
-                    placed[place] = value;
+                let mut placed: Vec<(usize, Value)> = Vec::new();
+                for (number, (places, reply)) in places.zip(replies).enumerate() {
+                    let values = elements(reply);
+                    if values.len() != places.len() {
+                        return Err(number);
+                    }
+                    placed.extend(places.iter().map(|(_, at)| *at).zip(values));
                 }
-                Value::Array(placed)
+                placed.sort_unstable_by_key(|(at, _)| *at);
+                Value::Array(placed.into_iter().map(|(_, value)| value).collect())
             }
-        }
+        })
     }
 }
+
+/// What is said of a node that gives more or fewer values than it was asked for.
+pub const ODD_NUMBER: &str = "a node has given another number of values than it was asked for";
 
 /// What one node answers.
 type Answer = Result<Value, Box<Failure>>;
@@ -285,8 +301,8 @@ impl Client {
         until: Deadline,
     ) -> Result<(), Box<Failure>> {
         let mut batch = Batch::default();
-        let Some(map) = self.map() else { return Err(unserved(None, "")) };
-        let pieces = Pieces::of(map, split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
+        let Some(map) = self.map().cloned() else { return Err(unserved(None, "")) };
+        let pieces = Pieces::of(&map, split, &desk.frame.words(), |frame, row| batch.push(frame, row, Shape::Plain))?;
         let mut collected = self.left().and_then(|left| left.collected.take()).unwrap_or_default();
         let frame = std::mem::take(&mut desk.frame);
         let result = self.run_routed_batch(desk, &batch, &mut collected, until);
@@ -303,7 +319,12 @@ impl Client {
             let node = known.unwrap_or(&self.configuration.endpoints[0].address);
             return Err(Failure::refused(&batch.name(item), node, text));
         }
-        self.hand_out(pieces.merge(replies.into_iter().filter_map(Result::ok)), sink);
+        let merged = pieces.merge(replies.into_iter().filter_map(Result::ok)).map_err(|number| {
+            let place = self.place_of(map.slots_of(batch.command(number), batch.encoded(number)).one());
+            let node = place.map(|place| self.address_of(place).to_string());
+            Failure { kind: Kind::Protocol, node, ..Failure::misuse(&batch.name(number), ODD_NUMBER) }
+        })?;
+        self.hand_out(merged, sink);
         Ok(())
     }
 

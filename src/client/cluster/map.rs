@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::command::SLOTS;
 use crate::config::{ConfigurationError, NodeAddress};
 use crate::failover::{Limit, Phase};
 use crate::pool::DeploymentKey;
@@ -111,9 +112,7 @@ impl Client {
             _ => {}
         }
         detour.count += 1;
-        if detour.is_sent_away {
-            detour.spent += self.now().since(began);
-        }
+        detour.spent += self.now().since(began);
         Ok(())
     }
 
@@ -125,7 +124,7 @@ impl Client {
         let by_budget = self.cluster.as_ref().is_some_and(|cluster| cluster.ends_by_budget);
         let limit = if by_budget { Limit::RequestBudget } else { Limit::CommandTimeout };
         let end = match self.configuration.policy.command_timeout {
-            None if !by_budget => format!("nodes sent it to each other for {} s", Detour::LONGEST.as_secs()),
+            None if !by_budget => format!("no node has served it for {} s", Detour::LONGEST.as_secs()),
             _ => format!("{} ran out", limit.as_str()),
         };
         let is_narrowed = failure.kind == Kind::NotSupported && self.configuration.allowed_nodes.is_some();
@@ -133,6 +132,26 @@ impl Client {
         let message = format!("{end}; the last obstacle: {}{of_whom}: it was not applied", failure.message);
         let phase = Some(failure.phase.unwrap_or(Phase::Read));
         Box::new(Failure { kind: Kind::Timeout(limit), message, phase, ..*failure })
+    }
+
+    /// Sees to it that what is for all keys can be for all of them.
+    ///
+    /// # Errors
+    /// `allowed_nodes` leaves out nodes that may have some.
+    pub(super) fn see_whole(&self, map: &SlotMap) -> Result<(), Box<Failure>> {
+        if self.configuration.allowed_nodes.is_none() || map.is_ring() {
+            return Ok(());
+        }
+        let missing =
+            (0..SLOTS).filter_map(|slot| u16::try_from(slot).ok()).filter(|slot| map.shard_of(*slot).is_none()).count();
+        if missing == 0 {
+            return Ok(());
+        }
+        let text = format!(
+            "it is for all nodes of the cluster, and no node that the option `allowed_nodes` admits serves {missing} of \
+             the slots: it was not sent"
+        );
+        Err(Failure::not_supported("", text))
     }
 
     /// The map, for those who only look; `None` if the deployment is no cluster, or not known to be one yet.

@@ -178,7 +178,6 @@ impl Client {
                 until = self.end_of_command(desk);
             }
             let mut redirect = self.redirect_of(&failure, at);
-            detour.is_sent_away |= redirect.is_some();
             if redirect.is_some() && (stays || !self.is_meant(desk, command, at, epoch, until)) {
                 return Err(failure);
             }
@@ -191,7 +190,7 @@ impl Client {
                     failure
                 }
             };
-            if redirect.is_none() && !detour.may_have_moved(&failure, until) {
+            if redirect.is_none() && !detour.may_have_moved(&failure) {
                 return Err(failure);
             }
             COUNTERS.retries.increment();

@@ -45,7 +45,10 @@ impl Pieces {
     }
 
     /// The one reply that the replies to the pieces come to.
-    pub fn merge(&self, replies: impl Iterator<Item = Value>) -> Value {
-        self.split.merge(replies, self.keys.iter().map(|(_, at)| *at))
+    ///
+    /// # Errors
+    /// As [`Split::merge`].
+    pub fn merge(&self, replies: impl Iterator<Item = Value>) -> Result<Value, usize> {
+        self.split.merge(replies, self.keys.chunk_by(|one, other| one.0 == other.0))
     }
 }

@@ -64,6 +64,9 @@ impl Client {
         Ok(match slots {
             Slots::One(slot) => Route::Slot(slot),
             // What the server refuses is not to be applied in part.
+            Slots::Several(..) if name == "MSET" && desk.frame.len().is_multiple_of(2) && self.pins.multi => {
+                Route::Anywhere
+            }
             Slots::Several(first, _) if name == "MSET" && desk.frame.len().is_multiple_of(2) => {
                 Route::Slot(map.slot_of(desk.frame.words()[first]))
             }
@@ -71,12 +74,20 @@ impl Client {
                 Some(split) if !self.pins.multi => Route::Split(split),
                 _ => return Err(crossing(map, name, encoded, first, second)),
             },
-            Slots::None if name == "SCAN" && !self.pins.multi => Route::Scan,
+            Slots::None if name == "SCAN" && !self.pins.multi => {
+                self.see_whole(map)?;
+                Route::Scan
+            }
             Slots::None => match Merge::of(name, || second_word(encoded)) {
                 Some(_) if self.pins.multi => {
                     return refuse(format!("{name} concerns all nodes of the cluster, and MULTI is open at one"));
                 }
-                Some(merge) => Route::Everywhere(merge),
+                Some(merge) => {
+                    if merge != Merge::One {
+                        self.see_whole(map)?;
+                    }
+                    Route::Everywhere(merge)
+                }
                 None if name == "SCAN" => {
                     return refuse("SCAN concerns all nodes of the cluster, and MULTI is open at one".to_owned());
                 }

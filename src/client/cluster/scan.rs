@@ -89,7 +89,7 @@ impl Client {
                 Err(failure) => failure,
             };
             // All nodes of a shard may have been replaced by others.
-            if !step.detour.may_have_moved(&failure, step.until) {
+            if !step.detour.may_have_moved(&failure) {
                 return Err(failure);
             }
             self.wait_for_change(desk, &mut step.detour, step.until, None, failure)?;
@@ -139,7 +139,6 @@ impl Client {
         if step.walk.set_out(node.clone(), said, self.incarnation_of(node), 0) {
             return Ok(());
         }
-        step.detour.is_sent_away = true;
         let failure = unserved(None, &format!("{node} does not have the slots that it is said to have"));
         self.wait_for_change(desk, &mut step.detour, step.until, Some(node), failure)
     }

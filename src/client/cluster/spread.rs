@@ -11,7 +11,7 @@ use crate::topology::SlotMap;
 
 use super::super::batch::{Batch, Replies};
 use super::super::failure::Failure;
-use super::fan::{Merge, Split};
+use super::fan::{Merge, ODD_NUMBER, Split};
 use super::pieces::Pieces;
 
 /// The commands of a batch that are spread, and their replies.
@@ -191,7 +191,11 @@ impl Spread {
                 let values = parts.iter_mut().filter_map(|part| part.take()?.ok());
                 let value = match &shared.together {
                     Together::Pieces(pieces) => pieces.merge(values),
-                    Together::Nodes(merge) => merge.of_replies(values.collect()),
+                    Together::Nodes(merge) => Ok(merge.of_replies(values.collect())),
+                };
+                let Ok(value) = value else {
+                    replies.refuse(shared.item, format!("ERR {ODD_NUMBER}").as_bytes());
+                    continue;
                 };
                 replies.expect(shared.item);
                 hand_on(merged.insert(value), replies);

@@ -147,7 +147,8 @@ impl Walk {
         if let Some(left) = self.left.first() {
             return Some(left.to.clone());
         }
-        let shard = self.done.missing().find_map(|slot| map.shard_of(slot))?;
+        // In the order of the shards: a cursor says which one is next, and those before it are done.
+        let shard = self.done.missing().filter_map(|slot| map.shard_of(slot)).min()?;
         map.shards().get(shard).map(|shard| shard.primary.clone())
     }
 
@@ -197,9 +198,12 @@ impl Walk {
     /// The cursor to hand out, given the shards of the map.
     pub fn hand(&mut self, map: &SlotMap) -> u128 {
         let shards = map.shards().len().max(1) as u128;
-        let (place, cursor) = self.leg.as_ref().map_or((0, 0), |leg| {
-            (map.shard_with(&leg.node).unwrap_or(0) as u128, u128::from(leg.cursor.unwrap_or(0)))
-        });
+        let (node, cursor) = match &self.leg {
+            Some(leg) => (Some(leg.node.clone()), leg.cursor.unwrap_or(0)),
+            None => (self.next_node(map), 0),
+        };
+        let place = node.and_then(|node| map.shard_with(&node)).unwrap_or(0) as u128;
+        let cursor = u128::from(cursor);
         self.handed = (cursor * shards + place) * NUMBERS + u128::from(self.number);
         self.handed
     }

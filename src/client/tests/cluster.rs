@@ -558,3 +558,48 @@ fn the_time_that_it_takes_to_find_out_that_it_is_a_cluster_is_the_commands() {
         assert!((1.9..2.1).contains(&bench.elapsed()), "{} s: {failure}", bench.elapsed());
     }
 }
+
+#[test]
+fn a_node_that_gives_another_number_of_values_than_keys_moves_no_value_to_another_key() {
+    let mut bench = cluster();
+    let [one, two, three] = keys();
+    for key in [&one, &two, &three] {
+        bench.run(&format!("SET {key} {key}")).unwrap();
+    }
+    let whole = format!("MGET {one} {two} {three}");
+    for said in ["*0\r\n", "*2\r\n$1\r\nx\r\n$1\r\ny\r\n", "+OK\r\n"] {
+        for in_batch in [false, true] {
+            bench.network.server(1, |server| server.faults.push_back(("MGET".into(), Fault::Say(said.into()))));
+            if in_batch {
+                let (answers, failure) = bench.run_batch(&format!("{whole}; GET {two}"));
+                assert_eq!(failure, None);
+                assert_eq!(answers[0], "ERR");
+                assert_eq!(answers[1], format!("'{two}'"));
+            } else {
+                let failure = bench.run(&whole).unwrap_err();
+                assert_eq!((&failure.kind, failure.node), (&Kind::Protocol, Some(node(1).to_string())));
+            }
+        }
+    }
+}
+
+#[test]
+fn counts_that_nodes_only_claim_come_to_no_more_than_the_largest() {
+    let mut bench = cluster();
+    bench.run("PING").unwrap();
+    for server in 1..=3 {
+        let most = format!(":{}\r\n", i64::MAX);
+        bench.network.server(server, |server| server.faults.push_back(("DBSIZE".into(), Fault::Say(most.into()))));
+    }
+    assert_eq!(bench.run("DBSIZE"), Ok(Value::Int(i64::MAX)));
+}
+
+#[test]
+fn a_malformed_command_within_a_transaction_goes_to_the_server_that_has_to_refuse_it() {
+    let mut bench = cluster();
+    let [one, two, _] = keys();
+    bench.run(&format!("WATCH {two}")).unwrap();
+    bench.run("MULTI").unwrap();
+    let _ = bench.run(&format!("MSET {one} v {two}"));
+    assert_eq!((heard(&bench, 1, "MSET"), heard(&bench, 2, "MSET")), (0, 1));
+}

@@ -26,15 +26,32 @@ fn nodes_that_send_a_command_to_each_other_for_ever_end_it_also_where_nothing_el
     bench.network.change(|state| disagree(state, &key));
     let failure = bench.run(&format!("INCR {key}")).unwrap_err();
     assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure:?}");
-    assert!(
-        failure.message.starts_with("nodes sent it to each other for 30 s; the last obstacle: MOVED "),
-        "{failure}"
-    );
+    assert!(failure.message.starts_with("no node has served it for 30 s; the last obstacle: MOVED "), "{failure}");
     assert!((30.0..31.0).contains(&bench.elapsed()), "{}", bench.elapsed());
     let before = bench.elapsed();
     let (_, failure) = bench.run_batch(&format!("INCR {key}; INCR {key}"));
     assert_eq!(failure.map(|failure| failure.kind), Some(Kind::Timeout(Limit::CommandTimeout)));
     assert!((30.0..31.0).contains(&(bench.elapsed() - before)), "{}", bench.elapsed());
+}
+
+#[test]
+fn a_slot_that_nobody_serves_ends_a_command_and_a_batch_also_where_nothing_else_limits_it() {
+    let mut bench = with_options(&[("command_timeout", Setting::Float(0.0))]);
+    let key = key_at(2);
+    bench.run(&format!("SET {key} 1")).unwrap();
+    bench.network.change(|state| {
+        reshape(state, |sharding| drop(sharding.ranges.remove(1)));
+        (1..=3).for_each(|index| state.server(index).heard.clear());
+    });
+    for attempt in 0..2 {
+        let before = bench.elapsed();
+        let failure = match attempt {
+            0 => *bench.run(&format!("INCR {key}")).unwrap_err(),
+            _ => bench.run_batch(&format!("INCR {key}; INCR {key}")).1.unwrap(),
+        };
+        assert_eq!(failure.kind, Kind::Timeout(Limit::CommandTimeout), "{failure:?}");
+        assert!((30.0..32.0).contains(&(bench.elapsed() - before)), "{}", bench.elapsed());
+    }
 }
 
 #[test]
@@ -101,6 +118,17 @@ fn nodes_that_are_left_out_are_named_as_the_reason() {
     assert_eq!(bench.run(&format!("SET {} v", key_at(1))).map(|_| ()), Ok(()), "the endpoint itself is admitted");
     let failure = bench.run(&format!("SET {} v", key_at(2))).unwrap_err();
     assert!(failure.message.contains("(of those that the option `allowed_nodes` admits)"), "{failure}");
+
+    // What is for all keys is not done for some of them.
+    for command in ["DBSIZE", "KEYS *", "FLUSHALL", "SCAN 0", "SCRIPT LOAD x"] {
+        let failure = bench.run(command).unwrap_err();
+        assert_eq!(failure.kind, Kind::NotSupported, "{command}: {failure:?}");
+        assert!(failure.message.contains("the option `allowed_nodes` admits serves 10923 of the slots"), "{failure}");
+        if !command.starts_with("SCAN") {
+            assert_eq!(bench.run_batch(command).1.map(|failure| failure.kind), Some(Kind::NotSupported), "{command}");
+        }
+    }
+    assert_eq!((1..=3).map(|server| heard(&bench, server, "FLUSHALL")).sum::<usize>(), 0);
 
     let bench = cluster();
     bench.network.change(|state| state.name("cluster.example", &["10.0.0.1"]));

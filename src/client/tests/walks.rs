@@ -245,3 +245,49 @@ fn a_node_that_may_not_be_asked_is_walked_by_the_map() {
     assert_eq!(seen.len(), keys.len());
     assert_eq!(missed(&keys, &seen), Vec::<String>::new());
 }
+
+#[test]
+fn pages_that_are_asked_for_by_a_new_object_each_come_to_the_end_also_where_shards_have_slots_here_and_there() {
+    for scattered in [false, true] {
+        let (mut bench, keys) = filled(120);
+        if scattered {
+            // The third shard has the first slot of all, and the first one the last.
+            let sharding = |sharding: &mut crate::connection::scripted::Sharding| {
+                let nodes = |server| vec![node(server), node(server + 3)];
+                sharding.ranges = vec![
+                    (0, 99, nodes(3)),
+                    (100, 8_000, nodes(2)),
+                    (8_001, 12_000, nodes(1)),
+                    (12_001, 16_383, nodes(3)),
+                ];
+            };
+            bench.network.change(|state| {
+                let mut all: Vec<String> = Vec::new();
+                (1..=3).for_each(|server| all.extend(state.server(server).data.drain().map(|(key, _)| key)));
+                for key in all {
+                    let server = match slot_of(key.as_bytes()) {
+                        100..=8_000 => 2,
+                        8_001..=12_000 => 1,
+                        _ => 3,
+                    };
+                    state.server(server).data.insert(key, "v".into());
+                }
+                reshape(state, sharding);
+            });
+        }
+        let (mut cursor, mut seen) = ("0".to_owned(), Vec::new());
+        for number in 0.. {
+            assert!(number < 200, "it does not end: {cursor}");
+            let parameters = Setting::Text(format!("tcp://{}", node(1)));
+            bench = Bench::on(&bench.network, &Arc::new(Board::alone()), &parameters, &[]);
+            let (next, keys) = page(&mut bench, &cursor, "COUNT 10");
+            seen.extend(keys);
+            cursor = next;
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(missed(&keys, &seen), Vec::<String>::new(), "{scattered}");
+        assert_eq!(seen.len(), keys.len(), "each once, as nothing moves: {scattered}");
+    }
+}
