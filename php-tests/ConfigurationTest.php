@@ -69,6 +69,11 @@ final class ConfigurationTest extends RedisTestCase
         yield 'a negative database' => [['database' => -1], 'database', '-1', 'from 0'];
         yield 'a word of older days' => [['read_from' => 'slave'], 'read_from', 'slave', "'prefer-replica'"];
         yield 'a negative lag' => [['max_replica_lag' => -1], 'max_replica_lag', '-1', 'number of seconds'];
+        yield 'a reply that is too small for any' => [['max_reply_size' => 1000], 'max_reply_size', '1000', 'at least 65536'];
+        yield 'no size of a reply' => [['max_reply_size' => ''], 'max_reply_size', "''", 'at least 65536'];
+        yield 'a depth that is too small for any' => [['max_depth' => 7], 'max_depth', '7', 'from 8 to'];
+        yield 'a number for a name of a node' => [['allowed_nodes' => ['10.0.0']], 'allowed_nodes[0]', '10.0.0', 'an IP address'];
+        yield 'an address that is none' => [['allowed_nodes' => ['h', '300.1.1.1']], 'allowed_nodes[1]', '300.1.1.1', 'an IP address'];
         yield 'a misspelt name' => [['read_form' => 'replica'], 'read_form', 'string', 'read_from'];
         yield 'a name of phpredis' => [['connect_timeout' => 1], 'connect_timeout', 'int', 'timeout'];
         yield 'a nested port' => [['parameters' => ['port' => 'x']], 'parameters.port', 'x', '65535'];

@@ -72,7 +72,8 @@ impl fmt::Display for NodeAddress {
     }
 }
 
-fn ends_in_a_number(name: &str) -> bool {
+/// Whether a resolver would take it for an address, or for a wrong one.
+pub(super) fn ends_in_a_number(name: &str) -> bool {
     let last = name.strip_suffix('.').unwrap_or(name).rsplit('.').next().unwrap_or(name);
     let is_hexadecimal = last.len() >= 2 && last.as_bytes()[..2].eq_ignore_ascii_case(b"0x");
     is_hexadecimal || last.bytes().all(|byte| byte.is_ascii_digit())

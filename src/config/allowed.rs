@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::address::NodeAddress;
+use super::address::{NodeAddress, ends_in_a_number};
 use super::error::ConfigurationError;
+use super::host::fault_of_host_name;
 use super::setting::Setting;
 
 const ACCEPTED: &str = "a list of host names, IP addresses and networks, such as ['10.0.0.0/16', 'redis-2.example']";
@@ -61,7 +62,8 @@ fn pattern(text: &str) -> Option<Pattern> {
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Some(Pattern::Network { address, bits: width(address) });
     }
-    let is_name = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    // What no node can be called would admit nobody, and is an address that was meant otherwise.
+    let is_name = fault_of_host_name(text).is_none() && !ends_in_a_number(text);
     is_name.then(|| Pattern::Host(text.to_ascii_lowercase()))
 }
 
@@ -106,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_is_no_node_is_refused_by_its_place() {
-        for wrong in ["10.0.0.0/33", "10.0.0/8", "::1/129", "tcp://h", "h:6379", ""] {
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "::1/129", "10.0.0", "300.1.1.1", "1", "tcp://h", "h:6379", "a..b", ""]
+        {
             let error = AllowedNodes::read("allowed_nodes", &list(&["h", wrong])).unwrap_err();
             assert_eq!(error.option(), "allowed_nodes[1]", "{wrong}");
         }

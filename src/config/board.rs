@@ -44,7 +44,7 @@ impl BoardSettings {
             }
             "board_size" if value.trim().is_empty() => {}
             "board_size" => {
-                let size = numbers::size(&option, &setting).ok();
+                let size = numbers::size(&option, &setting, 1).ok();
                 let size = size.filter(|size| (LEAST_SIZE..=GREATEST_SIZE).contains(size));
                 let size = size.and_then(|size| usize::try_from(size).ok());
                 let wrong = || ConfigurationError::about(&option, &setting, "a size between 1M and 1G, such as '4M'");

@@ -112,8 +112,8 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
     ("max_connections", "8", "connections per node and process"),
     ("max_idle_time", "240", "age at which an idle connection is closed, in seconds"),
     ("check_idle_after", "1.0", "age from which an idle connection is checked before use, in seconds"),
-    ("max_reply_size", "1G", "largest reply, in bytes or with K, M or G"),
-    ("max_depth", "128", "deepest nesting of a reply"),
+    ("max_reply_size", "1G", "largest reply, in bytes or with K, M or G; 64K at least"),
+    ("max_depth", "128", "deepest nesting of a reply; 8 at least"),
     (
         "retry",
         "last-wins",
@@ -123,6 +123,9 @@ pub const INI_NAMES: &[(&str, &str, &str)] = &[
 
 /// More connections than a server accepts serve nobody.
 const MOST_CONNECTIONS: u32 = 65_535;
+/// What the client itself asks of nodes (`INFO`, `CLUSTER SLOTS` of some shards) has to fit, or nothing works.
+const LEAST_REPLY_SIZE: u64 = 64 * 1024;
+const LEAST_DEPTH: u32 = 8;
 /// PHP frees nested arrays by recursion, so depth is bounded by its stack.
 const GREATEST_DEPTH: u32 = 1_024;
 
@@ -180,8 +183,10 @@ impl Defaults {
             }
             "max_idle_time" => self.max_idle_time = numbers::positive_seconds(option, value)?,
             "check_idle_after" => self.check_idle_after = numbers::seconds(option, value)?,
-            "max_reply_size" => self.max_reply_size = numbers::size(option, value)?,
-            "max_depth" => self.max_depth = numbers::whole_between(option, value, 1, GREATEST_DEPTH)? as usize,
+            "max_reply_size" => self.max_reply_size = numbers::size(option, value, LEAST_REPLY_SIZE)?,
+            "max_depth" => {
+                self.max_depth = numbers::whole_between(option, value, LEAST_DEPTH, GREATEST_DEPTH)? as usize;
+            }
             "exceptions" => self.exceptions = predis::exceptions(value)?,
             _ => return Ok(false),
         }

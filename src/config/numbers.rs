@@ -53,14 +53,15 @@ pub(super) fn whole_between(option: &str, value: &Setting, least: u32, most: u32
         .ok_or_else(|| ConfigurationError::about(option, value, format!("a whole number from {least} to {most}")))
 }
 
-/// Bytes, at least 1; a text may end in K, M or G.
-pub(super) fn size(option: &str, value: &Setting) -> Result<u64, ConfigurationError> {
+/// Bytes, at least `least`; a text may end in K, M or G.
+pub(super) fn size(option: &str, value: &Setting, least: u64) -> Result<u64, ConfigurationError> {
     let bytes = match value {
         Setting::Text(text) => size_text(text.trim()),
         other => whole(other).and_then(|number| u64::try_from(number).ok()),
     };
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
-        ConfigurationError::about(option, value, "a number of bytes of at least 1, such as 1048576 or '64M'")
+    bytes.filter(|bytes| *bytes >= least).ok_or_else(|| {
+        let accepted = format!("a number of bytes of at least {least}, such as 1048576 or '64M'");
+        ConfigurationError::about(option, value, accepted)
     })
 }
 
@@ -180,11 +181,12 @@ mod tests {
 
     #[test]
     fn sizes_may_have_a_suffix_and_do_not_overflow() {
-        assert_eq!(size("max_reply_size", &text("512M")), Ok(512 << 20));
-        assert_eq!(size("max_reply_size", &text("4k")), Ok(4096));
-        assert_eq!(size("max_reply_size", &Setting::Int(10)), Ok(10));
+        assert_eq!(size("max_reply_size", &text("512M"), 4096), Ok(512 << 20));
+        assert_eq!(size("max_reply_size", &text("4k"), 4096), Ok(4096));
+        let error = size("max_reply_size", &Setting::Int(4095), 4096).unwrap_err();
+        assert!(error.accepted().contains("at least 4096"), "{error}");
         for value in [text("0"), text("-1"), text("M"), text("99999999999G"), text("12é"), Setting::Bool(true)] {
-            assert!(size("max_reply_size", &value).is_err(), "{}", value.describe());
+            assert!(size("max_reply_size", &value, 1).is_err(), "{}", value.describe());
         }
     }
 }

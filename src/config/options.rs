@@ -73,7 +73,7 @@ impl Options {
         let accepted = "an array of option names and values, or null";
         let entries = options.entries().ok_or_else(|| ConfigurationError::about("options", options, accepted))?;
         let mut promoted = Vec::new();
-        for (name, value) in entries.iter().filter(|(_, value)| !value.is_absent()) {
+        for (name, value) in entries.iter().filter(|(name, value)| is_said(name, value)) {
             if PROMOTED.contains(&name.as_str()) {
                 promoted.push((name.clone(), value.clone()));
             } else {
@@ -134,6 +134,12 @@ fn parameters(value: &Setting) -> Result<NodeParameters, ConfigurationError> {
     let named: Vec<_> =
         entries.iter().filter(|(key, item)| !(is_integer_key(key) && is_field_name(item))).cloned().collect();
     NodeParameters::read("parameters", &named)
+}
+
+/// Whether an entry says anything. An empty text says nothing, except where it stands for how much a server may send: a
+/// limit that was meant must not turn into the default unseen.
+fn is_said(name: &str, value: &Setting) -> bool {
+    !value.is_absent() || *value != Setting::Null && matches!(name, "max_reply_size" | "max_depth")
 }
 
 /// Option `connections`: parameters per scheme. Predis has classes there.

@@ -111,6 +111,20 @@ fn options_of_our_own_replace_the_defaults() {
     assert_eq!((tuned.command_timeout, tuned.suspect_after), (None, Duration::from_millis(500)));
     assert_eq!((tuned.max_connections, tuned.max_reply_size, tuned.max_depth), (3, 1 << 20, 9));
     assert_eq!((tuned.max_idle_time, tuned.check_idle_after), (Duration::from_secs(60), Duration::ZERO));
+    for (option, wrong, least) in [
+        ("max_reply_size", Setting::Int(65_535), "at least 65536"),
+        ("max_reply_size", text("63K"), "at least 65536"),
+        ("max_reply_size", text(""), "at least 65536"),
+        ("max_depth", Setting::Int(7), "from 8 to"),
+        ("max_depth", text(""), "from 8 to"),
+    ] {
+        let error = refused(option, wrong);
+        assert!(error.option() == option && error.accepted().contains(least), "{error}");
+    }
+    let bounds = read(&[("max_reply_size", text("64K")), ("max_depth", text("8"))]).tuned;
+    assert_eq!((bounds.max_reply_size, bounds.max_depth), (65_536, 8));
+    let unsaid = read(&[("max_reply_size", Setting::Null), ("max_idle_time", text(""))]).tuned;
+    assert_eq!(unsaid.max_reply_size, 1 << 30);
     assert!(refused("read_from", text("slave")).accepted().contains("'prefer-replica'"));
     assert_eq!(refused("max_replica_lag", Setting::Int(-1)).option(), "max_replica_lag");
     assert_eq!(refused("max_connections", Setting::Int(0)).option(), "max_connections");

@@ -129,9 +129,9 @@ fn more_leases_than_max_connections_are_refused_with_a_word_about_the_option() {
 
 #[test]
 fn a_reply_beyond_the_limit_is_a_protocol_failure_and_the_connection_is_gone() {
-    let options = [("max_reply_size", Setting::Int(1000))];
+    let options = [("max_reply_size", Setting::Int(65_536))];
     let mut bench = Bench::with(vec![Server::primary(&[])], &[1], &options);
-    let value = "x".repeat(2000);
+    let value = "x".repeat(70_000);
     bench.run(&format!("SET k {value}")).unwrap();
     let failure = bench.run("GET k").unwrap_err();
     assert_eq!(failure.kind, Kind::Protocol);
