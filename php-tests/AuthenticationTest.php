@@ -476,7 +476,13 @@ final class AuthenticationTest extends RedisTestCase
         self::killAll($server);
         self::assertSame('app', $redis->acl('WHOAMI'));
         self::assertSame(2, $this->asked);
-        self::thrown(ConfigurationException::class, static fn () => $of((int) $directives['tls-port'], 'text')->ping());
+        $besides = ['expires' => null, 'accountId' => null];
+        self::assertSame('app', $of((int) $directives['tls-port'], $keys + $besides)->acl('WHOAMI'));
+        foreach (['text', ['tokn' => 'lent'] + $keys] as $wrong) {
+            $failure = self::thrown(ConfigurationException::class, static fn () => $of((int) $directives['tls-port'], $wrong)->ping());
+            self::assertStringContainsString('iam.credentials', $failure->getMessage());
+            self::assertStringNotContainsString('lent', str_replace('are lent', '', $failure->getMessage()));
+        }
 
         [$port, $heard] = $this->listenOnce($identity);
         self::thrown(ConnectionException::class, static fn () => $of($port, $keys)->ping());

@@ -210,7 +210,8 @@ fn read(said: &Value, known: &Credentials) -> Result<Credentials, ConfigurationE
     let said = settings::read(said);
     if let Password::Token(signing) = &known.password {
         let keys = keys(&said).ok_or_else(|| {
-            let accepted = "an array with the keys key and secret, and token if they are lent for a time";
+            let accepted =
+                "an array with the keys key and secret, and token if they are lent for a time, and no others";
             ConfigurationError::new("iam.credentials", RETURNED, accepted)
         })?;
         let password = Password::Token(Box::new(Signing { iam: signing.iam.clone(), keys }));
@@ -230,9 +231,14 @@ fn read(said: &Value, known: &Credentials) -> Result<Credentials, ConfigurationE
 /// What is said of what a callable returned, which may be a secret.
 const RETURNED: &str = "a callable that returned something else";
 
-/// The keys in the names of AWS' SDK for PHP.
+/// The keys in the names of AWS' SDK for PHP; what its credentials say besides may stand there. Other names are refused: a
+/// misspelt token would be a wrong password.
 fn keys(said: &Setting) -> Option<SigningKeys> {
     let Setting::Map(entries) = said else { return None };
+    let known = ["key", "secret", "token", "expires", "accountId", "source"];
+    if entries.iter().any(|(key, _)| !known.contains(&key.as_str())) {
+        return None;
+    }
     let find = |name: &str| entries.iter().find(|(key, _)| key == name).and_then(|(_, value)| text(value));
     let session = find("token").map(Secret::new);
     Some(SigningKeys::Told { id: find("key")?, secret: Secret::new(find("secret")?), session })
