@@ -313,7 +313,12 @@ final class ClusterTest extends ClusterTestCase
         }
         [$a, $b] = self::tags($cluster);
         $crossing = $redis->createCommand('mget', ["{{$a}}k", "{{$b}}k"]);
-        self::thrown(\ResilientRedis\ClientException::class, static fn () => $redis->getClientBy('command', $crossing));
+        $error = self::thrown(\ResilientRedis\ClientException::class, static fn () => $redis->getClientBy('command', $crossing));
+        self::assertStringStartsWith("MGET leads to no single node: its keys `{{$a}}k` and `{{$b}}k` are in different slots", $error->getMessage());
+        foreach ([static fn () => $redis->select(2), static fn () => $redis->pipeline()->select(2)->execute()] as $select) {
+            $error = self::thrown(\ResilientRedis\NotSupportedException::class, $select);
+            self::assertSame('SELECT: a cluster has database 0 only', $error->getMessage());
+        }
         $error = self::thrown(\InvalidArgumentException::class, static fn () => $redis->getClientBy('command', $redis->createCommand('dbsize')));
         self::assertSame("getClientBy('command', ...): value: given one without keys, accepted: a command whose keys lead to a node", $error->getMessage());
         self::assertSame('slave', $redis->getClientBy('role', 'replica')->role()[0]);

@@ -165,7 +165,7 @@ impl Client {
     fn merge_of(&self, batch: &Batch, item: usize) -> Result<Option<Merge>, Box<Failure>> {
         let name = &*batch.name(item);
         if matches!(batch.effect(item), Effect::Select | Effect::Auth) {
-            return Err(Box::new(Failure::misuse(name, self.of_the_options(batch.effect(item), name))));
+            return Err(Failure::not_supported(name, self.of_the_options(batch.effect(item), name)));
         }
         if name == "SCAN" {
             let text = "SCAN goes from node to node of the cluster, so it cannot be sent in a batch";

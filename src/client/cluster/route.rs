@@ -105,7 +105,9 @@ impl Client {
         let (Some(map), encoded) = (self.slot_map(), desk.frame.bytes()) else { return Ok(None) };
         match map.slots_of(command, encoded) {
             Slots::One(slot) => Ok(map.shard_of(slot)),
-            Slots::Several(one, other) => Err(crossing(&map, command.map_or("", |row| row.name), encoded, one, other)),
+            Slots::Several(one, other) => {
+                Err(apart(&map, command.map_or("", |row| row.name), "leads to no single node", encoded, [one, other]))
+            }
             Slots::None => Ok(None),
         }
     }
@@ -149,10 +151,15 @@ pub fn shown(key: &[u8]) -> String {
 
 /// The failure of a command with keys of several slots that is one for the server, too.
 pub fn crossing(map: &SlotMap, name: &str, encoded: &[u8], first: usize, second: usize) -> Box<Failure> {
+    apart(map, name, "cannot be split", encoded, [first, second])
+}
+
+/// The failure of what needs the keys of a command to be together.
+fn apart(map: &SlotMap, name: &str, why: &str, encoded: &[u8], [first, second]: [usize; 2]) -> Box<Failure> {
     let words = words_of(encoded);
-    let apart = if map.is_ring() { "at different nodes" } else { "in different slots (CROSSSLOT)" };
+    let places = if map.is_ring() { "at different nodes" } else { "in different slots (CROSSSLOT)" };
     let text = format!(
-        "{name} cannot be split: its keys `{}` and `{}` are {apart}; the same {{tag}} in both keeps them together",
+        "{name} {why}: its keys `{}` and `{}` are {places}; the same {{tag}} in both keeps them together",
         shown(words[first]),
         shown(words[second])
     );
