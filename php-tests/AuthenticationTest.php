@@ -229,6 +229,30 @@ final class AuthenticationTest extends RedisTestCase
         self::assertSame(['0', '0'], $redis->mget('{a}n', '{b}n'));
     }
 
+    public function test_a_method_named_with_its_class_is_refused_before_php_could_run_code(): void
+    {
+        $vault = new class () extends \ArrayObject {
+            public function count(): int
+            {
+                return 1;
+            }
+        };
+        $password = [$vault, 'parent::count'];
+        $parameters = ['password' => &$password];
+        set_error_handler(static function () use (&$password): bool {
+            $password = null;
+
+            return true;
+        });
+        try {
+            $failure = self::thrown(ConfigurationException::class, static fn () => new ResilientRedis($parameters));
+        } finally {
+            restore_error_handler();
+        }
+        self::assertStringContainsString('password', $failure->getMessage());
+        self::assertIsArray($password, 'no handler of errors has run');
+    }
+
     public function test_a_callable_may_stand_still_in_a_fiber_while_another_client_asks(): void
     {
         $server = $this->server();

@@ -39,6 +39,8 @@ impl Askers {
                 zend::IS_ARRAY => {
                     let mut elements = Elements::of(value).map(|(_, element)| zend::type_of(zend::deref(element)));
                     elements.next() == Some(zend::IS_OBJECT)
+                        && elements.next() == Some(zend::IS_STRING)
+                        && !names_class(value)
                 }
                 _ => false,
             };
@@ -92,6 +94,20 @@ pub unsafe fn share(from: *mut zend_object, to: *mut zend_object) {
                 *class::of(to).asker(kind) = zend::hold(class::of(from).asker(place));
             }
         }
+    }
+}
+
+/// Whether a list's method is named with its class. To find such a one PHP may load classes, and warn: code would run in the
+/// middle of reading what it could change.
+///
+/// # Safety
+/// The value is a live array.
+unsafe fn names_class(list: &Value) -> bool {
+    // SAFETY: by the caller; only a string's bytes are looked at.
+    unsafe {
+        Elements::of(list).nth(1).map(|(_, method)| zend::deref(method)).is_some_and(|method| {
+            zend::type_of(method) == zend::IS_STRING && zend::bytes_of(method).windows(2).any(|pair| pair == b"::")
+        })
     }
 }
 
