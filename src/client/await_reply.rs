@@ -135,7 +135,10 @@ impl Client {
             }
             let slice = Deadline::after(now, call.attention());
             if desk.search.is_none() && now >= suspect_at {
-                let search = self.suspect(desk, &node, now);
+                let Ok(search) = self.suspect(desk, &node, now) else {
+                    suspect_at = now + calm;
+                    continue;
+                };
                 // What a blocked command wants to know of its node nobody else tells.
                 desk.search = Some(Box::new(if call.blocking { search } else { search.holding_back() }));
                 looked = None;
@@ -208,10 +211,10 @@ impl Client {
 
     /// A search into the silence of `node`: by its own history, as of when the connection to it was opened, since
     /// somebody else in the process may have left it for another one meanwhile.
-    fn suspect(&self, desk: &Desk, node: &NodeAddress, now: Instant) -> Search {
+    fn suspect(&self, desk: &Desk, node: &NodeAddress, now: Instant) -> Result<Search, Lost> {
         let knowledge = self.deployment.knowledge();
         let cap = self.configuration.policy.retry.cap;
-        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
+        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings()?, cap, now);
         let report = desk.lease.as_ref().and_then(|lease| lease.connection.greeting().report.as_ref());
         let mut histories: Vec<String> =
             report.and_then(|report| report.lineage.as_ref()).map(|lineage| lineage.id.clone()).into_iter().collect();
@@ -219,7 +222,7 @@ impl Client {
             histories.extend_from_slice(knowledge.histories());
         }
         search.suspect(node.clone(), histories);
-        search
+        Ok(search)
     }
 }
 

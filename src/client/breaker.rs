@@ -218,11 +218,11 @@ impl Client {
             return Ok(None);
         }
         self.see_pass()?;
+        let mut settings = self.search_settings()?;
         let Some(turn) = place.take_turn(now.as_nanos()) else { return Ok(None) };
         // Said before anything else: if we are killed, the others wait no longer than this.
         let is_patient = place.probe_at(next_probe(now)).is_multiple_of(PATIENT_EACH);
         COUNTERS.searches.increment();
-        let mut settings = self.search_settings();
         settings.timeout = if is_patient { settings.timeout } else { settings.timeout.min(PROBE_LIMIT) };
         let limit = settings.timeout.max(PROBE_LIMIT);
         let delay = now.since(Instant::of_nanos(due));

@@ -32,12 +32,13 @@ impl Client {
             let missing = look.away.iter().map(ToString::to_string).collect();
             self.events.push(Event::primary_suspected(node.to_string(), missing, cause.to_owned()));
         }
+        let Ok(settings) = self.search_settings() else { return false };
         let policy = &self.configuration.policy;
         let started = self.world.clock.now();
         let patience = if look.patient { policy.suspect_after } else { SHORT.min(policy.suspect_after) };
         let until = Deadline::after(started, Some(patience)).min(call.deadline);
         let cap = policy.retry.cap;
-        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, started);
+        let mut search = Search::wide(self.deployment.key(), &knowledge, settings, cap, started);
         search.suspect(node.clone(), knowledge.histories().to_vec());
         search.ask_all(&look.away, until.instant());
         // A step may come upon an answer at the very end of the time; what hung until then has hung all the same.

@@ -190,6 +190,7 @@ impl Client {
             let pool = self.world.registry.pool(lease.connection.node(), &self.identity);
             lease.move_to(&pool);
         }
+        self.forget_change();
         // The pool of the former identity is not ours any more.
         self.primary = None;
         self.forget_list();

@@ -80,7 +80,7 @@ impl Client {
         let now = self.world.clock.now();
         // Opening a connection is rare: a good time to close those that nobody comes for any more.
         self.world.registry.tidy(now);
-        let settings = self.search_settings();
+        let settings = self.search_settings()?;
         let search =
             Search::narrow(self.deployment.key(), &knowledge, settings, policy.suspect_after, policy.retry.cap, now);
         let former = knowledge.primary().cloned();
@@ -115,7 +115,7 @@ impl Client {
         let asked = call.node.clone();
         let now = self.world.clock.now();
         let cap = self.configuration.policy.retry.cap;
-        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings(), cap, now);
+        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings()?, cap, now);
         if recovery.only_if_replica.is_some()
             && let Some(asked) = &asked
         {
@@ -227,7 +227,7 @@ impl Client {
         loop {
             let bell = self.bell();
             if !alone && self.told_since(&mut looked).is_some_and(|told| search.known() != Some(&told.primary)) {
-                search = self.go_after(desk, call);
+                search = self.go_after(desk, call)?;
             }
             if let Some(lost) = self.circuit() {
                 if former.is_some() {
@@ -243,7 +243,7 @@ impl Client {
                     let roles = Roles { primary: found.node.clone(), replicas: found.replicas.clone() };
                     call.node = Some(found.node.clone());
                     if !self.take_over(desk, *found) {
-                        search = self.go_after(desk, call);
+                        search = self.go_after(desk, call)?;
                         continue;
                     }
                     let promoted = former.is_some_and(|former| *former != roles.primary);
@@ -294,18 +294,18 @@ impl Client {
     }
 
     /// Goes where another worker has found the primary: one connection, and a search only if it is not there.
-    fn go_after(&self, desk: &mut Desk, call: &Call) -> Search {
+    fn go_after(&self, desk: &mut Desk, call: &Call) -> Result<Search, Lost> {
         desk.turn = None;
         let knowledge = self.deployment.knowledge();
         let policy = &self.configuration.policy;
         let now = self.world.clock.now();
-        let settings = self.search_settings();
+        let settings = self.search_settings()?;
         let mut search =
             Search::direct(self.deployment.key(), &knowledge, settings, policy.suspect_after, policy.retry.cap, now);
         if let Some(left) = self.search_deadline(call).remaining(now) {
             search.believe_at(now + left / 2);
         }
-        search.holding_back()
+        Ok(search.holding_back())
     }
 
     /// Makes what a search found known, and its connection ours. False if what another worker has found meanwhile counts.
@@ -329,7 +329,7 @@ impl Client {
             self.deployment.learn_watched(watched);
         }
         let change = self.learn(&node, &report, Evidence::of(&report, replicas, silent), based_on)?;
-        self.let_in();
+        self.let_in(&node);
         let pool = self.pool_of(&node);
         let lease = pool.adopt(connection, &self.configuration.pool, &*self.world.clock);
         self.primary = Some((self.deployment.epoch(), pool));

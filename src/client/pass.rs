@@ -6,7 +6,7 @@
 //! where it was.
 
 use crate::aws::{Keys, Source, Tokens};
-use crate::config::{Asker, Credentials, Password, SigningKeys};
+use crate::config::{Asker, Credentials, NodeAddress, Password, SigningKeys};
 use crate::connection::Identity;
 use crate::failover::{Cause, Lost, Phase};
 use crate::resp::Frame;
@@ -34,10 +34,19 @@ pub struct Pass {
     is_fresh: bool,
     /// How often it was asked for that.
     asked: u8,
-    /// Who we were before, until a server has let in who we are now.
-    former: Option<Credentials>,
+    /// Who we were before, and who we are since: the same user, once a server has let in the latter.
+    change: Option<Change>,
     /// Whether the program is being asked at this moment.
     is_being_asked: bool,
+    /// Whether what runs cannot be gone on with: the program is asked ahead of it, and never meanwhile.
+    asked_ahead: bool,
+}
+
+/// Other words of the same callable for the same user.
+#[derive(Clone, Debug)]
+struct Change {
+    former: Credentials,
+    heir: Credentials,
 }
 
 /// What the program has to be asked.
@@ -61,6 +70,11 @@ impl Client {
     /// Whether the program has to be asked for anything.
     pub fn asks_program(&self) -> bool {
         self.pass.is_some()
+    }
+
+    /// Nothing that this client runs can be left and gone on with: whoever has it run asks the program first.
+    pub fn be_asked_ahead(&mut self) {
+        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.asked_ahead = true);
     }
 
     /// The program is asked from now on, until [`Client::end_asking`].
@@ -96,7 +110,8 @@ impl Client {
             if by_pass && self.identity.credentials != *nodes {
                 let former = std::mem::replace(&mut self.identity.credentials, nodes.clone());
                 // Another password of the same user's makes nobody else of us.
-                pass.former = Some(former).filter(|former| !former.are_unknown() && former.username == nodes.username);
+                let is_same = !former.are_unknown() && former.username == nodes.username;
+                pass.change = is_same.then(|| Change { former, heir: nodes.clone() });
                 self.primary = None;
                 self.forget_list();
             }
@@ -146,16 +161,19 @@ impl Client {
     /// Who we say that we are to a node, where that is another thing than who we are: with a token that is signed now.
     ///
     /// # Errors
-    /// There are no keys to sign it with.
+    /// There are no keys to sign it with, or the program was not asked.
     pub(super) fn identity_to_say(&self) -> Result<Option<Identity>, Lost> {
+        let asks = || Lost::before(Phase::Auth, Cause::Credentials);
+        if self.identity.credentials.are_unknown() {
+            return Err(asks());
+        }
         let Password::Token(signing) = &self.identity.credentials.password else { return Ok(None) };
         let source = match &signing.keys {
             SigningKeys::Told { id, secret, session } => {
                 Source::Given(Keys { id: id.clone(), secret: secret.clone(), session: session.clone(), expires: None })
             }
             SigningKeys::Usual => Source::Usual,
-            // Nobody gets that far without having asked.
-            SigningKeys::Asked(_) => return Ok(None),
+            SigningKeys::Asked(_) => return Err(asks()),
         };
         let clock = &*self.world.clock;
         let deadline = Deadline::after(clock.now(), Some(self.configuration.policy.timeout));
@@ -170,9 +188,12 @@ impl Client {
 
     #[cold]
     fn look_at_pass(&self) -> Result<(), Lost> {
-        let is_old = self.pass.as_ref().is_some_and(|pass| !pass.is_fresh);
+        let never_asked = self.identity.credentials.are_unknown();
+        // What was said last has to do where nobody can be asked any more.
+        let is_old = self.pass.as_ref().is_some_and(|pass| !pass.is_fresh && (!pass.asked_ahead || never_asked));
         let asks_for_nodes = self.goes_by_pass() && self.configuration.credentials.are_unknown();
-        let asks = asks_for_nodes || self.configuration.sentinel.credentials.are_unknown();
+        let sentinel = &self.configuration.sentinel;
+        let asks = asks_for_nodes || (sentinel.declared && sentinel.credentials.are_unknown());
         if is_old && asks { Err(Lost::before(Phase::Auth, Cause::Credentials)) } else { Ok(()) }
     }
 
@@ -184,7 +205,9 @@ impl Client {
     /// If it was for our credentials that nobody has let us in, and they may be newer by now, the program is asked again.
     pub(super) fn reconsider(&mut self, lost: Lost) -> Lost {
         let is_ours = matches!(&lost.cause, Cause::Denied(text) if is_about_credentials(text));
-        let Some(pass) = self.pass.as_deref_mut().filter(|pass| is_ours && pass.asked < MOST_ASKED) else {
+        let Some(pass) =
+            self.pass.as_deref_mut().filter(|pass| is_ours && !pass.asked_ahead && pass.asked < MOST_ASKED)
+        else {
             return lost;
         };
         let former = std::mem::replace(&mut pass.is_fresh, false);
@@ -199,16 +222,32 @@ impl Client {
         }
     }
 
-    /// A server has let us in: connections that wait under an earlier password of the same user's and of the same source
-    /// are as good.
-    pub(super) fn let_in(&mut self) {
-        let Some(former) = self.pass.as_deref_mut().and_then(|pass| pass.former.take()) else { return };
+    /// A node has let us in: connections that wait there under an earlier password of the same user's and of the same
+    /// source are as good. Of other nodes it says nothing, nor of anybody else who we may be meanwhile.
+    pub(super) fn let_in(&self, node: &NodeAddress) {
+        let Some(change) = self.pass.as_deref().and_then(|pass| pass.change.as_ref()) else { return };
+        if self.identity.credentials != change.heir {
+            return;
+        }
         // In a cluster replicas answer under an identity of their own.
         for reads_replica in [false, true] {
             let identity = Identity { reads_replica, ..self.identity.clone() };
-            let former = Identity { credentials: former.clone(), ..identity.clone() };
-            self.world.registry.succeed(&former, &identity);
+            let former = Identity { credentials: change.former.clone(), ..identity.clone() };
+            self.world.registry.succeed(node, &former, &identity);
         }
+    }
+
+    /// What the program has said is of no concern any more: it is asked before the next connection is used.
+    pub(super) fn forget_pass(&mut self) {
+        let Some(pass) = self.pass.as_deref_mut() else { return };
+        // Whoever does that while it is asked gets no more tries by it.
+        let asked = if pass.is_being_asked { pass.asked } else { 0 };
+        *pass = Pass { asked, is_being_asked: pass.is_being_asked, asked_ahead: pass.asked_ahead, ..Pass::default() };
+    }
+
+    /// Other credentials than those that were asked for are ours now.
+    pub(super) fn forget_change(&mut self) {
+        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.change = None);
     }
 
     /// Ends a call for the time in which the program is asked.

@@ -127,9 +127,10 @@ impl Client {
         let clock = &*self.world.clock;
         let lease = match pool.lease(call.started, &self.configuration.pool, clock) {
             Leased::Ready(lease) | Leased::Doubtful(lease) => Some(lease),
-            Leased::Empty => {
-                self.open_at(&pool, until).ok().map(|one| pool.adopt(one, &self.configuration.pool, clock))
-            }
+            Leased::Empty => self.open_at(&pool, until).ok().map(|one| {
+                self.let_in(primary);
+                pool.adopt(one, &self.configuration.pool, clock)
+            }),
             Leased::Exhausted => None,
         };
         let Some(mut lease) = lease else { return };
@@ -190,6 +191,7 @@ impl Client {
             Ok(connection) => {
                 let said = connection.greeting().report.clone();
                 self.judge_reader(reader, said.map_or(Said::Nothing, |report| Said::Report(Box::new(report))), now);
+                self.let_in(reader.node());
                 let lease = pool.adopt(connection, &self.configuration.pool, &*self.world.clock);
                 if policy.read_from == crate::config::ReadFrom::Nearest && reader.latency().is_zero() {
                     // One round trip, measured by itself: the opening has several.
@@ -236,7 +238,7 @@ impl Client {
     }
 
     fn open_at(&self, pool: &NodePool, until: Deadline) -> Result<Box<Connection>, Lost> {
-        let settings = self.search_settings();
+        let settings = self.search_settings()?;
         let network = &*self.world.network;
         let mut identity = pool.identity().clone();
         if let Errand::Commands(said) = &settings.errand {

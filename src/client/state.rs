@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::{Configuration, ConfigurationError, NodeAddress, Protocol, Setting};
 use crate::connection::{Errand, Identity, Network, SocketOptions, check_certificates};
 use crate::discovery::SearchSettings;
+use crate::failover::Lost;
 use crate::pool::{Deployment, DeploymentKey, Lease, NodePool, Registry};
 use crate::resp::Limits;
 use crate::telemetry::EventQueue;
@@ -208,9 +209,10 @@ impl Client {
         self.events = EventQueue::default();
     }
 
-    /// Lets go of what is pinned and of another identity.
+    /// Lets go of what is pinned, of another identity, and of what the program has said of who we are.
     pub(super) fn be_oneself(&mut self) {
         self.leave_cluster();
+        self.forget_pass();
         self.pinned = None;
         self.pins = self.lasting_pins();
         let (database, credentials) = (self.configuration.database, self.own_credentials());
@@ -259,14 +261,17 @@ impl Client {
         Limits { max_reply_size: limits.max_reply_size, max_depth: limits.max_depth }
     }
 
-    pub(super) fn search_settings(&self) -> SearchSettings {
+    /// How nodes are looked for and dialled.
+    ///
+    /// # Errors
+    /// There are no keys to sign with who we are: nobody dials as somebody else instead.
+    pub(super) fn search_settings(&self) -> Result<SearchSettings, Lost> {
         let policy = &self.configuration.policy;
         // One receive may wait for as long as silence is no reason for suspicion, and never past a limit.
         let brief = [Some(policy.suspect_after), policy.read_write_timeout, policy.command_timeout];
         let brief = brief.into_iter().flatten().min().unwrap_or(policy.suspect_after);
-        // Without keys nobody lets us in, which is found out before whatever needs to be let in.
-        let identity = self.identity_to_say().ok().flatten().unwrap_or_else(|| self.identity.clone());
-        SearchSettings {
+        let identity = self.identity_to_say()?.unwrap_or_else(|| self.identity.clone());
+        Ok(SearchSettings {
             errand: Errand::Commands(identity),
             limits: self.limits(),
             sockets: SocketOptions { brief },
@@ -275,6 +280,6 @@ impl Client {
             shard: self.configuration.shard,
             to_sentinels: self.credentials_for_sentinels().clone(),
             addresses: self.configuration.node_addresses.clone(),
-        }
+        })
     }
 }

@@ -88,15 +88,11 @@ impl Registry {
         self.pools.lock().get((node.clone(), identity.clone()), new)
     }
 
-    /// Has connections that wait under `former` wait under `identity`, which has proved to be the same user.
-    pub fn succeed(&self, former: &Identity, identity: &Identity) {
-        let of_former: Vec<Arc<NodePool>> = {
-            let pools = self.pools.lock();
-            pools.all.values().filter(|pool| pool.identity() == former).cloned().collect()
-        };
-        for pool in of_former {
-            let heir = self.pool(pool.node(), identity);
-            pool.hand_over(&heir);
+    /// Has connections to `node` that wait under `former` wait under `identity`, which has proved to be the same user there.
+    pub fn succeed(&self, node: &NodeAddress, former: &Identity, identity: &Identity) {
+        let of_former = self.pools.lock().all.get(&(node.clone(), former.clone())).cloned();
+        if let Some(pool) = of_former {
+            pool.hand_over(&self.pool(node, identity));
         }
     }
 

@@ -336,9 +336,7 @@ impl Client {
     pub(super) fn leave_cluster(&mut self) {
         let Some(cluster) = self.cluster.as_deref_mut() else { return };
         cluster.pinned = None;
-        for shard in cluster.shards.iter_mut().flatten() {
-            shard.be_oneself();
-        }
+        self.each_of_cluster(Client::be_oneself);
     }
 
     /// Forgets the iterations over all keys.

@@ -18,14 +18,18 @@ fn told(password: &str) -> Credentials {
     Credentials::of(None, Secret::new(password))
 }
 
-/// A client before one server with this password, which the program has to be asked for.
-fn bench() -> Bench {
-    let parameters = Setting::Map(vec![
+/// The parameters of one server whose password has to be asked for.
+fn of_callable() -> Setting {
+    Setting::Map(vec![
         ("host".into(), Setting::Text("10.0.0.1".into())),
         ("port".into(), Setting::Int(1)),
         ("password".into(), asked()),
-    ]);
-    let bench = Bench::at(vec![Server::primary(&[])], &parameters, &[]);
+    ])
+}
+
+/// A client before one server with this password, which the program has to be asked for.
+fn bench() -> Bench {
+    let bench = Bench::at(vec![Server::primary(&[])], &of_callable(), &[]);
     bench.network.server(1, |server| server.password = Some("first".into()));
     bench
 }
@@ -67,12 +71,7 @@ fn the_program_is_asked_for_each_dial_and_not_for_a_connection_that_is_there() {
 fn a_new_object_asks_before_it_takes_a_connection_that_somebody_else_has_left() {
     let mut first = bench();
     assert_eq!(run(&mut first, "SET k v", &["first"]), (Ok(Value::Okay), 1));
-    let parameters = Setting::Map(vec![
-        ("host".into(), Setting::Text("10.0.0.1".into())),
-        ("port".into(), Setting::Int(1)),
-        ("password".into(), asked()),
-    ]);
-    first.client = client_in(&first.world, &parameters, &[]);
+    first.client = client_in(&first.world, &of_callable(), &[]);
     let (refused, asked) = run(&mut first, "GET k", &["stolen"]);
     assert_eq!((refused.unwrap_err().kind, asked), (Kind::Connection, 2), "another password is another identity");
     assert_eq!(run(&mut first, "GET k", &["first"]).1, 1);
@@ -159,6 +158,95 @@ fn connections_of_an_earlier_password_of_the_same_source_serve_on_once_the_new_o
     bench.client.present(Some(&told("second")), None);
     assert_eq!(run(&mut bench, "GET k", &["second"]).1, 0, "the one that was idle under the first password");
     assert_eq!(dialed(&bench), 3);
+}
+
+/// How many connections to a server wait under a password.
+fn idle(bench: &Bench, server: usize, credentials: Credentials) -> usize {
+    let identity = Identity { credentials, ..bench.client.identity.clone() };
+    bench.world.registry.pool(&node(server), &identity).status().idle
+}
+
+/// Has another client object, whose password is known, leave a connection to a server.
+fn leave_connection(bench: &mut Bench, server: usize, password: &str) {
+    let uri = Setting::Text(format!("tcp://:{password}@{}", node(server)));
+    let mut other = client_in(&bench.world, &uri, &[]);
+    assert_eq!(run_on(&mut other, &mut bench.desk, "SET k v"), Ok(Value::Okay));
+}
+
+#[test]
+fn connections_of_an_earlier_password_are_not_handed_to_another_user_who_is_let_in_later() {
+    let mut bench = bench();
+    assert!(run(&mut bench, "SET k v", &["first"]).0.is_ok());
+    change_password(&bench, "second");
+    leave_connection(&mut bench, 1, "second");
+    bench.client.present(Some(&told("second")), None);
+    assert_eq!(run(&mut bench, "GET k", &["second"]).1, 0, "there is a connection");
+    let okay = Fault::Say(b"+OK\r\n".to_vec());
+    bench.network.server(1, |server| server.faults.push_back(("AUTH".into(), okay)));
+    assert!(bench.run("AUTH guest theirs").is_ok());
+    change_password(&bench, "theirs");
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::CloseAfter)));
+    assert_eq!(run(&mut bench, "GET k", &["third"]), (Ok(Value::BulkString(b"v".to_vec())), 0));
+    let guest = bench.client.identity.credentials.clone();
+    assert_eq!(guest.username.as_deref(), Some("guest"));
+    assert_eq!((idle(&bench, 1, guest), idle(&bench, 1, told("first"))), (1, 1));
+}
+
+#[test]
+fn a_server_that_lets_a_new_password_in_says_nothing_of_connections_to_another_one() {
+    let mut bench = Bench::at(vec![Server::primary(&[]), Server::primary(&[])], &of_callable(), &[]);
+    for place in [1, 2] {
+        bench.network.server(place, |server| server.password = Some("first".into()));
+    }
+    leave_connection(&mut bench, 1, "first");
+    leave_connection(&mut bench, 2, "first");
+    assert_eq!(run(&mut bench, "GET k", &["first"]).1, 1);
+    change_password(&bench, "second");
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::CloseAfter)));
+    assert_eq!(run(&mut bench, "GET k", &["second"]).1, 1);
+    assert_eq!((idle(&bench, 1, told("first")), idle(&bench, 1, told("second"))), (0, 2));
+    assert_eq!((idle(&bench, 2, told("first")), idle(&bench, 2, told("second"))), (1, 0));
+}
+
+#[test]
+fn the_program_is_asked_anew_in_another_unit_and_after_a_disconnect() {
+    let shards = cluster::servers().into_iter().map(|server| Server { password: Some("first".into()), ..server });
+    let of_cluster = Bench::with(shards.collect(), &[1], &[("password", asked())]);
+    for mut bench in [bench(), of_cluster] {
+        let [key, ..] = cluster::keys();
+        let read = format!("GET {key}");
+        assert_eq!(run(&mut bench, &read, &["first"]), (Ok(Value::Nil), 1));
+        assert_eq!(run(&mut bench, &read, &["first"]).1, 0);
+        bench.client.start_over();
+        assert_eq!(run(&mut bench, &read, &["first"]), (Ok(Value::Nil), 1), "a unit");
+        bench.client.disconnect(&mut bench.desk);
+        assert_eq!(run(&mut bench, &read, &["first"]), (Ok(Value::Nil), 1), "a disconnect");
+        bench.client.start_over();
+        let (refused, _) = run(&mut bench, &read, &["of another tenant"]);
+        assert_eq!(refused.unwrap_err().kind, Kind::Connection);
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_fails_by_the_words_of_the_server() {
+    let mut bench = bench();
+    bench.client.be_asked_ahead();
+    bench.client.present(Some(&told("wrong")), None);
+    let failure = bench.run("SET k v").unwrap_err();
+    assert!(failure.kind == Kind::Connection && failure.message.contains("WRONGPASS"), "{failure:?}");
+    bench.client.end_of_pass();
+    bench.client.present(Some(&told("first")), None);
+    assert!(bench.run("SET k v").is_ok());
+    bench.client.end_of_pass();
+    bench.network.server(1, |server| server.faults.push_back(("GET".into(), Fault::CloseAfter)));
+    assert_eq!(bench.run("GET k"), Ok(Value::BulkString(b"v".to_vec())), "what was said last has to do");
+}
+
+#[test]
+fn nobody_dials_without_the_keys_of_the_token() {
+    let bench = by_token();
+    let refused = bench.client.search_settings().map(|_| "dials").unwrap_err();
+    assert_eq!(refused.cause, crate::failover::Cause::Credentials);
 }
 
 #[test]

@@ -121,11 +121,13 @@ extern "C" fn construct(call: *mut zend_execute_data, _: *mut zval) {
 fn store_of(client: &Client, options: &Setting) -> Result<Store, ConfigurationError> {
     let settings = SessionSettings::read(options)?;
     let fresh = Setting::Map(vec![("read_from".to_owned(), Setting::Text("primary".to_owned()))]);
-    Ok(Store::new(client.with_options(&fresh)?, settings))
+    let mut client = client.with_options(&fresh)?;
+    // A step holds a lock that a second try of it would wait for.
+    client.be_asked_ahead();
+    Ok(Store::new(client, settings))
 }
 
-/// Has the program say who the client is, where it is asked that: before each step, since a step holds a lock that a second
-/// try of it would wait for. False if something was thrown instead.
+/// Has the program say who the client is, where it is asked that: before each step. False if something was thrown instead.
 ///
 /// # Safety
 /// The object is a live one of the class, of which nothing is in use. PHP code may run.
@@ -160,6 +162,7 @@ unsafe fn with_store<R>(
             return None;
         };
         let result = work(store, &mut hands().desk);
+        store.client().end_of_pass();
         let client = session.client.value.obj;
         if let Some(listening) = class::of(client).client.as_deref_mut() {
             listening.adopt_events(store.client());
