@@ -159,16 +159,95 @@ final class AuthenticationTest extends RedisTestCase
                 return 'first';
             }]);
             register_shutdown_function(function () use (\$redis) {
-                echo 'leased ', \$redis->stats()['connections']['leased'], ', ended';
+                echo 'leased ', \$redis->stats()['connections']['leased'], ', ended ', \$redis->acl('WHOAMI');
             });
             \$redis$work
             echo 'not reached';
             PHP);
         $process = Process::run(Extension::php($script));
         self::assertSame($status, $process->wait(), $process->describe());
-        self::assertStringContainsString('leased 0, ended', $process->output());
+        self::assertStringContainsString('leased 0, ended app', $process->output());
         self::assertStringContainsString($says, $process->output());
         self::assertStringNotContainsString('not reached', $process->output());
+    }
+
+    public function test_callables_that_ask_each_other_without_end_are_refused(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $script = Scratch::folder('nested') . '/nested.php';
+        file_put_contents($script, <<<PHP
+            <?php
+            \$deep = 0;
+            function made(int \$levels): ResilientRedis {
+                return new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => function () use (\$levels): string {
+                    return ++\$GLOBALS['deep'] > \$levels ? 'first' : made(\$levels)->get('k') . 'first';
+                }]);
+            }
+            try {
+                made(1_000_000)->get('k');
+            } catch (ResilientRedis\\ClientException \$failure) {
+                echo \$deep, ' ', \$failure->getMessage(), "\\n";
+            }
+            \$deep = 0;
+            made(10)->get('k');
+            echo \$deep;
+            PHP);
+        $process = Process::run(Extension::php($script));
+        self::assertSame(0, $process->wait(), $process->describe());
+        self::assertStringStartsWith('16 the callable', $process->output());
+        self::assertStringEndsWith("\n11", $process->output());
+    }
+
+    public function test_many_callables_may_stand_still_in_fibers(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $fibers = array_map(static fn (int $number) => new \Fiber(static function () use ($server): mixed {
+            return (new ResilientRedis(['port' => $server->port, 'username' => 'app', 'password' => static function (): string {
+                \Fiber::suspend();
+
+                return 'first';
+            }]))->acl('WHOAMI');
+        }), range(1, 40));
+        array_map(static fn (\Fiber $fiber) => $fiber->start(), $fibers);
+        array_map(static fn (\Fiber $fiber) => $fiber->resume(), $fibers);
+        self::assertSame(['app'], array_values(array_unique(array_map(static fn (\Fiber $fiber) => $fiber->getReturn(), $fibers))));
+    }
+
+    public function test_a_session_says_what_the_server_said_and_leaves_nothing_to_others(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $redis = $this->asking($server);
+        $sessions = new SessionHandler($redis);
+        $this->password = 'wrong';
+        $failure = self::thrown(ConnectionException::class, static fn () => $sessions->write('id', 'data'));
+        self::assertStringContainsString('WRONGPASS', $failure->getMessage());
+        self::assertSame(1, $this->asked);
+        self::assertSame('PONG', (string) self::client()->ping());
+        $this->password = 'first';
+        self::assertTrue($sessions->write('id', 'data'));
+        self::assertSame('data', $sessions->read('id'));
+    }
+
+    public function test_each_unit_of_work_and_each_disconnect_asks_who_it_is(): void
+    {
+        $server = $this->server();
+        self::let($server, 'first');
+        $server->command('ACL', 'SETUSER', 'other', 'reset', 'on', '>theirs', '~*', '&*', '+@all');
+        $tenant = ['app', 'first'];
+        $redis = new ResilientRedis(['port' => $server->port, 'password' => static function () use (&$tenant): array {
+            return $tenant;
+        }]);
+        foreach ([['app', 'first'], ['other', 'theirs'], ['app', 'first']] as $tenant) {
+            ResilientRedis::beginUnit();
+            self::assertSame($tenant[0], $redis->acl('WHOAMI'));
+            ResilientRedis::endUnit();
+        }
+        $tenant = ['other', 'theirs'];
+        $redis->disconnect();
+        self::assertSame('other', $redis->acl('WHOAMI'));
     }
 
     public function test_what_is_in_doubt_stays_so_if_the_callable_throws(): void

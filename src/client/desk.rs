@@ -45,9 +45,19 @@ pub struct Desk {
     pub budget: Budget,
 }
 
+/// Where PHP code runs while something stands aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// The stack that it has, by any number that tells it from those of fibers.
+    pub stack: usize,
+    /// Whether the request is over but for what runs at its end. What began before, and was not taken back, never is.
+    pub at_end: bool,
+}
+
 /// What belongs to a command that was left.
 struct Aside {
     ticket: u64,
+    stage: Stage,
     frame: Frame,
     course: Course,
     manner: Manner,
@@ -89,17 +99,19 @@ impl Desk {
         done
     }
 
-    /// Puts what belongs to the command aside that was left, so that PHP code can run. Gives what it is taken back for: the
-    /// program may ask in several fibers at a time.
+    /// Puts what belongs to the command aside that was left, if one was, so that PHP code can run. Gives what it is taken
+    /// back for: the program may ask in several fibers at a time.
     #[must_use]
-    pub fn put_aside(&mut self) -> u64 {
+    pub fn put_aside(&mut self, stage: Stage, was_left: bool) -> u64 {
+        let left = self.left.take().filter(|_| was_left);
         let ticket = 1 + self.aside.last().map_or(0, |aside| aside.ticket);
         self.aside.push(Aside {
             ticket,
+            stage,
             frame: std::mem::take(&mut self.frame),
             course: std::mem::take(&mut self.course),
             manner: std::mem::take(&mut self.manner),
-            left: self.left.take(),
+            left,
         });
         ticket
     }
@@ -110,6 +122,11 @@ impl Desk {
         let Some(place) = self.aside.iter().position(|aside| aside.ticket == ticket) else { return };
         let aside = self.aside.remove(place);
         (self.frame, self.course, self.manner, self.carried) = (aside.frame, aside.course, aside.manner, aside.left);
+    }
+
+    /// How often something was put aside on this stage that still stands there.
+    pub fn depth(&self, stage: Stage) -> usize {
+        self.aside.iter().filter(|aside| aside.stage == stage).count()
     }
 
     /// Forgets what was put aside: the request is over.

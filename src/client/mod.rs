@@ -43,7 +43,7 @@ mod tests;
 
 pub use batch::{Batch, Replies};
 pub use budget::Budget;
-pub use desk::Desk;
+pub use desk::{Desk, Stage};
 pub use failure::{Failure, Kind};
 pub use pass::{USES_ITSELF, Wanted};
 pub use scripts::Digests;

@@ -13,7 +13,7 @@ use crate::resp::Frame;
 use crate::time::{Deadline, Instant};
 
 use super::call::Call;
-use super::desk::Desk;
+use super::desk::{Desk, Stage};
 use super::failure::{Failure, Kind};
 use super::state::Client;
 
@@ -36,8 +36,8 @@ pub struct Pass {
     asked: u8,
     /// Who we were before, and who we are since: the same user, once a server has let in the latter.
     change: Option<Change>,
-    /// Whether the program is being asked at this moment.
-    is_being_asked: bool,
+    /// Whether the program is being asked at this moment, and since when: before the end of the request, or at it.
+    being_asked: Option<bool>,
     /// Whether what runs cannot be gone on with: the program is asked ahead of it, and never meanwhile.
     asked_ahead: bool,
 }
@@ -78,24 +78,29 @@ impl Client {
     }
 
     /// The program is asked from now on, until [`Client::end_asking`].
-    pub fn begin_asking(&mut self) {
-        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.is_being_asked = true);
+    pub fn begin_asking(&mut self, stage: Stage) {
+        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.being_asked = Some(stage.at_end));
     }
 
     /// The program has said something, or thrown it.
     pub fn end_asking(&mut self) {
-        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.is_being_asked = false);
+        self.pass.as_deref_mut().into_iter().for_each(|pass| pass.being_asked = None);
     }
 
-    /// Keeps what the program does meanwhile from what it is asked for, where that stands in this object.
+    /// Keeps what the program does meanwhile from what it is asked for, where that stands in this object. What PHP has
+    /// ended with the request, a callable and the command that was left for it, is gone.
     ///
     /// # Errors
     /// It is being asked.
-    pub(super) fn see_not_asked(&self) -> Result<(), Box<Failure>> {
-        match &self.pass {
-            Some(pass) if pass.is_being_asked => Err(Box::new(Failure::misuse("", USES_ITSELF))),
-            _ => Ok(()),
+    pub(super) fn see_not_asked(&mut self) -> Result<(), Box<Failure>> {
+        let Some(at_end) = self.pass.as_deref().and_then(|pass| pass.being_asked) else { return Ok(()) };
+        if at_end == (self.world.is_over)() {
+            return Err(Box::new(Failure::misuse("", USES_ITSELF)));
         }
+        self.end_asking();
+        // Whoever could be told of a doubt is gone, too.
+        self.forget_parts();
+        Ok(())
     }
 
     /// Who we are, says the program: to nodes with data, and to Sentinels.
@@ -241,8 +246,8 @@ impl Client {
     pub(super) fn forget_pass(&mut self) {
         let Some(pass) = self.pass.as_deref_mut() else { return };
         // Whoever does that while it is asked gets no more tries by it.
-        let asked = if pass.is_being_asked { pass.asked } else { 0 };
-        *pass = Pass { asked, is_being_asked: pass.is_being_asked, asked_ahead: pass.asked_ahead, ..Pass::default() };
+        let asked = if pass.being_asked.is_some() { pass.asked } else { 0 };
+        *pass = Pass { asked, being_asked: pass.being_asked, asked_ahead: pass.asked_ahead, ..Pass::default() };
     }
 
     /// Other credentials than those that were asked for are ours now.

@@ -27,6 +27,8 @@ pub struct World {
     pub registry: Registry,
     /// Whether the request is coming to its end, so that the reserve of its budget is open.
     pub is_ending: fn() -> bool,
+    /// Whether the request is over but for what runs at its end: nothing that began before goes on.
+    pub is_over: fn() -> bool,
     /// Whether PHP wants to do something else as soon as it can, such as to run the handler of a signal.
     pub is_interrupted: fn() -> bool,
 }

@@ -81,7 +81,7 @@ pub enum SigningKeys {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asker {
     /// Which of the client's callables it is.
-    pub number: u8,
+    pub number: usize,
     /// Where it was written, as far as that can be said.
     pub place: String,
 }

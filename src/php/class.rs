@@ -101,8 +101,8 @@ pub struct ClientObject {
     pub client: Option<Box<Client>>,
     /// What `onEvent` was given, and the callables that are asked for credentials; null where there is none.
     held: [Value; 1 + credentials::KINDS],
-    /// Whether those are asked at the moment.
-    pub asking: bool,
+    /// Whether those are asked at the moment, and since when: before the end of the request, or at it.
+    pub asking: Option<bool>,
     /// Whether names of commands have to be looked up in what the user has said. (The client knows it, too; here it is at
     /// hand for each command.)
     pub names_commands: bool,
@@ -133,7 +133,7 @@ impl Part for ClientObject {
 
     fn fresh(_: *mut zend_class_entry) -> ClientObject {
         let held = [zend::null(); 1 + credentials::KINDS];
-        ClientObject { client: None, held, asking: false, names_commands: false }
+        ClientObject { client: None, held, asking: None, names_commands: false }
     }
 
     /// Callables, which may hold the client itself.

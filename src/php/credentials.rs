@@ -5,13 +5,13 @@
 
 use ext_php_rs::ffi::zend_object;
 
-use crate::client::{Client, Failure, Kind, USES_ITSELF};
+use crate::client::{Client, Failure, Kind, Stage, USES_ITSELF};
 use crate::config::{Asker, ConfigurationError, Credentials, Password, Secret, Setting, Signing, SigningKeys};
 
 use super::class;
 use super::elements::Elements;
 use super::methods::is_callable;
-use super::process::hands;
+use super::process::{hands, is_over};
 use super::zend::{self, Value};
 use super::{exceptions, settings};
 
@@ -55,7 +55,7 @@ impl Askers {
                 self.0.push(*value);
                 self.0.len() - 1
             });
-            let asker = Asker { number: u8::try_from(number).unwrap_or(u8::MAX), place: place_of(value) };
+            let asker = Asker { number, place: place_of(value) };
             Some(Setting::Asked(asker))
         }
     }
@@ -70,7 +70,7 @@ impl Askers {
             let ours = class::of(object);
             let Some(wanted) = ours.client.as_deref().and_then(Client::wanted_of_program) else { return };
             for (kind, asker) in [(NODES, wanted.nodes), (SENTINELS, wanted.sentinels)] {
-                if let Some(callable) = asker.and_then(|asker| self.0.get(usize::from(asker.number))) {
+                if let Some(callable) = asker.and_then(|asker| self.0.get(asker.number)) {
                     *ours.asker(kind) = zend::hold(callable);
                 }
             }
@@ -130,6 +130,19 @@ unsafe fn place_of(value: &Value) -> String {
     }
 }
 
+/// How deep callables may use clients that are asked for, too. Each takes of the stack that C code has.
+const DEEPEST: usize = 16;
+
+const TOO_DEEP: &str =
+    "the callable that gives the password uses clients that are asked for theirs, and these others, without end";
+
+/// Where PHP code runs now.
+fn stage() -> Stage {
+    // SAFETY: the executor's globals exist for as long as PHP runs; the pointer is only compared.
+    let fiber = unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).current_fiber_context };
+    Stage { stack: fiber.addr(), at_end: is_over() }
+}
+
 /// Whether something ended so that the program can be asked for its credentials.
 pub fn are_wanted<R>(result: &Result<R, Box<Failure>>) -> bool {
     matches!(result, Err(failure) if failure.kind == Kind::Credentials)
@@ -153,26 +166,37 @@ pub unsafe fn done(object: *mut zend_object) {
 #[cold]
 pub unsafe fn ask(object: *mut zend_object) -> bool {
     // SAFETY: by the caller; the client is reached after PHP code has run.
-    unsafe { ask_for(object, || class::of(object).client.as_deref_mut()) }
+    unsafe { ask_for(object, true, || class::of(object).client.as_deref_mut()) }
 }
 
 /// Asks the program by the callables that a client's object keeps, and tells its answer to the client that is `found`
-/// then. False if something was thrown instead.
+/// then: for a command that `was_left`, or ahead of one. False if something was thrown instead.
 ///
 /// # Safety
 /// The object is a live client that stays alive; nothing of it and nothing of the thread's hands is borrowed. PHP code
 /// runs.
 #[cold]
-pub unsafe fn ask_for<'a>(object: *mut zend_object, found: impl Fn() -> Option<&'a mut Client>) -> bool {
+pub unsafe fn ask_for<'a>(
+    object: *mut zend_object,
+    was_left: bool,
+    found: impl Fn() -> Option<&'a mut Client>,
+) -> bool {
     // SAFETY: by the caller. What is held while PHP code runs are values of PHP's. What belongs to the command that was
     // left stands aside on the desk, and goes with the request if PHP leaves by a jump.
     unsafe {
-        if std::mem::replace(&mut class::of(object).asking, true) {
-            exceptions::throw_misuse("", USES_ITSELF);
+        // A callable that PHP has ended with the request is not asked any more.
+        let stage = stage();
+        let refused = match class::of(object).asking {
+            Some(at_end) if at_end == stage.at_end => Some(USES_ITSELF),
+            _ => (hands().desk.depth(stage) >= DEEPEST).then_some(TOO_DEEP),
+        };
+        if let Some(text) = refused {
+            exceptions::throw_misuse("", text);
             return false;
         }
-        let ticket = hands().desk.put_aside();
-        found().into_iter().for_each(Client::begin_asking);
+        class::of(object).asking = Some(stage.at_end);
+        let ticket = hands().desk.put_aside(stage, was_left);
+        found().into_iter().for_each(|client| client.begin_asking(stage));
         let mut said = [zend::null(); KINDS];
         for kind in [NODES, SENTINELS] {
             let callable = *class::of(object).asker(kind);
@@ -180,7 +204,7 @@ pub unsafe fn ask_for<'a>(object: *mut zend_object, found: impl Fn() -> Option<&
                 said[kind] = zend::call(None, &callable, &mut []);
             }
         }
-        class::of(object).asking = false;
+        class::of(object).asking = None;
         hands().desk.take_back(ticket);
         found().into_iter().for_each(Client::end_asking);
         let told = !zend::has_exception() && present(object, &said, &found);

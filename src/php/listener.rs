@@ -279,7 +279,7 @@ unsafe fn present(object: *mut zend_object) -> bool {
     // SAFETY: by the callers; a listener with a subscription has a client, which lives as long as it does.
     unsafe {
         let client = of(object).client().value.obj;
-        credentials::ask_for(client, || Some(of(object).subscription.as_deref_mut()?.client()))
+        credentials::ask_for(client, true, || Some(of(object).subscription.as_deref_mut()?.client()))
     }
 }
 

@@ -41,6 +41,7 @@ static WORLD: Lazy<Arc<World>> = Lazy::new(|| {
         clock: Box::new(SystemClock),
         registry: Registry::new(BOARD.get_or_init(|| Arc::new(Board::alone())).clone()),
         is_ending,
+        is_over,
         is_interrupted,
     })
 });
@@ -56,11 +57,15 @@ fn unacknowledged(socket: BorrowedFd<'_>) -> Option<usize> {
 /// Whether PHP has begun to end the request: shutdown functions, destructors, and modules that write what they kept,
 /// such as sessions; or that a unit of work is about to end.
 fn is_ending() -> bool {
+    is_over() || units::is_ending()
+}
+
+/// Whether PHP has begun to end the request.
+pub fn is_over() -> bool {
     /// `EG_FLAGS_IN_SHUTDOWN`
     const IN_SHUTDOWN: u8 = 1;
     // SAFETY: the executor's globals exist for as long as PHP runs; a byte of them is read.
-    let ends = unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).flags & IN_SHUTDOWN != 0 };
-    ends || units::is_ending()
+    unsafe { (*ext_php_rs::ffi::ext_php_rs_executor_globals()).flags & IN_SHUTDOWN != 0 }
 }
 
 /// Whether PHP wants to run something between two opcodes: the handler of a signal, or the end of a program that took

@@ -31,6 +31,7 @@ fn bench(options: &[(&str, Setting)]) -> Bench {
         clock: Box::new(network.clock.clone()),
         registry: Registry::new(Arc::new(Board::alone())),
         is_ending: || false,
+        is_over: || false,
         is_interrupted: || false,
     });
     let parameters = Setting::Text(format!("tcp://{}", node(1)));

@@ -250,11 +250,16 @@ impl Client {
 
     /// Nobody goes on with what was left at the shards. The failure that this is, if any of it may have been applied.
     pub(in super::super) fn leave_parts_in_doubt(&mut self, desk: &Desk, now: Instant) -> Option<Box<Failure>> {
-        let work = &mut self.cluster.as_deref_mut()?.work;
-        let in_doubt = work.in_doubt(&desk.frame, now);
-        work.left = Left::default();
-        work.parts.iter_mut().for_each(|part| part.left = None);
+        let in_doubt = self.cluster.as_deref()?.work.in_doubt(&desk.frame, now);
+        self.forget_parts();
         in_doubt
+    }
+
+    /// Forgets what was left at the shards.
+    pub(in super::super) fn forget_parts(&mut self) {
+        let Some(cluster) = self.cluster.as_deref_mut() else { return };
+        cluster.work.left = Left::default();
+        cluster.work.parts.iter_mut().for_each(|part| part.left = None);
     }
 
     /// Makes everything that has no reply pending again.

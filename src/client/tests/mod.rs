@@ -54,6 +54,8 @@ use super::{Client, Desk, Failure, Replies, World};
 thread_local! {
     /// Whether the request of this thread's test is coming to its end.
     pub static ENDING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// Whether the request of this thread's test is over but for what runs at its end.
+    pub static OVER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     /// Whether PHP wants to run something else in this thread's test.
     pub static INTERRUPTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
@@ -104,6 +106,7 @@ impl Bench {
             clock: Box::new(network.clock.clone()),
             registry: Registry::new(board.clone()),
             is_ending: || ENDING.get(),
+            is_over: || OVER.get(),
             is_interrupted: || INTERRUPTED.get(),
         });
         let client = client_in(&world, parameters, options);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::client::Kind;
+use crate::client::{Kind, Stage};
 use crate::config::{Asker, Credentials, Password, Secret, SigningKeys};
 use crate::connection::scripted::Fault;
 use crate::connection::{DialProgress, Dialing, Errand, Identity, SocketOptions};
@@ -43,7 +43,7 @@ fn run(bench: &mut Bench, line: &str, says: &[&str]) -> (Result<Value, Box<Failu
     let mut result = bench.run(line);
     let mut asked = 0;
     while matches!(&result, Err(failure) if failure.kind == Kind::Credentials) {
-        let ticket = bench.desk.put_aside();
+        let ticket = bench.desk.put_aside(Stage::default(), true);
         bench.client.present(Some(&told(says[asked.min(says.len() - 1)])), None);
         bench.desk.take_back(ticket);
         asked += 1;
@@ -243,6 +243,46 @@ fn what_cannot_be_gone_on_with_fails_by_the_words_of_the_server() {
 }
 
 #[test]
+fn a_callable_that_was_ended_with_its_request_is_asked_no_more_at_the_end() {
+    let [one, other, _] = cluster::keys();
+    let shards = cluster::servers().into_iter().map(|server| Server { password: Some("first".into()), ..server });
+    let mut bench = Bench::with(shards.collect(), &[1], &[("password", asked())]);
+    for key in [&one, &other] {
+        assert!(run(&mut bench, &format!("SET {key} v"), &["first"]).0.is_ok());
+    }
+    bench.network.server(1, |server| server.faults.push_back(("SET".into(), Fault::CloseAfter)));
+    let batch = batch_of(&format!("SET {one} w; SET {other} w"));
+    let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
+    assert_eq!(failure.kind, Kind::Credentials);
+    let _ = bench.desk.put_aside(Stage::default(), true);
+    bench.client.begin_asking(Stage::default());
+    let next = batch_of(&format!("GET {other}; GET {other}; GET {one}"));
+    let mut run = |at_end| {
+        OVER.set(at_end);
+        bench.client.present(Some(&told("first")), None);
+        let mut answers = Answers::default();
+        let result = bench.client.run_batch(&mut bench.desk, &next, &mut answers);
+        OVER.set(false);
+        answers.settle();
+        (result.err().map(|failure| failure.message), answers.seen())
+    };
+    assert_eq!(run(false).0.as_deref(), Some(crate::client::USES_ITSELF));
+    assert_eq!(run(true), (None, ["'w'"; 3].map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn what_is_left_by_nobody_who_asks_is_not_taken_up_by_the_next_command() {
+    let mut bench = bench();
+    assert_eq!(bench.run("SET k v").unwrap_err().kind, Kind::Credentials);
+    assert!(bench.desk.left.is_some());
+    let ticket = bench.desk.put_aside(Stage::default(), false);
+    assert_eq!(bench.desk.depth(Stage::default()), 1);
+    assert_eq!(bench.desk.depth(Stage { stack: 1, at_end: false }), 0, "a fiber's");
+    bench.desk.take_back(ticket);
+    assert!(bench.desk.carried.is_none());
+}
+
+#[test]
 fn nobody_dials_without_the_keys_of_the_token() {
     let bench = by_token();
     let refused = bench.client.search_settings().map(|_| "dials").unwrap_err();
@@ -259,7 +299,7 @@ fn a_batch_goes_on_behind_the_replies_that_stand() {
     let mut answers = Answers::default();
     let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut answers).unwrap_err();
     assert_eq!(failure.kind, Kind::Credentials);
-    let ticket = bench.desk.put_aside();
+    let ticket = bench.desk.put_aside(Stage::default(), true);
     assert_eq!(
         run(&mut bench, "GET n", &["second"]).0,
         Ok(Value::BulkString(b"2".to_vec())),
@@ -285,8 +325,8 @@ fn what_a_shard_may_have_applied_stays_in_doubt_if_the_program_says_nothing() {
     let batch = batch_of(&format!("SET {one} w; SET {other} w"));
     let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
     assert_eq!(failure.kind, Kind::Credentials);
-    let ticket = bench.desk.put_aside();
-    bench.client.begin_asking();
+    let ticket = bench.desk.put_aside(Stage::default(), true);
+    bench.client.begin_asking(Stage::default());
     let refused = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
     assert_eq!(refused.message, crate::client::USES_ITSELF);
     bench.client.end_asking();
@@ -305,7 +345,7 @@ fn what_a_shard_may_have_applied_stays_in_doubt_if_the_program_says_nothing() {
 fn time_in_which_the_program_is_asked_is_not_the_commands_own() {
     let mut bench = bench();
     assert_eq!(bench.run("SET k v").unwrap_err().kind, Kind::Credentials);
-    let ticket = bench.desk.put_aside();
+    let ticket = bench.desk.put_aside(Stage::default(), true);
     bench.network.clock.advance(Duration::from_secs(60));
     bench.desk.take_back(ticket);
     bench.client.present(Some(&told("first")), None);

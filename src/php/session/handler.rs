@@ -136,7 +136,7 @@ unsafe fn knows_who(object: *mut zend_object) -> bool {
     unsafe {
         let asks = of(object).store.as_deref_mut().is_some_and(|store| store.client().asks_program());
         let client = of(object).client;
-        !asks || credentials::ask_for(client.value.obj, || Some(of(object).store.as_deref_mut()?.client()))
+        !asks || credentials::ask_for(client.value.obj, false, || Some(of(object).store.as_deref_mut()?.client()))
     }
 }
 
