@@ -294,6 +294,12 @@ final class ClusterTest extends ClusterTestCase
                 $error = self::thrown(\ResilientRedis\ConfigurationException::class, $call);
                 self::assertStringStartsWith($text, $error->getMessage());
             }
+            $used = 0;
+            for ($i = 0; $i < 400; $i++) {
+                self::thrown(\ResilientRedis\ConfigurationException::class, $calls[1]);
+                $used = $i === 99 ? memory_get_usage() : $used;
+            }
+            self::assertLessThan(16 << 10, memory_get_usage() - $used, 'bytes that stay of 300 pipelines');
         }
     }
 

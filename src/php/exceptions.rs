@@ -183,7 +183,13 @@ pub fn throw(failure: &Failure) {
 /// of the failure is left on the stack. `earlier` is how many commands had been sent before this batch.
 pub fn throw_of_batch(failure: Failure, earlier: usize, replies: impl FnOnce() -> Value) {
     if failure.kind == Kind::Configuration {
-        return throw(&failure);
+        // It has no place for them.
+        let replies = replies();
+        throw(&failure);
+        drop(failure);
+        // SAFETY: they are ours.
+        unsafe { zend::release(replies) };
+        return;
     }
     let made = made_of(&failure);
     if let (Some(made), Some(index)) = (&made, failure.index) {
