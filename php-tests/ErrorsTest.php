@@ -211,7 +211,9 @@ final class ErrorsTest extends RedisTestCase
         self::assertSame([ClientException::class, null, 0], [$misuse::class, $misuse->getNode(), $misuse->getCode()]);
         $shape = self::thrown(ClientException::class, static fn () => $redis->lmpop(['a'], 'up'));
         self::assertSame(ClientException::class, $shape::class, 'where Predis has an UnexpectedValueException');
-        $impossible = self::thrown(NotSupportedException::class, static fn () => $redis->getClientBy('command', 'get'));
+        $wrong = self::thrown(ConfigurationException::class, static fn () => $redis->getClientBy('command', 'get'));
+        self::assertInstanceOf(\InvalidArgumentException::class, $wrong);
+        $impossible = self::thrown(NotSupportedException::class, static fn () => self::client()->getClientBy('slot', 1));
         self::assertInstanceOf(ClientException::class, $impossible);
     }
 
