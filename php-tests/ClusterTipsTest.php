@@ -12,6 +12,10 @@ final class ClusterTipsTest extends ClusterTestCase
 {
     /** What we do otherwise than a tip says, and why. */
     private const OTHERWISE = [
+        'acl|deluser' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
+        'acl|load' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
+        'acl|save' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
+        'acl|setuser' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
         'msetnx' => 'in part it would not be what it says: refused',
         'ping' => 'asks whether anybody is there',
     ];

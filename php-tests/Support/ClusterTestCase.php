@@ -69,6 +69,6 @@ abstract class ClusterTestCase extends RedisTestCase
     /** A figure for those who read along; machines that are shared allow no narrow assertion of it. */
     protected function told(string $figure, float $milliseconds): void
     {
-        fprintf(STDERR, "\n%s: %s: %.1f ms\n", $this->getName(), $figure, $milliseconds);
+        fprintf(STDERR, "\n%s: %s: %.1f ms\n", static::class, $figure, $milliseconds);
     }
 }
