@@ -12,6 +12,8 @@ final class ClusterTipsTest extends ClusterTestCase
 {
     /** What we do otherwise than a tip says, and why. */
     private const OTHERWISE = [
+        'client|setinfo' => 'the client says it on each of its connections',
+        'client|setname' => 'it would be the name of one connection of many: refused',
         'acl|deluser' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
         'acl|load' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
         'acl|save' => 'of Redis 8: replicas have users of their own, too, so each node is asked by itself (getClientBy)',
