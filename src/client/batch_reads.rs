@@ -4,7 +4,7 @@
 
 use crate::command::may_use_replica;
 use crate::config::ReadFrom;
-use crate::failover::{Cause, Lost, Phase, Verdict};
+use crate::failover::{Cause, Lost, Phase};
 use crate::pool::{Lease, Leased};
 use crate::resp::words_of;
 
@@ -59,11 +59,7 @@ impl Client {
     ) -> Result<bool, Box<Failure>> {
         let said = desk.course.refused.first().map(|refused| String::from_utf8_lossy(&refused.text).into_owned());
         let (said, now) = (said.unwrap_or_default(), self.world.clock.now());
-        self.put_back(desk);
-        if let Some(place) = call.reading.at.take().and_then(|place| self.list.places.get(place as usize)) {
-            place.reader.put_aside(said.clone(), now);
-        }
-        if call.retry.not_applied() == Verdict::GiveUp {
+        if !self.put_reader_aside(desk, call, &said, now) {
             desk.course.hand_out_refusals(batch, replies);
             return Ok(true);
         }

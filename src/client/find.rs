@@ -89,10 +89,13 @@ impl Client {
 
     /// Searches for the primary after one was lost or refused.
     fn recover(&mut self, desk: &mut Desk, call: &mut Call, recovery: Recovery) -> Result<(), Lost> {
-        if let Err(asks) = self.see_pass() {
-            call.recover = Some(recovery);
-            return Err(asks);
-        }
+        let settings = match self.see_pass().and_then(|()| self.search_settings()) {
+            Ok(settings) => settings,
+            Err(asks) => {
+                call.recover = Some(recovery);
+                return Err(asks);
+            }
+        };
         call.recoveries += 1;
         let patient = recovery.patience();
         if call.recoveries > 1 || patient.is_some() {
@@ -115,7 +118,7 @@ impl Client {
         let asked = call.node.clone();
         let now = self.world.clock.now();
         let cap = self.configuration.policy.retry.cap;
-        let mut search = Search::wide(self.deployment.key(), &knowledge, self.search_settings()?, cap, now);
+        let mut search = Search::wide(self.deployment.key(), &knowledge, settings, cap, now);
         if recovery.only_if_replica.is_some()
             && let Some(asked) = &asked
         {

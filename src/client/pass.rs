@@ -151,16 +151,13 @@ impl Client {
         }
     }
 
-    /// Sees to it that a connection can be opened.
+    /// Sees to it that the program was asked, before a connection is opened.
     ///
     /// # Errors
-    /// The program has to be asked first, or there are no keys to sign a token with.
+    /// It has to be asked first.
     #[inline]
     pub(super) fn see_pass(&self) -> Result<(), Lost> {
-        if self.pass.is_some() {
-            self.look_at_pass()?;
-        }
-        self.identity_to_say().map(|_| ())
+        if self.pass.is_some() { self.look_at_pass() } else { Ok(()) }
     }
 
     /// Who we say that we are to a node, where that is another thing than who we are: with a token that is signed now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::NodeAddress;
 use crate::connection::{Connection, DialProgress, Dialing, Errand, Received, Waiter};
-use crate::discovery::Name;
+use crate::discovery::{Name, SearchSettings};
 use crate::failover::{Cause, Limit, Lost};
 use crate::pool::{Answer, Lease, Leased, NodePool, Reader};
 use crate::resp::{ValueSink, frame_of};
@@ -127,10 +127,13 @@ impl Client {
         let clock = &*self.world.clock;
         let lease = match pool.lease(call.started, &self.configuration.pool, clock) {
             Leased::Ready(lease) | Leased::Doubtful(lease) => Some(lease),
-            Leased::Empty => self.open_at(&pool, until).ok().map(|one| {
-                self.let_in(primary);
-                pool.adopt(one, &self.configuration.pool, clock)
-            }),
+            Leased::Empty => {
+                let opened = self.search_settings().and_then(|settings| self.open_at(&pool, until, &settings));
+                opened.ok().map(|one| {
+                    self.let_in(primary);
+                    pool.adopt(one, &self.configuration.pool, clock)
+                })
+            }
             Leased::Exhausted => None,
         };
         let Some(mut lease) = lease else { return };
@@ -180,12 +183,18 @@ impl Client {
 
     /// Opens a connection to a node that is to be read from. `None` if that fails, or if it must not be read from.
     #[cold]
-    pub(super) fn dial_reader(&self, reader: &Reader, pool: &Arc<NodePool>, deadline: Deadline) -> Option<Lease> {
+    pub(super) fn dial_reader(
+        &self,
+        reader: &Reader,
+        pool: &Arc<NodePool>,
+        deadline: Deadline,
+        settings: &SearchSettings,
+    ) -> Option<Lease> {
         let policy = &self.configuration.policy;
         let begun = self.world.clock.now();
         self.world.registry.tidy(begun);
         let until = Deadline::after(begun, Some(policy.timeout.min(policy.suspect_after))).min(deadline);
-        let opened = self.open_at(pool, until);
+        let opened = self.open_at(pool, until, settings);
         let now = self.world.clock.now();
         match opened {
             Ok(connection) => {
@@ -237,8 +246,7 @@ impl Client {
         }
     }
 
-    fn open_at(&self, pool: &NodePool, until: Deadline) -> Result<Box<Connection>, Lost> {
-        let settings = self.search_settings()?;
+    fn open_at(&self, pool: &NodePool, until: Deadline, settings: &SearchSettings) -> Result<Box<Connection>, Lost> {
         let network = &*self.world.network;
         let mut identity = pool.identity().clone();
         if let Errand::Commands(said) = &settings.errand {

@@ -129,7 +129,7 @@ impl Client {
             Leased::Ready(lease) | Leased::Doubtful(lease) => self.ask_reader(lease, reader, call.deadline),
             Leased::Empty => {
                 self.see_pass()?;
-                self.dial_reader(reader, pool, call.deadline)
+                self.dial_reader(reader, pool, call.deadline, &self.search_settings()?)
             }
             Leased::Exhausted => None,
         })
@@ -233,14 +233,27 @@ impl Client {
     /// The node that was read from did not answer: it is put aside, and the read goes on elsewhere.
     #[cold]
     pub(super) fn leave_reader(&mut self, call: &mut Call, lost: &Lost) {
-        let Some(place) = call.reading.at.take() else { return };
-        if let Some(place) = self.list.places.get(place as usize)
+        if let Some(place) = self.take_reader(call)
             && !matches!(lost.cause, Cause::NoMemory)
         {
             place.reader.put_aside(lost.cause.to_string(), self.world.clock.now());
             // What waits there would fail as well.
             place.pool.clear();
         }
+    }
+
+    /// The node that the call reads from, which it reads from no more.
+    fn take_reader(&self, call: &mut Call) -> Option<&Place> {
+        call.reading.at.take().and_then(|place| self.list.places.get(place as usize))
+    }
+
+    /// A node that was read from refused because of its own state: it is put aside. Whether the read goes on elsewhere.
+    pub(super) fn put_reader_aside(&mut self, desk: &mut Desk, call: &mut Call, said: &str, now: Instant) -> bool {
+        self.put_back(desk);
+        if let Some(place) = self.take_reader(call) {
+            place.reader.put_aside(said.to_owned(), now);
+        }
+        call.retry.not_applied() != Verdict::GiveUp
     }
 
     /// The node that was read from refused because of its own state.
@@ -252,11 +265,7 @@ impl Client {
         said: String,
         now: Instant,
     ) -> Result<(), Box<Failure>> {
-        self.put_back(desk);
-        if let Some(place) = call.reading.at.take().and_then(|place| self.list.places.get(place as usize)) {
-            place.reader.put_aside(said.clone(), now);
-        }
-        if call.retry.not_applied() == Verdict::GiveUp {
+        if !self.put_reader_aside(desk, call, &said, now) {
             return Err(call.refused(&desk.frame, &said, now));
         }
         if call.deadline.passed(now) {
