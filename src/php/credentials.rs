@@ -37,10 +37,9 @@ impl Askers {
             let of_object = match zend::type_of(value) {
                 zend::IS_OBJECT => true,
                 zend::IS_ARRAY => {
-                    let mut elements = Elements::of(value).map(|(_, element)| zend::type_of(zend::deref(element)));
-                    elements.next() == Some(zend::IS_OBJECT)
-                        && elements.next() == Some(zend::IS_STRING)
-                        && !names_class(value)
+                    let mut elements = Elements::of(value).map(|(_, element)| zend::deref(element));
+                    elements.next().is_some_and(|first| zend::type_of(first) == zend::IS_OBJECT)
+                        && elements.next().is_some_and(|method| is_plain_name(method))
                 }
                 _ => false,
             };
@@ -97,18 +96,14 @@ pub unsafe fn share(from: *mut zend_object, to: *mut zend_object) {
     }
 }
 
-/// Whether a list's method is named with its class. To find such a one PHP may load classes, and warn: code would run in the
-/// middle of reading what it could change.
+/// Whether a value names a method, and no class with it: to find such a one PHP may load classes, and warn. Code would run
+/// in the middle of reading what it could change.
 ///
 /// # Safety
-/// The value is a live array.
-unsafe fn names_class(list: &Value) -> bool {
-    // SAFETY: by the caller; only a string's bytes are looked at.
-    unsafe {
-        Elements::of(list).nth(1).map(|(_, method)| zend::deref(method)).is_some_and(|method| {
-            zend::type_of(method) == zend::IS_STRING && zend::bytes_of(method).windows(2).any(|pair| pair == b"::")
-        })
-    }
+/// The value is live.
+unsafe fn is_plain_name(method: &Value) -> bool {
+    // SAFETY: by the caller; a string's bytes are looked at.
+    zend::type_of(method) == zend::IS_STRING && !unsafe { zend::bytes_of(method) }.windows(2).any(|pair| pair == b"::")
 }
 
 /// Where a callable was written. It tells records of what is known of deployments apart, not connections.

@@ -182,23 +182,18 @@ pub fn throw(failure: &Failure) {
 /// Throws what a batch failed with. `replies` gives an array of the known replies, and may run PHP code: by then nothing
 /// of the failure is left on the stack. `earlier` is how many commands had been sent before this batch.
 pub fn throw_of_batch(failure: Failure, earlier: usize, replies: impl FnOnce() -> Value) {
-    if failure.kind == Kind::Configuration {
-        // It has no place for them.
-        let replies = replies();
-        throw(&failure);
-        drop(failure);
-        // SAFETY: they are ours.
-        unsafe { zend::release(replies) };
-        return;
-    }
     let made = made_of(&failure);
-    if let (Some(made), Some(index)) = (&made, failure.index) {
+    // That an option is wrong has no place for what is about commands.
+    let is_of_commands = failure.kind != Kind::Configuration;
+    if let (Some(made), Some(index), true) = (&made, failure.index, is_of_commands) {
         made.number(&EXCEPTION, "index", i64::from(index) + i64::try_from(earlier).unwrap_or(0));
     }
     drop(failure);
     let replies = replies();
     if let Some(made) = made {
-        made.value(&EXCEPTION, "replies", replies);
+        if is_of_commands {
+            made.value(&EXCEPTION, "replies", replies);
+        }
         made.throw();
     }
     // SAFETY: they are ours, and the exception has a reference of its own.
