@@ -208,10 +208,10 @@ fn find(client: &Client, wanted: &Wanted, value: &str) -> Option<(NodeAddress, b
     let shards = client.shards();
     let serving = |slot: &dyn Fn(&SlotMap) -> u16| {
         let map = client.slot_map()?;
-        shards.get(map.shard_of(slot(&map))?).map(|shard| (shard.primary.clone(), false))
+        client.shard_at(map.shard_of(slot(&map))?).map(|shard| (shard.primary, false))
     };
     match wanted {
-        Wanted::Place(place) => shards.get(*place).map(|shard| (shard.primary.clone(), false)),
+        Wanted::Place(place) => client.shard_at(*place).map(|shard| (shard.primary, false)),
         Wanted::Slot(slot) => serving(&|_| *slot),
         Wanted::Key(key) => serving(&|map| map.slot_of(key)),
         Wanted::Primary if !shards.is_empty() => Some((shards[0].primary.clone(), false)),
@@ -256,16 +256,16 @@ pub extern "C" fn get_iterator(call: *mut zend_execute_data, return_value: *mut 
         for place in 0.. {
             // A copy may run PHP code, `__clone`, which may do anything with the client: it is looked at anew for each.
             let Some(client) = class::of(object).client.as_deref() else { break };
-            let shards = client.shards();
-            if shards.is_empty() {
-                let Some(id) = known(client).first().map(ToString::to_string) else { return };
-                nodes.set(&id, zend::reference_to(object));
+            let Some(shard) = client.shard_at(place) else {
+                if place == 0 {
+                    let Some(id) = known(client).first().map(ToString::to_string) else { return };
+                    nodes.set(&id, zend::reference_to(object));
+                }
                 break;
-            }
-            let Some(shard) = shards.get(place) else { break };
+            };
             let made = Box::into_raw(Box::new(client.at_node(&shard.primary, false)));
             let id = zend::string(shard.primary.to_string().as_bytes());
-            drop(shards);
+            drop(shard);
             nodes.set_bytes(zend::bytes_of(&id), class::copy(object, made));
             zend::release(id);
             if zend::has_exception() {

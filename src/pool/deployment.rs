@@ -11,7 +11,7 @@ use crate::config::{
 };
 use crate::telemetry::Toll;
 use crate::time::Instant;
-use crate::topology::{Knowledge, Report, Role, Speaker, Watched};
+use crate::topology::{Knowledge, Report, Role, SlotMap, Speaker, Watched};
 
 use super::readers::Readers;
 use super::{Allowed, Answer, Plan, Slots, Watch};
@@ -168,8 +168,9 @@ impl Deployment {
         }
     }
 
-    /// Tells the other workers what is known of the slots, by whoever has the turn to ask for the map.
-    pub fn tell_slots(&self, turn: Option<&Turn>, now: Instant) {
+    /// Learns what a node has told of the slots, and tells it to the other workers: by whoever has the turn to ask for it.
+    pub fn learn_slots(&self, learned: &SlotMap, turn: Option<&Turn>, now: Instant) {
+        self.slots.learn(learned);
         self.slots.tell(turn, now, |node| self.key.admits(node));
     }
 

@@ -14,9 +14,9 @@ use super::ring::Ring;
 /// More than these a hostile node may claim, but no cluster has: one is made for up to a thousand nodes.
 pub(super) const MOST_SHARDS: usize = 1_000;
 pub(super) const MOST_REPLICAS: usize = 64;
-/// When more slots than these moved since somebody asked for the map, it is time to ask again: each of them is told to the other workers with each
-/// change, and what they tell each other has a bound. None is forgotten until then, or those who have heard of it and those who
-/// have not would correct each other for ever.
+/// When more slots than these moved since somebody asked for the map, it is time to ask again: each of them is told to
+/// the other workers with each change, and what they tell each other has a bound. None is forgotten until then, or
+/// those who have heard of it and those who have not would correct each other for ever.
 const MANY_MOVES: usize = 256;
 /// The place of the node of a ring that has all that is published.
 const MESSAGES: u16 = 0;
@@ -72,8 +72,9 @@ impl SlotMap {
         SlotMap { shards: Vec::new(), owners, asked, moved: BTreeMap::new(), ring: None }
     }
 
-    /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave, which was asked `at` that time. Where that names no host, the host that was asked is
-    /// meant. Only nodes that `admits` is true of are taken; `None` if the reply is none, or leaves no shard.
+    /// Reads the reply to `CLUSTER SLOTS` that the node `asked` gave, which was asked `at` that time. Where that names
+    /// no host, the host that was asked is meant. Only nodes that `admits` is true of are taken; `None` if the reply is
+    /// none, or leaves no shard.
     pub fn read(reply: &Value, asked: &Speaker, at: Instant, admits: impl Fn(&NodeAddress) -> bool) -> Option<SlotMap> {
         let Value::Array(ranges) = reply else { return None };
         if ranges.len() > SLOTS {
@@ -125,8 +126,8 @@ impl SlotMap {
         }
     }
 
-    /// Where messages are published and heard, if that is not the same everywhere: no node of a ring tells another, so all of
-    /// them are at one.
+    /// Where messages are published and heard, if that is not the same everywhere: no node of a ring tells another, so
+    /// all of them are at one.
     pub fn slot_of_messages(&self) -> Option<u16> {
         self.is_ring().then_some(MESSAGES)
     }
@@ -159,6 +160,11 @@ impl SlotMap {
     #[inline]
     pub fn shard_of(&self, slot: u16) -> Option<usize> {
         usize::from(*self.owners.get(usize::from(slot))?).checked_sub(1)
+    }
+
+    /// How many slots nobody serves.
+    pub fn unserved(&self) -> usize {
+        self.owners.iter().filter(|owner| **owner == 0).count()
     }
 
     /// How many slots a shard serves; of a ring, at how many points its node stands.

@@ -62,8 +62,8 @@ impl Client {
         Ok(())
     }
 
-    /// After a command has been answered: asks the same node for the map, if nobody of the host has for long. So shards are heard of
-    /// that no slot of ours has moved to, before they are needed.
+    /// After a command has been answered: asks the same node for the map, if nobody of the host has for long. So shards
+    /// are heard of that no slot of ours has moved to, before they are needed.
     #[inline]
     pub(super) fn look_again(&mut self, desk: &mut Desk, at: usize, now: Instant, until: Deadline) {
         if self.cluster.as_deref().is_some_and(|cluster| cluster.old_from <= now) {
@@ -87,8 +87,7 @@ impl Client {
         let node = self.address_of(at);
         // If it says nothing now, another one will be asked in a while.
         if let Ok(map) = self.ask_for_map(desk, &node, Deadline::after(self.now(), Some(BRIEFLY)).min(until)) {
-            self.deployment.slots().learn(&map);
-            self.deployment.tell_slots(desk.asking.as_ref(), self.now());
+            self.deployment.learn_slots(&map, desk.asking.as_ref(), self.now());
         }
         desk.asking = None;
     }
@@ -127,8 +126,7 @@ impl Client {
             }
             match self.ask_for_map(desk, &node, Deadline::after(now, Some(patience)).min(until)) {
                 Ok(map) => {
-                    self.deployment.slots().learn(&map);
-                    self.deployment.tell_slots(desk.asking.as_ref(), self.now());
+                    self.deployment.learn_slots(&map, desk.asking.as_ref(), self.now());
                     self.follow_map();
                     return Ok(());
                 }

@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::state::Client;
 use super::fan::{Merge, Split};
 use super::parts::{Home, Part, Progress};
-use super::route::{crossing, shown};
+use super::route::{crossing, open_at_one, shown};
 use super::spread::Spread;
 use super::unserved;
 
@@ -85,9 +85,7 @@ impl Client {
                 }
             }
             Aim::All(merge) => {
-                if merge != Merge::One {
-                    self.see_whole(map)?;
-                }
+                self.see_all(map, merge)?;
                 let count = map.shards().len();
                 spread.send_to_all(item, count, merge);
                 homes.extend((0..count).filter_map(|shard| u16::try_from(shard).ok()).map(Home::Shard));
@@ -276,11 +274,6 @@ enum Aim {
     One(Home),
     Split(Split),
     All(Merge),
-}
-
-/// Why a command for all nodes is refused within a transaction.
-fn open_at_one(name: &str) -> Box<Failure> {
-    Failure::not_supported(name, format!("{name} concerns all nodes of the cluster, and MULTI is open at one"))
 }
 
 /// The first key of an item, for a message.

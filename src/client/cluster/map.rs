@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::SLOTS;
 use crate::config::{ConfigurationError, NodeAddress};
 use crate::failover::{Limit, Phase};
 use crate::pool::DeploymentKey;
@@ -15,6 +14,7 @@ use super::super::failure::{Failure, Kind};
 use super::super::state::Client;
 use super::Detour;
 use super::asking::pause_after;
+use super::fan::Merge;
 use super::ring::configuration_at;
 
 /// For how long a node that hangs may keep the question from the next one, at first: far nodes get more later.
@@ -56,8 +56,8 @@ impl Client {
         Err(Box::new(Failure { kind: Kind::Configuration, ..Failure::misuse("", error.to_string()) }))
     }
 
-    /// Follows what this process, or another worker, has learned of the slots since the last command. Shards that are as they were keep their
-    /// clients, and with them what is pinned.
+    /// Follows what this process, or another worker, has learned of the slots since the last command. Shards that are
+    /// as they were keep their clients, and with them what is pinned.
     pub(super) fn follow_map(&mut self) {
         self.deployment.exchange_slots(|| self.world.clock.now());
         let edition = self.deployment.slots().edition();
@@ -134,6 +134,14 @@ impl Client {
         Box::new(Failure { kind: Kind::Timeout(limit), message, phase, ..*failure })
     }
 
+    /// Sees to it that what is for all nodes can be for all of them, unless one of them is enough.
+    ///
+    /// # Errors
+    /// As `see_whole`.
+    pub(super) fn see_all(&self, map: &SlotMap, merge: Merge) -> Result<(), Box<Failure>> {
+        if merge == Merge::One { Ok(()) } else { self.see_whole(map) }
+    }
+
     /// Sees to it that what is for all keys can be for all of them.
     ///
     /// # Errors
@@ -142,8 +150,7 @@ impl Client {
         if self.configuration.allowed_nodes.is_none() || map.is_ring() {
             return Ok(());
         }
-        let missing =
-            (0..SLOTS).filter_map(|slot| u16::try_from(slot).ok()).filter(|slot| map.shard_of(*slot).is_none()).count();
+        let missing = map.unserved();
         if missing == 0 {
             return Ok(());
         }
@@ -162,15 +169,22 @@ impl Client {
     /// The shards as this process knows them: a primary that was promoted since the map was made is the primary.
     pub fn shards(&self) -> Vec<Shard> {
         let Some(map) = self.slot_map() else { return Vec::new() };
-        let known = |(place, shard): (usize, &Shard)| {
-            let key = DeploymentKey::of(&configuration_at(&self.configuration, &map, place));
-            let knowledge = self.world.registry.deployment(key).knowledge();
-            match knowledge.primary() {
-                Some(primary) => Shard { primary: primary.clone(), replicas: knowledge.replicas().to_vec() },
-                None => shard.clone(),
-            }
-        };
-        map.shards().iter().enumerate().map(known).collect()
+        (0..map.shards().len()).filter_map(|place| self.shard_in(&map, place)).collect()
+    }
+
+    /// One of them, by its place in the map.
+    pub fn shard_at(&self, place: usize) -> Option<Shard> {
+        self.shard_in(&*self.slot_map()?, place)
+    }
+
+    fn shard_in(&self, map: &SlotMap, place: usize) -> Option<Shard> {
+        let shard = map.shards().get(place)?;
+        let key = DeploymentKey::of(&configuration_at(&self.configuration, map, place));
+        let knowledge = self.world.registry.deployment(key).knowledge();
+        Some(match knowledge.primary() {
+            Some(primary) => Shard { primary: primary.clone(), replicas: knowledge.replicas().to_vec() },
+            None => shard.clone(),
+        })
     }
 }
 

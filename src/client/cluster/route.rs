@@ -63,14 +63,12 @@ impl Client {
         }
         Ok(match slots {
             Slots::One(slot) => Route::Slot(slot),
-            // What the server refuses is not to be applied in part.
-            Slots::Several(..) if name == "MSET" && desk.frame.len().is_multiple_of(2) && self.pins.multi => {
-                Route::Anywhere
-            }
-            Slots::Several(first, _) if name == "MSET" && desk.frame.len().is_multiple_of(2) => {
-                Route::Slot(map.slot_of(desk.frame.words()[first]))
-            }
             Slots::Several(first, second) => match Split::of(name) {
+                // What the server refuses is not to be applied in part, and spoils an open transaction where that is.
+                Some(Split::Pairs) if desk.frame.len().is_multiple_of(2) => match self.pins.multi {
+                    true => Route::Anywhere,
+                    false => Route::Slot(map.slot_of(desk.frame.words()[first])),
+                },
                 Some(split) if !self.pins.multi => Route::Split(split),
                 _ => return Err(crossing(map, name, encoded, first, second)),
             },
@@ -79,18 +77,12 @@ impl Client {
                 Route::Scan
             }
             Slots::None => match Merge::of(name, || second_word(encoded)) {
-                Some(_) if self.pins.multi => {
-                    return refuse(format!("{name} concerns all nodes of the cluster, and MULTI is open at one"));
-                }
+                Some(_) if self.pins.multi => return Err(open_at_one(name)),
                 Some(merge) => {
-                    if merge != Merge::One {
-                        self.see_whole(map)?;
-                    }
+                    self.see_all(map, merge)?;
                     Route::Everywhere(merge)
                 }
-                None if name == "SCAN" => {
-                    return refuse("SCAN concerns all nodes of the cluster, and MULTI is open at one".to_owned());
-                }
+                None if name == "SCAN" => return Err(open_at_one(name)),
                 None => Route::Anywhere,
             },
         })
@@ -142,6 +134,11 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Why a command for all nodes is refused within a transaction.
+pub fn open_at_one(name: &str) -> Box<Failure> {
+    Failure::not_supported(name, format!("{name} concerns all nodes of the cluster, and MULTI is open at one"))
 }
 
 /// A key as messages show it.

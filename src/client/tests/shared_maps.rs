@@ -191,8 +191,7 @@ fn while_one_worker_asks_for_the_map_the_others_wait_for_what_it_hears() {
     let turn = deployment.slots().place().take_turn(host.network.clock.now().as_nanos()).expect("nobody asks");
     let (map, clock) = (told(&host), host.network.clock.clone());
     host.network.after(MILLI * 40, move |_| {
-        deployment.slots().learn(&map);
-        deployment.tell_slots(Some(&turn), clock.now());
+        deployment.learn_slots(&map, Some(&turn), clock.now());
         drop(turn);
     });
     assert_eq!(one.run(&format!("INCR {b}")), Ok(Value::Int(2)));
@@ -246,8 +245,7 @@ fn a_map_that_names_what_allowed_nodes_does_not_admit_is_heard_without_it() {
     let text = slots.map().unwrap().0.encode().unwrap().replace(&node_word(2), &format!("tcp 1 {stranger}"));
     let turn = slots.place().take_turn(host.network.clock.now().as_nanos()).unwrap();
     let forged = SlotMap::decode(text.as_bytes(), |_| true).unwrap();
-    slots.learn(&forged);
-    one.client.deployment.tell_slots(Some(&turn), host.network.clock.now());
+    one.client.deployment.learn_slots(&forged, Some(&turn), host.network.clock.now());
     drop(turn);
     drop(other.run(&format!("GET {}", key_at(1))));
     let known = other.client.slot_map().unwrap();
