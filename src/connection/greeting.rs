@@ -242,8 +242,8 @@ impl Opening {
         (self.answers.len() == self.questions.len()).then(|| self.conclude())
     }
 
-    /// What a server says, without what it repeats of our words: before Redis 6 the error about an unknown HELLO has them, cut
-    /// anywhere.
+    /// What a server says, without what it repeats of our words: before Redis 6 the error about an unknown HELLO has
+    /// them, cut anywhere.
     fn without_secrets(&self, text: &str) -> String {
         let said = text.split(", with args beginning with").next().unwrap_or_default();
         let password = &self.errand.credentials().password;
@@ -300,8 +300,8 @@ impl Opening {
                 Some(Cause::NotSupported(format!("protocol 3 needs Redis 6 or later; the server said: {text}")))
             }
             Question::Hello if unknown => None,
-            // SELECT may fail because HELLO or AUTH did: the next try will tell. A Sentinel does not know it, and a cluster has
-            // one database: that is said once it is known to be one.
+            // SELECT may fail because HELLO or AUTH did: the next try will tell. A Sentinel does not know it, and a
+            // cluster has one database: that is said once it is known to be one.
             Question::Select if self.is_wrong => None,
             Question::Select if self.find(Question::Hello).is_some_and(Result::is_err) || self.has_no_databases() => {
                 None

@@ -24,8 +24,8 @@ unsafe fn list(array: *mut HashTable) -> Option<*mut Value> {
     }
 }
 
-/// Adds a value at the end of an array and takes over its reference. A list that has room is written to as it stands; Zend sees to
-/// all others.
+/// Adds a value at the end of an array and takes over its reference. A list that has room is written to as it stands;
+/// Zend sees to all others.
 ///
 /// # Safety
 /// `array` is a live array that is ours alone.
@@ -88,8 +88,8 @@ impl Iterator for Elements {
             }
         }
         let mut key = null();
-        // SAFETY: as above. The key is copied with a reference of its own if it is a counted string, which is dropped at once: the
-        // array keeps another.
+        // SAFETY: as above. The key is copied with a reference of its own if it is a counted string, which is dropped
+        // at once: the array keeps another.
         unsafe {
             let value = ext_php_rs::ffi::zend_hash_get_current_data_ex(self.array, &raw mut self.position);
             let value = value.cast::<Value>().as_ref()?;

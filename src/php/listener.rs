@@ -375,7 +375,8 @@ pub unsafe fn wait(object: *mut zend_object) -> Option<Value> {
 /// # Safety
 /// Nothing of an object and nothing of the thread's hands is borrowed.
 pub unsafe fn run_interrupts() {
-    // SAFETY: by the caller; the executor's globals exist. The flag is taken back before the function is called, as PHP itself does.
+    // SAFETY: by the caller; the executor's globals exist. The flag is taken back before the function is called, as PHP
+    // itself does.
     unsafe {
         let globals = ext_php_rs_executor_globals();
         (*globals).vm_interrupt.value = false;

@@ -23,8 +23,8 @@ pub struct Registry {
     pools: Mutex<Shelf<(NodeAddress, Identity), NodePool>>,
 }
 
-/// Things that come and go. Now and then those are let go of that nobody has in hand, so that a process that lives long does not
-/// keep all that there ever was.
+/// Things that come and go. Now and then those are let go of that nobody has in hand, so that a process that lives long
+/// does not keep all that there ever was.
 #[derive(Debug)]
 struct Shelf<K, V> {
     all: HashMap<K, Arc<V>>,

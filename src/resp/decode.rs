@@ -175,8 +175,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the strings that come next in what is open, as long as they are whole, short, plain and not the last of it: what
-    /// large replies are made of. Anything else, and whatever is wrong, is left to [`Decoder::next_value`].
+    /// Takes the strings that come next in what is open, as long as they are whole, short, plain and not the last of
+    /// it: what large replies are made of. Anything else, and whatever is wrong, is left to [`Decoder::next_value`].
     #[inline]
     fn take_strings<S: Sink>(&mut self, input: &mut ReadBuffer, sink: &mut S) {
         let Some(innermost) = self.open.last_mut().filter(|_| self.muted_at.is_none()) else { return };

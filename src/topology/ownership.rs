@@ -77,8 +77,8 @@ impl FromIterator<u16> for SlotSet {
 pub struct Ownership {
     /// What the node calls itself.
     pub id: String,
-    /// Grows when the node takes over a slot, unless it is the largest of all already. Who took a slot from it has the largest,
-    /// so it grows when that comes back: while it stays, none has left and come back.
+    /// Grows when the node takes over a slot, unless it is the largest of all already. Who took a slot from it has the
+    /// largest, so it grows when that comes back: while it stays, none has left and come back.
     pub epoch: u64,
     /// The slots that are the node's, with all their keys.
     pub whole: SlotSet,

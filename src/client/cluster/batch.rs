@@ -148,7 +148,8 @@ impl Client {
     }
 
     /// Runs all parts, or those that were left, whatever becomes of one of them. Gives the failure of the earliest step, but
-    /// one that leaves in doubt what was applied before one that does not, and what was left to be gone on with before others.
+    /// one that leaves in doubt what was applied before one that does not, and what was left to be gone on with before
+    /// others.
     fn run_parts(
         &mut self,
         desk: &mut Desk,

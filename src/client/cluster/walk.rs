@@ -4,9 +4,9 @@
 //! A server's `SCAN` gives each key that is there in the moment in which the cursor passes it. So a slot is done when one
 //! node was walked whole while the slot, with all its keys, was at that node. The node says so itself at the beginning, now
 //! and then, and at the end; that a slot went and came back between two looks shows in its configuration epoch. It grows
-//! when a slot comes to it, unless it is the largest of all already, and after a slot has gone it is not: the one who took it has
-//! the largest. Then the pages since the last look are had again, with another look soon. Slots that only came do not
-//! count. A handing over that was called off between two looks shows nowhere.
+//! when a slot comes to it, unless it is the largest of all already, and after a slot has gone it is not: the one who
+//! took it has the largest. Then the pages since the last look are had again, with another look soon. Slots that only
+//! came do not count. A handing over that was called off between two looks shows nowhere.
 //!
 //! A slot whose keys move one by one is done, too, if the node that it leaves was walked, and after that the one that it
 //! goes to, and the first has taken no slot over since: each key was at the first, or at the second from then on. So a

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::client::{Kind, Stage};
+use crate::client::{Batch, Kind, Stage};
 use crate::config::{Asker, Credentials, Password, Secret, SigningKeys};
 use crate::connection::scripted::Fault;
 use crate::connection::{DialProgress, Dialing, Errand, Identity, SocketOptions};
@@ -242,8 +242,9 @@ fn what_cannot_be_gone_on_with_fails_by_the_words_of_the_server() {
     assert_eq!(bench.run("GET k"), Ok(Value::BulkString(b"v".to_vec())), "what was said last has to do");
 }
 
-#[test]
-fn a_callable_that_was_ended_with_its_request_is_asked_no_more_at_the_end() {
+/// A client of a cluster whose batch was left for the program to be asked, after one shard has applied its part and not
+/// said so: with the keys, and the batch.
+fn left_at_a_shard() -> (Bench, [String; 2], Batch) {
     let [one, other, _] = cluster::keys();
     let shards = cluster::servers().into_iter().map(|server| Server { password: Some("first".into()), ..server });
     let mut bench = Bench::with(shards.collect(), &[1], &[("password", asked())]);
@@ -254,6 +255,12 @@ fn a_callable_that_was_ended_with_its_request_is_asked_no_more_at_the_end() {
     let batch = batch_of(&format!("SET {one} w; SET {other} w"));
     let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
     assert_eq!(failure.kind, Kind::Credentials);
+    (bench, [one, other], batch)
+}
+
+#[test]
+fn a_callable_that_was_ended_with_its_request_is_asked_no_more_at_the_end() {
+    let (mut bench, [one, other], _) = left_at_a_shard();
     let _ = bench.desk.put_aside(Stage::default(), true);
     bench.client.begin_asking(Stage::default());
     let next = batch_of(&format!("GET {other}; GET {other}; GET {one}"));
@@ -314,17 +321,7 @@ fn a_batch_goes_on_behind_the_replies_that_stand() {
 
 #[test]
 fn what_a_shard_may_have_applied_stays_in_doubt_if_the_program_says_nothing() {
-    let [one, other, _] = cluster::keys();
-    let server = |server| Server { password: Some("first".into()), ..server };
-    let servers = cluster::servers().into_iter().map(server).collect();
-    let mut bench = Bench::with(servers, &[1], &[("password", asked())]);
-    for key in [&one, &other] {
-        assert!(run(&mut bench, &format!("SET {key} v"), &["first"]).0.is_ok());
-    }
-    bench.network.server(1, |server| server.faults.push_back(("SET".into(), Fault::CloseAfter)));
-    let batch = batch_of(&format!("SET {one} w; SET {other} w"));
-    let failure = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();
-    assert_eq!(failure.kind, Kind::Credentials);
+    let (mut bench, [one, other], batch) = left_at_a_shard();
     let ticket = bench.desk.put_aside(Stage::default(), true);
     bench.client.begin_asking(Stage::default());
     let refused = bench.client.run_batch(&mut bench.desk, &batch, &mut Answers::default()).unwrap_err();

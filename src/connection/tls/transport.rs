@@ -356,7 +356,8 @@ impl Transport for TlsTransport {
         self.ledger.undelivered(missing).saturating_sub(usize::from(self.withheld))
     }
 
-    /// What came is opened before it is judged: a session may have something to say of itself, such as how it can be resumed.
+    /// What came is opened before it is judged: a session may have something to say of itself, such as how it can be
+    /// resumed.
     fn peek(&mut self) -> Quiet {
         for _ in 0..MOST_PULLS {
             if !self.opened.is_empty() {

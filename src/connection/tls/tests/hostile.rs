@@ -1,4 +1,5 @@
-//! Very many ways in which what lies on the wire can be changed: nothing panics or hangs, and what comes out is what was said.
+//! Very many ways in which what lies on the wire can be changed: nothing panics or hangs, and what comes out is what
+//! was said.
 
 use std::io::ErrorKind;
 
